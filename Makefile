@@ -1,0 +1,103 @@
+# Every command of this repository. People and CI use the same ones; `make` alone lists them.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CLUSTER_TOOL := hack/local-cluster/cluster
+
+# CLUSTER=local: a cluster of processes on this machine. CLUSTER=current: the current kubeconfig's;
+# images are loaded into kind and k3d, for others pushed to REGISTRY=.
+CLUSTER ?= local
+REGISTRY ?=
+# Further arguments of pytest, such as PYTEST='-k claims -x'.
+PYTEST ?=
+export CLUSTER REGISTRY
+
+##@ See it work
+
+.PHONY: demo
+demo: install ## Bring up a cluster, Consul and the operator, run a job on it, and leave it up
+	hack/demo
+
+.PHONY: down
+down: ## Remove what `make demo` and the tests brought up
+	hack/demo down
+
+##@ Check it
+
+.PHONY: test
+test: lint ready ## Run every test, those against a real API server, kubelet and Consul included
+	$(BIN)/pytest -m "not acceptance" $(PYTEST)
+
+.PHONY: unit
+unit: install ## Run the tests that need neither cluster nor Consul nor images
+	$(BIN)/pytest -m "not (cluster or node or consul or images or acceptance)" $(PYTEST)
+
+.PHONY: acceptance
+acceptance: ready ## Run the checks of the project's promises and print their figures
+	$(BIN)/pytest -m acceptance -s tests/acceptance $(PYTEST)
+
+.PHONY: bench
+bench: ready ## Measure; prints tables and writes build/bench.jsonl
+	$(BIN)/python -m benchmarks
+
+.PHONY: lint
+lint: install ## Style, types and layer contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: fmt
+fmt: install ## Format the code and put in order what can be put in order by a program
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: verify
+verify: crds lint test ## Regenerate, check and test; fails if anything in the tree changed
+	git diff --exit-code
+
+##@ Build it
+
+.PHONY: install
+install: $(INSTALLED) ## Make .venv with the project and its tools, versions from constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt pip hatchling editables
+	$(BIN)/python -m pip install --quiet --no-build-isolation -c constraints.txt -e '.[operator,dev]'
+	touch $@
+
+.PHONY: constraints
+constraints: ## Resolve the dependencies anew and write constraints.txt
+	hack/constraints $(PYTHON)
+
+.PHONY: images
+images: ## Build the container images as OCI archives in build/images
+	hack/images/build
+
+.PHONY: crds
+crds: install ## Copy crds/ into the chart
+	$(BIN)/python hack/crds.py
+
+.PHONY: ready
+ready: install images ## Bring what the tests need: cluster programs, Consul, images
+	$(CLUSTER_TOOL) deps
+	$(CLUSTER_TOOL) bin
+	hack/consul/fetch
+
+.PHONY: clean
+clean: ## Remove what was built here (caches in the home folder stay)
+	rm -rf build dist $(VENV)
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@ / {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
