@@ -1,0 +1,25 @@
+"""What a request to the store can end in, as exceptions of our own.
+
+StoreError
++-- StoreUnreachableError   no useful answer: the outcome is unknown, try later
++-- StoreConflictError      the entry changed since it was read: read again
++-- StoreRefusedError       this one request will never be taken
+
+Nothing of python-consul2, requests or urllib3 leaves the package.
+"""
+
+
+class StoreError(Exception):
+    """A request to the store failed."""
+
+
+class StoreUnreachableError(StoreError):
+    """No answer in time, or one that helps nobody: whether it took effect is unknown."""
+
+
+class StoreConflictError(StoreError):
+    """The entry is no longer the one that was read."""
+
+
+class StoreRefusedError(StoreError):
+    """The store understood the request and will not take it, e.g. a value that is too big."""
