@@ -1,0 +1,42 @@
+"""The three hashes by which a job and a run are known."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def job_reference(compact: str, tags: Mapping[str, str]) -> str:
+    """Return the reference in events: the rendered compact factfile, then the tags."""
+    return _sha256(compact + _join_tags(tags))
+
+
+def run_reference(uuid_text: str) -> str:
+    """Return the reference of one run, given a fresh random UUID in its usual form."""
+    return _sha256(uuid_text)
+
+
+def job_id(document: object, tags: Mapping[str, str]) -> str:
+    """Return Factotum Server's id: the factfile as written, keys sorted, then the tags."""
+    import json  # only the controller asks for ids, and it has json loaded
+
+    compact = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _sha256(compact + _join_tags(tags))
+
+
+def content_hash(text: str) -> str:
+    """Return the SHA-256 of a text, to recognise it again."""
+    return _sha256(text)
+
+
+def _join_tags(tags: Mapping[str, str]) -> str:
+    # Sorted by bytes; that is the order of code points for UTF-8. No separators (W-Q8).
+    return "".join(name + tags[name] for name in sorted(tags))
+
+
+def _sha256(text: str) -> str:
+    import hashlib
+
+    # A lone surrogate cannot come from UTF-8 text; one from the command line stays one byte.
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
