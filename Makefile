@@ -80,7 +80,7 @@ constraints: ## Resolve the dependencies anew and write constraints.txt
 
 .PHONY: images
 images: ## Build the container images as OCI archives in build/images
-	hack/images/build
+	$(PYTHON) hack/images/build.py
 
 .PHONY: crds
 crds: install ## Copy crds/ into the chart

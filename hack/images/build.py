@@ -1,0 +1,331 @@
+"""Build the container images as OCI archives in build/images, each only if its content changed.
+
+A program of its own (standard library only), so that it runs before anything is installed. It
+chooses a builder (buildah, podman or docker) and a base image: BASE_IMAGE if set, else the public
+Python image where its registry can be reached, else a small Debian made here. What an image is
+made of is gathered in a folder first; the folder's hash decides whether a build is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+OUT = ROOT / "build" / "images"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "factotum-operator"
+PACKAGE = ROOT / "operator" / "factotum"
+
+PUBLIC_BASE = "docker.io/library/python:3.11-slim"
+PUBLIC_REGISTRY = ("registry-1.docker.io", 443)
+CONSUL = "localhost/consul:1.8.7"
+LOCAL_BASE = "localhost/factotum-base:bookworm"
+IMAGE_PYTHON = "3.11"  # both bases have it; the operator's packages are chosen for it
+
+# What the Pod never runs is not in its image.
+NOT_FOR_THE_RUNNER = frozenset({"controller", "kube", "persistence"})
+SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+class BuildError(Exception):
+    """A build that cannot go on; the text says what to do about it."""
+
+
+class Builder(NamedTuple):
+    """The program that makes images here."""
+
+    program: str
+
+    def build(self, context: Path, tag: str, base: str | None) -> None:
+        """Make the image `tag` from the Dockerfile in `context`."""
+        arguments = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
+        if self.program == "docker":
+            command = ["docker", "build", "--quiet"]
+        else:
+            command = [self.program, "build" if self.program == "podman" else "bud", "--quiet"]
+            command += ["--format", "oci", "--layers", "--timestamp", "1700000000"]
+        run([*command, *arguments, "--tag", tag, str(context)])
+
+    def save(self, tag: str, archive: Path) -> None:
+        """Write the image `tag` to an archive that containerd, kind and docker can read."""
+        partial = archive.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        if self.program == "buildah":
+            run(["buildah", "push", "--quiet", tag, f"oci-archive:{partial}:{tag}"])
+        elif self.program == "podman":
+            run(["podman", "save", "--quiet", "--format", "oci-archive", "-o", str(partial), tag])
+        else:
+            run(["docker", "save", "-o", str(partial), tag])
+        partial.rename(archive)
+
+    def has(self, tag: str) -> bool:
+        """Whether the builder's own store holds the image `tag`."""
+        kind = [] if self.program == "docker" else ["--type", "image"]
+        command = [self.program, *(["image"] if self.program == "docker" else []), "inspect"]
+        return answers([*command, *kind, tag])
+
+
+def main() -> int:
+    """Build what the command line asks for; print one line an image."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="runner, operator, consul (default: all)"
+    )
+    parser.add_argument("--print-tags", action="store_true", help="print names and archives only")
+    options = parser.parse_args()
+    started = time.monotonic()
+    try:
+        if options.print_tags:
+            for name in options.names or ["runner", "operator", "consul"]:
+                print(tag_of(name), archive_of(name).relative_to(ROOT))
+            return 0
+        build_images(options.names)
+    except BuildError as error:
+        print(f"make images: {error}", file=sys.stderr)
+        return 1
+    took = time.monotonic() - started
+    print(f"images: done in {took:.1f} s, archives in {OUT.relative_to(ROOT)}/")
+    return 0
+
+
+def build_images(names: list[str]) -> None:
+    """Build the named images, all if there are none, and their base where it is made here."""
+    os.environ.setdefault("BUILDAH_ISOLATION", "chroot")
+    os.environ.setdefault("STORAGE_DRIVER", "vfs")
+    OUT.mkdir(parents=True, exist_ok=True)
+    builder = choose_builder()
+    base = choose_base()
+    print(f"images: {builder.program}, on {base}")
+    if base == LOCAL_BASE:
+        build_base(builder)
+    for name in names or ["runner", "operator", *(["consul"] if base == LOCAL_BASE else [])]:
+        build_image(builder, name, base)
+
+
+def choose_builder() -> Builder:
+    """Take BUILDER, else the first program that is installed and answers."""
+    wanted = os.environ.get("BUILDER")
+    for program in [wanted] if wanted else ["buildah", "podman", "docker"]:
+        # A docker command without its daemon is common and of no use.
+        if shutil.which(program) and (program != "docker" or answers([program, "info"])):
+            return Builder(program)
+    raise BuildError(
+        f"{wanted or 'none of buildah, podman and docker'} found (or no docker daemon runs); "
+        "cure: apt-get install buildah, or hack/local-cluster/cluster deps"
+    )
+
+
+def choose_base() -> str:
+    """Take BASE_IMAGE, else the public image if its registry answers, else the one made here."""
+    if wanted := os.environ.get("BASE_IMAGE"):
+        return LOCAL_BASE if wanted == "local" else wanted
+    try:
+        socket.create_connection(PUBLIC_REGISTRY, timeout=3).close()
+    except OSError:
+        return LOCAL_BASE
+    return PUBLIC_BASE
+
+
+def build_base(builder: Builder) -> None:
+    """Make the Debian base: its file system once into the user's cache, then the image from it."""
+    recipe = ROOT / "images" / "base"
+    key = content_hash(recipe)
+    tar = CACHE / "images" / f"base-{key[:16]}.tar"
+    if not tar.exists():
+        tar.parent.mkdir(parents=True, exist_ok=True)
+        partial = tar.with_suffix(f".{os.getpid()}.tar")
+        with step("base: Debian packages"):
+            run([str(recipe / "bootstrap"), str(partial)])
+        partial.rename(tar)
+    stamp = OUT / "base.hash"
+    if stamp.exists() and stamp.read_text() == key and builder.has(LOCAL_BASE):
+        return
+    with step(f"base: {LOCAL_BASE}"):
+        context = fresh_folder(OUT / "context" / "base")
+        shutil.copy(recipe / "Dockerfile", context)
+        link_or_copy(tar, context / "base.tar")
+        builder.build(context, LOCAL_BASE, None)
+    stamp.write_text(key)
+
+
+def build_image(builder: Builder, name: str, base: str) -> None:
+    """Gather an image's content and build it, unless the archive has this content already."""
+    context = fresh_folder(OUT / "context" / name)
+    shutil.copytree(ROOT / "images" / name, context, dirs_exist_ok=True)
+    GATHER[name](context)
+    base_key = content_hash(ROOT / "images" / "base") if base == LOCAL_BASE else base
+    key = text_hash(base_key, builder.program, content_hash(context))
+    archive, tag, stamp = archive_of(name), tag_of(name), OUT / f"{name}.hash"
+    if archive.exists() and stamp.exists() and stamp.read_text() == key:
+        print(f"  {tag}: up to date")
+        return
+    with step(tag):
+        builder.build(context, tag, base)
+        builder.save(tag, archive)
+    stamp.write_text(key)
+    print(f"  {archive.relative_to(ROOT)}: {archive.stat().st_size / 1e6:.0f} MB")
+
+
+def gather_runner(context: Path) -> None:
+    """Copy our package without the parts that need more than the standard library."""
+    copy_package(context / "factotum", without=NOT_FOR_THE_RUNNER)
+
+
+def gather_operator(context: Path) -> None:
+    """Copy our package and what the extra `operator` names, in the versions of constraints.txt."""
+    copy_package(context / "factotum", without=frozenset())
+    link_or_copy(installed_dependencies(), context / "site")
+
+
+def gather_consul(context: Path) -> None:
+    """Fetch Debian's Consul."""
+    fetch = ROOT / "hack" / "consul" / "fetch"
+    found = subprocess.run([fetch], stdout=subprocess.PIPE, text=True, check=False)
+    if found.returncode:
+        raise BuildError("there is no Consul to put into an image, see above")
+    link_or_copy(Path(found.stdout.strip()), context / "consul")
+
+
+GATHER = {"runner": gather_runner, "operator": gather_operator, "consul": gather_consul}
+
+
+def installed_dependencies() -> Path:
+    """Install the controller's dependencies for the image's Python; once for each set of versions."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements: list[str] = project["optional-dependencies"]["operator"]
+    constraints = (ROOT / "constraints.txt").read_text()
+    machine = platform.machine()
+    key = text_hash(*requirements, constraints, machine, IMAGE_PYTHON)
+    site = CACHE / "images" / f"site-{key[:16]}"
+    if not site.exists():
+        partial = fresh_folder(site.with_name(f"{site.name}.{os.getpid()}"))
+        with step("operator: Python packages"):
+            run([
+                *pip(), "install", "--quiet", "--no-compile", "--target", str(partial),
+                "--constraint", str(ROOT / "constraints.txt"), "--only-binary", ":all:",
+                "--implementation", "cp", "--python-version", IMAGE_PYTHON,
+                "--platform", f"manylinux2014_{machine}", "--platform", f"manylinux_2_28_{machine}",
+                *requirements,
+            ])  # fmt: skip
+        shutil.rmtree(
+            partial / "bin", ignore_errors=True
+        )  # console scripts name this machine's paths
+        partial.rename(site)
+    return site
+
+
+def pip() -> list[str]:
+    """Find a pip: the project's own environment first."""
+    ours = ROOT / ".venv" / "bin" / "python"
+    return [str(ours if ours.exists() else sys.executable), "-m", "pip"]
+
+
+def copy_package(target: Path, *, without: frozenset[str]) -> None:
+    """Copy operator/factotum without the named subpackages and without byte code."""
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        skipped = SKIPPED(folder, names)
+        return skipped | (without & set(names)) if Path(folder) == PACKAGE else skipped
+
+    shutil.copytree(PACKAGE, target, ignore=ignored)
+
+
+def version() -> str:
+    """Read the project's version, which the images are tagged with."""
+    found = re.search(r'__version__ = "([^"]+)"', (PACKAGE / "__init__.py").read_text())
+    if not found:
+        raise BuildError(f"{PACKAGE / '__init__.py'} names no __version__")
+    return found[1]
+
+
+def tag_of(name: str) -> str:
+    """Name an image as the local cluster and the demo know it."""
+    return CONSUL if name == "consul" else f"localhost/factotum-{name}:{version()}"
+
+
+def archive_of(name: str) -> Path:
+    """Name an image's archive."""
+    return OUT / f"{name}.tar"
+
+
+def content_hash(folder: Path) -> str:
+    """Hash names, modes and contents of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in files_below(folder):
+        digest.update(f"{path.relative_to(folder)} {path.stat().st_mode & 0o111:o}\n".encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """List all files below a folder in a fixed order."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def fresh_folder(folder: Path) -> Path:
+    """Make an empty folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file or folder there without copying its bytes, where the file system allows it."""
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=lambda a, b: link_or_copy(Path(a), Path(b)))
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def text_hash(*texts: str) -> str:
+    """Hash some texts, and where one ends and the next begins."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def answers(command: list[str]) -> bool:
+    """Whether a program ends well; what it says does not matter."""
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def run(command: list[str]) -> None:
+    """Run a program; show what it said only if it failed."""
+    pipe = subprocess.PIPE
+    done = subprocess.run(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-30:])
+        raise BuildError(f"`{' '.join(command[:3])} ...` ended with {done.returncode}:\n{tail}")
+
+
+class step:  # noqa: N801 - reads as a statement: `with step("...")`
+    """Say what is being done, and how long it took."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+        print(f"  {self._text} ...", flush=True)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            print(f"  {self._text}: {time.monotonic() - self._started:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
