@@ -1,0 +1,3 @@
+module factotum.local/pause
+
+go 1.25.0
