@@ -5,7 +5,7 @@ exceptions come from three packages. Blocking calls run in a small thread pool
 of their own; a Consul that hangs can hold these threads and nothing else.
 
 Writes are one-operation transactions with the verb ``cas``: the same
-compare-and-set as ``PUT ?cas=``, but the answer carries the new index, so that
+compare-and-set as ``PUT ?cas=``, but the answer carries the new revision, so that
 the next write of the entry needs no read before it.
 """
 
@@ -36,26 +36,30 @@ _CONFLICT: Final = "409 "
 
 
 class StoredValue(NamedTuple):
-    """A key's value and the index that a compare-and-set must name."""
+    """A key's value, and the revision that a compare-and-set must name."""
 
     value: bytes
-    index: int
+    revision: int
+
+
+ABSENT: Final = StoredValue(b"", 0)
+"""There is no such key: a compare-and-set with its revision creates one."""
 
 
 class Store(Protocol):
     """What the mirror asks of a store; every method may raise a ``StoreError``."""
 
-    async def get(self, path: str) -> StoredValue | None:
-        """Read one key."""
+    async def get(self, path: str) -> StoredValue:
+        """Read one key; ``ABSENT`` if there is none."""
 
-    async def put(self, path: str, value: bytes, *, index: int) -> int:
-        """Write one key if its index still is that (0: if there is none); return the new one."""
+    async def put(self, path: str, value: bytes, *, revision: int) -> int:
+        """Write one key if its revision still is that one, and return the new one."""
 
     async def entries(self, prefix: str) -> Mapping[str, StoredValue]:
         """Read every key below a prefix."""
 
     async def probe(self, path: str) -> int:
-        """Ask for a key that nobody writes; return the store's own index."""
+        """Ask for a key that nobody writes; return the store's own revision."""
 
 
 class _KV(Protocol):
@@ -120,18 +124,18 @@ class ConsulStore:
         """Let the threads end; one that waits for Consul does not hold up the caller."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def get(self, path: str) -> StoredValue | None:
-        """Read one key."""
+    async def get(self, path: str) -> StoredValue:
+        """Read one key; ``ABSENT`` if there is none."""
         _, item = await self._ask(lambda client: client.kv.get(path))
-        return None if item is None else _stored(item)
+        return ABSENT if item is None else _stored(item)
 
-    async def put(self, path: str, value: bytes, *, index: int) -> int:
-        """Write one key if its index still is that (0: if there is none); return the new one."""
+    async def put(self, path: str, value: bytes, *, revision: int) -> int:
+        """Write one key if its revision still is that one, and return the new one."""
         write = {
             "Verb": "cas",
             "Key": path,
             "Value": base64.b64encode(value).decode(),
-            "Index": index,
+            "Index": revision,
         }
         answer = await self._ask(lambda client: client.txn.put([{"KV": write}]))
         return int(answer["Results"][0]["KV"]["ModifyIndex"])
@@ -142,9 +146,9 @@ class ConsulStore:
         return {item["Key"]: _stored(item) for item in items or ()}
 
     async def probe(self, path: str) -> int:
-        """Ask for a key that nobody writes; return the store's own index."""
-        index, _ = await self._ask(lambda client: client.kv.get(path))
-        return int(index or 0)
+        """Ask for a key that nobody writes; return the store's own revision."""
+        revision, _ = await self._ask(lambda client: client.kv.get(path))
+        return int(revision or 0)
 
     async def _ask(self, call: Callable[[_Client], _T]) -> _T:
         loop = asyncio.get_running_loop()

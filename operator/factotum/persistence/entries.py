@@ -87,21 +87,42 @@ class StoredEntry(NamedTuple):
 
     state: EntryState
     last_run_from: str
-    job_name: str
+    request: JobRequest
 
     @classmethod
     def parse(cls, value: bytes) -> Self | None:
         """Read a stored value; None when it is no entry."""
         try:
             document = json.loads(value)
-            request = document.get("jobRequest", {})
             return cls(
                 EntryState(document["state"]),
                 _text(document["lastRunFrom"]),
-                _text(request.get("jobName", "")),
+                _request(document.get("jobRequest")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
+
+    def closed(self) -> Entry:
+        """Return the entry of a job that ended without anybody recording how."""
+        return Entry(
+            state=EntryState.DONE,
+            request=self.request,
+            last_run_from=self.last_run_from,
+            last_outcome=EntryOutcome.FAILED,
+        )
+
+
+def _request(document: object) -> JobRequest:
+    fields = document if isinstance(document, dict) else {}
+    texts = [fields.get(name) for name in ("jobId", "jobName", "factfilePath")]
+    job_id, job_name, path = (text if isinstance(text, str) else "" for text in texts)
+    args = fields.get("factfileArgs")
+    return JobRequest(
+        job_id=job_id,
+        job_name=job_name,
+        factfile_path=path,
+        factfile_args=tuple(map(str, args)) if isinstance(args, list) else (),
+    )
 
 
 def _text(value: object) -> str:
