@@ -1,0 +1,57 @@
+"""kopf's part: log-in, watches and the liveness probe.
+
+Every handler only passes on what it saw. ``on.event`` handlers leave no mark
+on the objects: no finalizers, no annotations.
+"""
+
+from typing import Any
+
+import kopf
+
+from factotum.controller.operator import Operator
+from factotum.kube import names
+
+
+def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
+    """Register the operator's handlers."""
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        # A watch that hangs would leave the store stale without a sign.
+        settings.watching.server_timeout = 300
+        settings.watching.client_timeout = 360
+        settings.watching.connect_timeout = 10
+        settings.watching.chunk_size = 500
+        settings.watching.label_selectors["pods"] = names.LABEL_JOB_UID
+        settings.networking.request_timeout = 30
+        settings.posting.enabled = False
+        # No look at CRDs and namespaces: no rights for it needed.
+        settings.scanning.disabled = True
+        await operator.start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        await operator.stop()
+
+    @kopf.on.login(registry=registry)
+    def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.probe(registry=registry, id="work")
+    def probe(**_: Any) -> str:
+        failure = operator.failure()
+        if failure is not None:
+            raise kopf.PermanentError(failure)
+        return f"{len(operator.reconciler.queue)} jobs to look at"
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
+    async def job_changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
+        operator.job_changed(type, dict(body))
+
+    @kopf.on.event("", "v1", "pods", labels={names.LABEL_JOB_UID: kopf.PRESENT}, registry=registry)
+    async def pod_changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
+        operator.pod_changed(type, dict(body))
+
+    @kopf.on.event("", "v1", "nodes", registry=registry)
+    async def node_changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
+        operator.node_changed(type, dict(body))

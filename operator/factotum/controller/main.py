@@ -1,0 +1,41 @@
+"""``factotum-operator``: the controller's command."""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import kopf
+
+from factotum.controller import handlers
+from factotum.controller.operator import Operator
+from factotum.controller.settings import Settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the operator until it is told to stop."""
+    settings = Settings.from_arguments(sys.argv[1:] if argv is None else argv)
+    kopf.configure(
+        verbose=False,
+        log_format=kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL,
+    )
+    # kopf tells of every event of every object; that is the API server's job.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    registry = kopf.OperatorRegistry()
+    handlers.register(registry, Operator(settings))
+    liveness = (
+        f"http://{settings.liveness_host}:{settings.liveness_port}/healthz"
+        if settings.liveness_port
+        else None
+    )
+    kopf.run(
+        registry=registry,
+        standalone=True,
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+        liveness_endpoint=liveness,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What became of a run whose final report never arrived.
+
+Pure: reads a Pod's own words about its end and the last that was known of the
+tasks.
+"""
+
+from collections.abc import Sequence
+
+from factotum.controller.facts import Observed, PodView
+from factotum.core import reports
+from factotum.core.reports import Report
+from factotum.core.termination import Verdict
+from factotum.kube.resource import parse_time
+
+
+def lost(pod: PodView) -> tuple[str, str]:
+    """Return reason and message for a claimed Pod that ended without a verdict."""
+    if pod.reason in ("DeadlineExceeded", "Evicted", "Preempting", "NodeLost", "Shutdown"):
+        return pod.reason, pod.message or f"Pod {pod.name}: {pod.reason}"
+    if pod.terminated is None:
+        detail = f" ({pod.reason})" if pod.reason else ""
+        return "Lost", f"Pod {pod.name} ended without a word of its runner{detail}"
+    if pod.terminated.reason == "OOMKilled":
+        return "OOMKilled", f"Pod {pod.name} ran out of memory"
+    return "Lost", (
+        f"the runner in Pod {pod.name} ended with exit code {pod.terminated.exit_code}"
+        " before it could tell the result"
+    )
+
+
+def verdict_of(message: Verdict, seen: Observed, names: Sequence[str]) -> Report:
+    """Turn a final termination message into a final report.
+
+    Times and texts, which it has no room for, are the last that were known.
+    """
+    known = known_report(seen, names)
+    states = _padded(message, known, len(names))
+    return Report(
+        claim_id=message.claim_id,
+        sequence=max(message.sequence, seen.job.sequence + 1),
+        final=True,
+        interrupted=message.interrupted,
+        states=states,
+        codes={
+            index: message.codes.get(index, 0)
+            for index, letter in enumerate(states)
+            if letter in "SNF"
+        },
+        started=known.started if known else {},
+        seconds=known.seconds if known else {},
+        errors={
+            index: text
+            for index, text in (known.errors if known else {}).items()
+            if states[index] in "FK"
+        },
+        job_reference=known.job_reference if known else seen.job.status.get("jobReference", ""),
+        run_reference=known.run_reference if known else seen.job.status.get("runReference", ""),
+    )
+
+
+def _padded(message: Verdict, known: Report | None, total: int) -> str:
+    """Return a letter for each task, also for those the message had no room for.
+
+    Its counts are exact, so what a last report leaves open can only be one of
+    the letters not yet used up; a failure is never lost that way.
+    """
+    states = message.states[:total]
+    left = {k: n - states.count(k) for k, n in message.counts.items()}
+    rest = []
+    for index in range(len(states), total):
+        letter = known.states[index] if known and known.states[index] in "SNFK" else ""
+        if not left.get(letter, 0):
+            letter = next((k for k, n in left.items() if n > 0), "W")
+        left[letter] = left.get(letter, 0) - 1
+        rest.append(letter)
+    return states + "".join(rest)
+
+
+def known_report(seen: Observed, names: Sequence[str]) -> Report | None:
+    """Return the newest snapshot of the tasks: the report, else the status."""
+    report = seen.report
+    if report is not None and len(report.states) == len(names):
+        return report
+    tasks = seen.job.status.get("tasks") or ()
+    if len(tasks) != len(names):
+        return None
+    started = {}
+    for index, task in enumerate(tasks):
+        moment = parse_time(task.get("startedAt"))
+        if moment is not None:
+            started[index] = int(moment.timestamp() * 1000)
+    return Report(
+        claim_id="",
+        sequence=seen.job.sequence,
+        final=False,
+        interrupted=0,
+        states="".join(reports.STATE_LETTERS[task["state"]] for task in tasks),
+        codes={i: t["returnCode"] for i, t in enumerate(tasks) if "returnCode" in t},
+        started=started,
+        seconds={i: t["durationSeconds"] for i, t in enumerate(tasks) if "durationSeconds" in t},
+        errors={i: t["errorMessage"] for i, t in enumerate(tasks) if "errorMessage" in t},
+        job_reference=str(seen.job.status.get("jobReference", "")),
+        run_reference=str(seen.job.status.get("runReference", "")),
+    )

@@ -1,0 +1,133 @@
+"""The HTTP side of claims and reports: what Pods talk to.
+
+Only form here: paths, tokens, sizes, statuses. ``claims`` decides.
+"""
+
+import json
+import logging
+from typing import Final
+
+from aiohttp import web
+
+from factotum.controller.claims import Answer, ClaimRequest, Denied, Desk, Granted
+from factotum.controller.tokens import PodIdentity, TokenReviewer
+from factotum.core.reports import MAX_BYTES, Report, ReportError
+from factotum.kube import errors
+from factotum.kube.resource import JobUid
+
+logger = logging.getLogger(__name__)
+
+_CLAIM_ID_LENGTH: Final = range(16, 129)
+
+
+class ClaimsServer:
+    """Serves claims and reports.
+
+    Args:
+        desk: decides them; None until the controller knows its objects, and
+            until then everything is answered 503.
+    """
+
+    def __init__(self, reviewer: TokenReviewer, *, host: str, port: int) -> None:
+        self._reviewer = reviewer
+        self._host = host
+        self._port = port
+        self._desk: Desk | None = None
+        application = web.Application(client_max_size=MAX_BYTES)
+        application.add_routes(
+            [
+                web.get("/readyz", self._ready),
+                web.post(r"/v1/claims/{uid}/{attempt:\d{1,9}}/{launch:\d{1,9}}", self._claim),
+                web.post(r"/v1/reports/{uid}/{attempt:\d{1,9}}", self._report),
+            ]
+        )
+        self._runner = web.AppRunner(application, access_log=None)
+
+    async def start(self) -> None:
+        """Listen."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024, reuse_address=True)
+        await site.start()
+
+    def open(self, desk: Desk) -> None:
+        """Begin to answer."""
+        self._desk = desk
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        ready = self._desk is not None
+        return web.Response(status=200 if ready else 503, text="ok" if ready else "starting")
+
+    async def _claim(self, request: web.Request) -> web.Response:
+        try:
+            identity = await self._identify(request)
+            if identity is None:
+                return _failure(401, "the token is not one of a Pod for this operator")
+            claim_id = (await _json(request)).get("claim")
+            if not isinstance(claim_id, str) or len(claim_id) not in _CLAIM_ID_LENGTH:
+                return _failure(400, "claim: expected a random id of 16 to 128 characters")
+            if self._desk is None:
+                return _failure(503, "starting")
+            answer = await self._desk.claim(
+                ClaimRequest(
+                    uid=JobUid(request.match_info["uid"]),
+                    attempt=int(request.match_info["attempt"]),
+                    launch=int(request.match_info["launch"]),
+                    claim_id=claim_id,
+                ),
+                identity,
+            )
+        except errors.KubeError as exc:
+            return _failure(503, str(exc))
+        return _respond(answer)
+
+    async def _report(self, request: web.Request) -> web.Response:
+        try:
+            identity = await self._identify(request)
+            if identity is None:
+                return _failure(401, "the token is not one of a Pod for this operator")
+            report = Report.from_json(await request.read())
+            if self._desk is None:
+                return _failure(503, "starting")
+            answer = await self._desk.report(
+                JobUid(request.match_info["uid"]),
+                int(request.match_info["attempt"]),
+                report,
+                identity,
+            )
+        except ReportError as exc:
+            return _failure(400, str(exc))
+        except errors.KubeError as exc:
+            return _failure(503, str(exc))
+        return _respond(answer)
+
+    async def _identify(self, request: web.Request) -> PodIdentity | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        return await self._reviewer.identify(token.strip())
+
+
+async def _json(request: web.Request) -> dict[str, object]:
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _respond(answer: Answer) -> web.Response:
+    match answer:
+        case Granted(body=body):
+            return web.json_response(body)
+        case Denied(status=status, message=message):
+            return _failure(status, message)
+        case _:
+            return _failure(503, answer.message)
+
+
+def _failure(status: int, message: str) -> web.Response:
+    return web.json_response({"error": message}, status=status)

@@ -1,0 +1,217 @@
+"""The status patches a job can get: each a whole step of its life.
+
+Pure: the moment is passed in. Patches are merge patches, so what must go is
+sent as None. The task list is bounded here, since it is what makes a status
+grow.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from factotum.controller.conditions import derive_conditions
+from factotum.controller.facts import Plan, PodView
+from factotum.core import reports
+from factotum.core.reports import Report
+from factotum.kube.resource import FactotumJob, format_time
+
+MAX_TASK_BYTES: Final = 112 * 1024
+"""What the task list may take; the whole status stays under 128 KiB."""
+_MESSAGE_LIMIT: Final = 2048
+_SHORT_ERROR: Final = 160
+_NAMED_IN_MESSAGE: Final = 20
+
+Patch = dict[str, Any]
+
+
+def waiting(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch | None:
+    """QUEUED, for a reason; None if the status says so already."""
+    if job.state == "QUEUED" and job.status.get("reason") == reason:
+        return None
+    return _step(job, "QUEUED", "WAITING", reason, message, now)
+
+
+def claimed(job: FactotumJob, plan: Plan, pod: PodView, claim_id: str, now: datetime) -> Patch:
+    """WORKING: the attempt belongs to one runner process."""
+    moment = format_time(now)
+    tasks = [{"name": name, "state": "WAITING"} for name in plan.task_names]
+    return _step(job, "WORKING", "RUNNING", "Claimed", f"running in Pod {pod.name}", now) | {
+        "jobId": plan.job_id,
+        "factfileHash": plan.digest,
+        "attempt": job.attempt,
+        "launch": job.launch,
+        "nextLaunchTime": None,
+        "claim": {
+            "id": claim_id,
+            "podName": pod.name,
+            "podUID": pod.uid,
+            "nodeName": pod.node_name,
+            "time": moment,
+        },
+        "sequence": 0,
+        "startTime": moment,
+        **task_fields(tasks),
+    }
+
+
+def progressed(job: FactotumJob, report: Report, names: Sequence[str]) -> Patch:
+    """What a report says of the tasks."""
+    return {
+        "observedGeneration": job.generation,
+        "sequence": report.sequence,
+        "jobReference": report.job_reference,
+        "runReference": report.run_reference,
+        **task_fields(tasks_of(report, names)),
+    }
+
+
+def pod_gone(job: FactotumJob, now: datetime) -> Patch | None:
+    """WORKING, though its Pod was removed: its runner may still report."""
+    if job.status.get("reason") == "PodGone":
+        return None
+    return _step(
+        job,
+        "WORKING",
+        "RUNNING",
+        "PodGone",
+        "the Pod was removed before its runner reported a result; waiting for a last report",
+        now,
+    )
+
+
+def relaunch(
+    job: FactotumJob, *, reason: str, message: str, not_before: datetime, now: datetime
+) -> Patch:
+    """QUEUED for the attempt's next Pod; the last one's claim is refused from now on."""
+    return _step(job, "QUEUED", "WAITING", reason, message, now) | {
+        "attempt": job.attempt,
+        "launch": job.launch + 1,
+        "nextLaunchTime": format_time(not_before),
+        "claim": None,
+        "sequence": None,
+        "startTime": None,
+    }
+
+
+def finished(
+    job: FactotumJob,
+    *,
+    succeeded: bool,
+    reason: str,
+    message: str,
+    now: datetime,
+    accepted: bool = True,
+) -> Patch:
+    """DONE, with the outcome."""
+    outcome = "SUCCEEDED" if succeeded else "FAILED"
+    return _step(job, "DONE", outcome, reason, message, now, accepted=accepted) | {
+        "completionTime": format_time(now),
+        "nextLaunchTime": None,
+    }
+
+
+def _step(
+    job: FactotumJob,
+    state: str,
+    outcome: str,
+    reason: str,
+    message: str,
+    now: datetime,
+    *,
+    accepted: bool = True,
+) -> Patch:
+    message = message[:_MESSAGE_LIMIT]
+    return {
+        "observedGeneration": job.generation,
+        "state": state,
+        "outcome": outcome,
+        "reason": reason,
+        "message": message,
+        "conditions": derive_conditions(
+            job,
+            state=state,
+            outcome=outcome,
+            reason=reason,
+            message=message,
+            accepted=accepted,
+            now=now,
+        ),
+    }
+
+
+def tasks_of(report: Report, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return ``status.tasks`` for a report on tasks of these names."""
+    tasks = []
+    for index, (letter, name) in enumerate(zip(report.states, names, strict=True)):
+        task: dict[str, Any] = {"name": name, "state": reports.STATE_WORDS[letter]}
+        if index in report.started:
+            moment = datetime.fromtimestamp(report.started[index] / 1000, tz=UTC)
+            task["startedAt"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        if index in report.seconds:
+            task["durationSeconds"] = round(report.seconds[index], 3)
+        if index in report.codes:
+            task["returnCode"] = report.codes[index]
+        if index in report.errors:
+            task["errorMessage"] = report.errors[index]
+        tasks.append(task)
+    return tasks
+
+
+def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
+    """Return the status fields that tell of the tasks, cut to what fits.
+
+    Error messages are shortened first; if that is not enough, the tasks that
+    need no attention go and only their number stays, in ``taskCounts``.
+    """
+    counts = Counter(str(task["state"]) for task in tasks)
+    executed = sum(counts[state] for state in ("SUCCEEDED", "SUCCEEDED_NO_OP", "FAILED"))
+    kept = [dict(task) for task in tasks]
+    if _size(kept) > MAX_TASK_BYTES:
+        for task in kept:
+            if "errorMessage" in task:
+                task["errorMessage"] = task["errorMessage"][:_SHORT_ERROR]
+    for unremarkable in (
+        ("WAITING",),
+        ("WAITING", "SUCCEEDED"),
+        ("WAITING", "SUCCEEDED", "SKIPPED"),
+    ):
+        if _size(kept) <= MAX_TASK_BYTES:
+            break
+        kept = [task for task in kept if task["state"] not in unremarkable]
+    while _size(kept) > MAX_TASK_BYTES:
+        kept = kept[: len(kept) // 2]
+    return {
+        "progress": f"{executed}/{len(tasks)}",
+        "taskCounts": {state: counts.get(state, 0) for state in reports.STATE_LETTERS},
+        "tasks": kept,
+    }
+
+
+def _size(tasks: Sequence[Mapping[str, Any]]) -> int:
+    return len(json.dumps(tasks, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def end_message(tasks: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return reason and message of a run's end, in the original's words."""
+    failed = [t["name"] for t in tasks if t["state"] == "FAILED"]
+    no_op = [t["name"] for t in tasks if t["state"] == "SUCCEEDED_NO_OP"]
+    not_run = [t["name"] for t in tasks if t["state"] in ("WAITING", "SKIPPED")]
+    if failed:
+        return "TaskFailed", (
+            f"Factotum job executed abnormally as a task ({_quoted(failed)}) failed"
+            f" - the following tasks were not run: {_quoted(not_run)}!"
+        )
+    if no_op:
+        return "EarlyFinish", (
+            f"Factotum job finished early as a task ({_quoted(no_op)}) requested an early finish."
+            f" The following tasks were not run: {_quoted(not_run)}."
+        )
+    return "Succeeded", f"{len(tasks)}/{len(tasks)} tasks run"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name[:100]}'" for name in names[:_NAMED_IN_MESSAGE])
+    more = len(names) - _NAMED_IN_MESSAGE
+    return f"{shown} and {more} more" if more > 0 else shown

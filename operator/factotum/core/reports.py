@@ -1,0 +1,142 @@
+"""What a Pod tells the controller of its run: a compact snapshot.
+
+One character a task in level order, so that both sides agree on names through
+the factfile and a report stays small. No task output in it, ever. Both sides
+use this module; the controller trusts nothing in a report it did not check.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+STATE_LETTERS: Final[Mapping[str, str]] = {
+    "WAITING": "W",
+    "RUNNING": "R",
+    "SUCCEEDED": "S",
+    "SUCCEEDED_NO_OP": "N",
+    "FAILED": "F",
+    "SKIPPED": "K",
+}
+STATE_WORDS: Final[Mapping[str, str]] = {letter: word for word, letter in STATE_LETTERS.items()}
+UNFINISHED: Final = "WRF"
+"""Letters that a successful run has none of."""
+
+MAX_BYTES: Final = 256 * 1024
+_REFERENCE_LENGTH: Final = 64
+
+
+class ReportError(ValueError):
+    """A report that says nothing usable; the text names the field."""
+
+
+class Report(NamedTuple):
+    """A snapshot of one run; tasks are in level order.
+
+    Attributes:
+        claim_id: of the runner process that made it.
+        sequence: counts the process's reports from 1.
+        final: no task will change any more.
+        interrupted: how many tasks were ended by a shutdown.
+        states: one of STATE_LETTERS' letters a task.
+        codes: return codes of the tasks that have one.
+        started: start times, milliseconds since the epoch.
+        seconds: durations of the tasks that have ended.
+        errors: error texts and skip reasons, by task.
+        job_reference: the original's job reference.
+        run_reference: the original's run reference.
+    """
+
+    claim_id: str
+    sequence: int
+    final: bool
+    interrupted: int
+    states: str
+    codes: Mapping[int, int]
+    started: Mapping[int, int]
+    seconds: Mapping[int, float]
+    errors: Mapping[int, str]
+    job_reference: str
+    run_reference: str
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether this is the verdict of a run that truly succeeded."""
+        return self.final and not self.interrupted and not any(c in self.states for c in UNFINISHED)
+
+    def to_json(self) -> bytes:
+        """Encode for the wire."""
+        return json.dumps(
+            {
+                "claim": self.claim_id,
+                "sequence": self.sequence,
+                "final": self.final,
+                "interrupted": self.interrupted,
+                "states": self.states,
+                "codes": self.codes,
+                "started": self.started,
+                "seconds": self.seconds,
+                "errors": self.errors,
+                "jobReference": self.job_reference,
+                "runReference": self.run_reference,
+            },
+            separators=(",", ":"),
+        ).encode()
+
+    @classmethod
+    def from_json(cls, payload: bytes) -> "Report":
+        """Decode and check a report.
+
+        Raises:
+            ReportError: it is not a report, whatever it is.
+        """
+        try:
+            raw = json.loads(payload)
+        except (ValueError, RecursionError) as exc:
+            msg = f"the report is not JSON: {exc}"
+            raise ReportError(msg) from exc
+        if not isinstance(raw, dict):
+            msg = "the report is not an object"
+            raise ReportError(msg)
+        states = _field(raw, "states", str)
+        if set(states) - set(STATE_WORDS):
+            msg = "states: holds letters that are no task state"
+            raise ReportError(msg)
+        total = len(states)
+        return cls(
+            claim_id=_field(raw, "claim", str),
+            sequence=_field(raw, "sequence", int),
+            final=_field(raw, "final", bool),
+            interrupted=_field(raw, "interrupted", int),
+            states=states,
+            codes=_by_task(raw, "codes", (int,), total),
+            started=_by_task(raw, "started", (int,), total),
+            seconds=_by_task(raw, "seconds", (int, float), total),
+            errors=_by_task(raw, "errors", (str,), total),
+            job_reference=_field(raw, "jobReference", str)[:_REFERENCE_LENGTH],
+            run_reference=_field(raw, "runReference", str)[:_REFERENCE_LENGTH],
+        )
+
+
+def _field(raw: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = raw.get(name)
+    # bool is an int to isinstance, and a count of True is no count.
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        msg = f"{name}: expected {kind.__name__}"
+        raise ReportError(msg)
+    return value
+
+
+def _by_task(
+    raw: Mapping[str, Any], name: str, kinds: tuple[type, ...], total: int
+) -> dict[int, Any]:
+    values = _field(raw, name, dict)
+    checked: dict[int, Any] = {}
+    for key, value in values.items():
+        if not (key.isascii() and key.isdigit()) or int(key) >= total:
+            msg = f"{name}: {key!r:.20} is no task"
+            raise ReportError(msg)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            msg = f"{name}: the value of task {key} is of the wrong type"
+            raise ReportError(msg)
+        checked[int(key)] = value
+    return checked

@@ -1,0 +1,129 @@
+"""The typed view of a FactotumJob: what was asked for, and what is known of it.
+
+Built from the resource's JSON in one place, so that nobody else spells its
+fields. The raw spec and status stay reachable for what is passed on as it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NewType, Self
+
+JobUid = NewType("JobUid", str)
+"""UID of a FactotumJob: the key of everything the controller remembers."""
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Read one of Kubernetes' timestamps."""
+    if not text:
+        return None
+    return datetime.fromisoformat(text)
+
+
+def format_time(moment: datetime) -> str:
+    """Write a timestamp as Kubernetes does: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Which runner process owns the attempt."""
+
+    id: str
+    pod_name: str
+    pod_uid: str
+    node_name: str
+
+    @classmethod
+    def from_raw(cls, raw: Mapping[str, Any] | None) -> Self | None:
+        """Read ``status.claim``."""
+        if not raw or not raw.get("id"):
+            return None
+        return cls(
+            id=raw["id"],
+            pod_name=raw.get("podName", ""),
+            pod_uid=raw.get("podUID", ""),
+            node_name=raw.get("nodeName", ""),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactotumJob:
+    """One job at one resource version."""
+
+    namespace: str
+    name: str
+    uid: JobUid
+    resource_version: str
+    generation: int
+    created: str
+    deleting: bool
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+
+    @classmethod
+    def from_raw(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a FactotumJob's JSON."""
+        metadata = raw["metadata"]
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=JobUid(metadata["uid"]),
+            resource_version=metadata["resourceVersion"],
+            generation=metadata.get("generation", 0),
+            created=metadata["creationTimestamp"],
+            deleting="deletionTimestamp" in metadata,
+            spec=raw.get("spec") or {},
+            status=raw.get("status") or {},
+        )
+
+    @property
+    def version(self) -> int:
+        """The resource version as the number it is, for comparing."""
+        return int(self.resource_version)
+
+    @property
+    def state(self) -> str:
+        """QUEUED, WORKING or DONE; empty before the first word about it."""
+        return str(self.status.get("state", ""))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the verdict stands."""
+        return self.state == "DONE"
+
+    @property
+    def attempt(self) -> int:
+        """Which try this is, from 1."""
+        return int(self.status.get("attempt") or 1)
+
+    @property
+    def launch(self) -> int:
+        """Which Pod of the attempt this is, from 1."""
+        return int(self.status.get("launch") or 1)
+
+    @property
+    def sequence(self) -> int:
+        """Number of the newest report in the status."""
+        return int(self.status.get("sequence") or 0)
+
+    @property
+    def claim(self) -> Claim | None:
+        """The runner process that owns the attempt, once there is one."""
+        return Claim.from_raw(self.status.get("claim"))
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The mustache variables."""
+        return dict(self.spec.get("env") or {})
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The run's tags."""
+        return dict(self.spec.get("tags") or {})
+
+    @property
+    def host_constraint(self) -> str | None:
+        """The value of ``constraints.host``, if any."""
+        value = (self.spec.get("constraints") or {}).get("host")
+        return None if value is None else str(value)

@@ -1,0 +1,88 @@
+"""The claim: the first thing a runner does, before it may run anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from factotum.pod.controller_link import ControllerLink, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from factotum.pod.surroundings import Surroundings
+
+GIVE_UP_SECONDS: Final = 300.0
+_TRY_SECONDS: Final = 10.0
+_MAX_PAUSE_SECONDS: Final = 5.0
+_HTTP_OK: Final = 200
+_REFUSALS: Final = (409, 410)
+
+
+class Work(NamedTuple):
+    """A granted claim: what to run."""
+
+    claim_id: str
+    body: dict[str, Any]
+
+
+class RefusedError(Exception):
+    """The attempt is somebody else's, or over: nothing is to be run."""
+
+
+class GaveUpError(Exception):
+    """Nobody answered; the claim may or may not have been granted.
+
+    Attributes:
+        claim_id: what was asked for, so that the controller can release it.
+    """
+
+    def __init__(self, claim_id: str, message: str) -> None:
+        super().__init__(message)
+        self.claim_id = claim_id
+
+
+def claim(
+    surroundings: Surroundings,
+    link: ControllerLink,
+    *,
+    is_stopped: Callable[[], bool],
+    say: Callable[[str], None],
+) -> Work:
+    """Ask for the attempt until there is a clear answer.
+
+    The id is made by this very process and kept in memory only: a second
+    process in the same Pod is another claimant.
+
+    Raises:
+        RefusedError: the answer is no.
+        GaveUpError: no answer in time, or a shutdown came first.
+    """
+    claim_id = os.urandom(16).hex()
+    path = f"/v1/claims/{surroundings.job_uid}/{surroundings.attempt}/{surroundings.launch}"
+    body = json.dumps({"claim": claim_id}).encode()
+    deadline = time.monotonic() + GIVE_UP_SECONDS
+    pause = 0.1
+    told = ""
+    while True:
+        if is_stopped():
+            raise GaveUpError(claim_id, "told to stop before the job was claimed")
+        try:
+            reply = link.post(path, body, seconds=_TRY_SECONDS)
+            if reply.status == _HTTP_OK:
+                return Work(claim_id, reply.body)
+            if reply.status in _REFUSALS:
+                raise RefusedError(reply.message)
+            problem = f"{reply.status} {reply.message}"
+        except UnreachableError as exc:
+            problem = str(exc)
+        if problem != told:
+            say(f"The job cannot be claimed yet: {problem}")
+            told = problem
+        if time.monotonic() >= deadline:
+            raise GaveUpError(claim_id, f"no answer within {GIVE_UP_SECONDS:.0f} s: {problem}")
+        # Spread, so that all Pods of a returning controller do not ask at once.
+        time.sleep(pause * (0.5 + os.urandom(1)[0] / 512))
+        pause = min(_MAX_PAUSE_SECONDS, pause * 2)

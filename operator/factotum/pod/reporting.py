@@ -1,0 +1,190 @@
+"""Telling the controller how the run goes, from a thread of its own.
+
+The run never waits for it, but for two moments: a runner that got no answer
+for long asks before it starts another task, for it may have been frozen and
+given up; and the final report is given a little time at the end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from factotum.pod.controller_link import ControllerLink, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from factotum.core.execution import Execution, TaskRun, TaskTransition
+    from factotum.pod.progress import Progress
+    from factotum.pod.surroundings import Surroundings
+    from factotum.pod.termination_log import TerminationLog
+
+MIN_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 10.0
+STALE_SECONDS: Final = 30.0
+FINAL_SECONDS: Final = 2.0
+_TRY_SECONDS: Final = 10.0
+_RETRY_SECONDS: Final = 1.0
+_HTTP_OK: Final = 200
+_HTTP_GONE: Final = 410
+
+
+class Reporter:
+    """Sends reports, and passes on the orders in their answers.
+
+    Implements ``ExecutionListener``.
+
+    Args:
+        stop: called, from the reporter's thread, when the run is to stop.
+    """
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        link: ControllerLink,
+        progress: Progress,
+        log: TerminationLog,
+        stop: Callable[[], None],
+    ) -> None:
+        self._path = f"/v1/reports/{surroundings.job_uid}/{surroundings.attempt}"
+        self._surroundings = surroundings
+        self._link = link
+        self._progress = progress
+        self._log = log
+        self._stop = stop
+        self._wake = threading.Condition()
+        self._changed = False
+        self._closing = False
+        self._answered = _boot_seconds()
+        self._asked = 0.0
+        self._dismissed = False
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+
+    def start(self) -> None:
+        """Begin to report."""
+        self._log.write(self._progress.termination_message())
+        self._thread.start()
+
+    # --- ExecutionListener, called by the runner's loop -------------------------
+
+    def run_created(self, execution: Execution) -> None:
+        """Nothing: the claim has said so."""
+
+    def run_started(self, execution: Execution) -> None:
+        """Nothing: the first tasks say so."""
+
+    def tasks_started(self, _: Execution, runs: Sequence[TaskRun]) -> None:
+        """Report the tasks that run now."""
+        for run in runs:
+            self._progress.started(run.name, run.started_at_ns or 0)
+        self._change()
+
+    def task_finished(
+        self, _: Execution, run: TaskRun, transitions: Sequence[TaskTransition]
+    ) -> None:
+        """Report a task's end and what it made to be skipped."""
+        if run.interrupted:
+            self._progress.interrupted += 1
+        for transition in transitions:
+            ended = transition.run
+            self._progress.ended(
+                ended.name,
+                transition.current,
+                ended.return_code,
+                ended.duration_ns,
+                ended.error_message,
+            )
+        self._change()
+
+    def heartbeat(self, execution: Execution, running: Sequence[TaskRun]) -> None:
+        """Nothing: reports have heartbeats of their own."""
+
+    def run_finished(self, _: Execution) -> None:
+        """Keep the verdict; ``finish`` tells it."""
+        self._progress.final = True
+        self._change()
+
+    # -----------------------------------------------------------------------------
+
+    def may_start(self) -> bool:
+        """Whether another task may be started; asks the controller if in doubt.
+
+        Time spent frozen counts, so a runner that was given up while it could
+        not know does not go on with the next task.
+        """
+        now = _boot_seconds()
+        if now - max(self._answered, self._asked) > STALE_SECONDS:
+            self._asked = now
+            self._send(ControllerLink(self._surroundings), seconds=FINAL_SECONDS)
+        return not self._dismissed
+
+    def finish(self, *, until_told: Callable[[], bool]) -> bool:
+        """Tell the verdict; return whether the controller has it.
+
+        Args:
+            until_told: whether to go on trying after FINAL_SECONDS: a Pod
+                that is being deleted takes its termination message along.
+        """
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        # The thread may be waiting for an answer that does not come: a
+        # connection of its own does not wait behind it.
+        link = ControllerLink(self._surroundings)
+        deadline = time.monotonic() + FINAL_SECONDS
+        while not self._dismissed:
+            left = max(0.2, deadline - time.monotonic())
+            if self._send(link, seconds=left):
+                return True
+            if time.monotonic() >= deadline and not until_told():
+                break
+            time.sleep(0.2)
+        return False
+
+    def _change(self) -> None:
+        with self._wake:
+            self._progress.sequence += 1
+            self._log.write(self._progress.termination_message())
+            self._changed = True
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                if not self._changed and not self._closing:
+                    self._wake.wait(HEARTBEAT_SECONDS)
+                if self._closing:
+                    return
+                # A heartbeat is a report like any other, only with nothing new in it.
+                if not self._changed:
+                    self._progress.sequence += 1
+                self._changed = False
+            taken = self._send(self._link, seconds=_TRY_SECONDS)
+            with self._wake:
+                if not taken:
+                    self._changed = True
+                self._wake.wait_for(lambda: self._closing, MIN_SECONDS if taken else _RETRY_SECONDS)
+
+    def _send(self, link: ControllerLink, *, seconds: float) -> bool:
+        """Send the run as it is; return whether it was taken."""
+        payload = self._progress.snapshot().to_json()
+        try:
+            reply = link.post(self._path, payload, seconds=seconds)
+        except UnreachableError:
+            return False
+        if reply.status == _HTTP_OK:
+            self._answered = _boot_seconds()
+            if reply.body.get("order") == "stop":
+                self._stop()
+            return True
+        if reply.status == _HTTP_GONE:
+            self._dismissed = True
+            self._stop()
+        return False
+
+
+def _boot_seconds() -> float:
+    """Return a clock that also runs while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
