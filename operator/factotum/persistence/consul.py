@@ -12,9 +12,10 @@ the next write of the entry needs no read before it.
 import asyncio
 import base64
 import json
-import threading
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, cast
 
 import consul
@@ -97,7 +98,10 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def _connect(host: str, port: int) -> _Client:
-    client = consul.Consul(host, port, timeout=(_CONNECT_SECONDS, _READ_SECONDS))
+    with warnings.catch_warnings():
+        # Each client warns of Consul's old ACL calls, which it has and we do not use.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        client = consul.Consul(host, port, timeout=(_CONNECT_SECONDS, _READ_SECONDS))
     # The library lets CONSUL_HTTP_ADDR overrule the address that it was given. Ours was chosen.
     client.http.base_uri = f"{client.http.scheme}://{host}:{port}"
     # Neither proxies nor ~/.netrc: looking for them costs more than the request.
@@ -111,7 +115,10 @@ class ConsulStore:
     def __init__(self, address: str) -> None:
         self._host, self._port = parse_address(address)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consul")
-        self._local = threading.local()
+        # Made here, since silencing a warning concerns all threads; each is used by one at a time.
+        self._clients: SimpleQueue[_Client] = SimpleQueue()
+        for _ in range(_THREADS):
+            self._clients.put(_connect(self._host, self._port))
         self.address: Final = f"{self._host}:{self._port}"
 
     async def __aenter__(self) -> Self:
@@ -155,10 +162,8 @@ class ConsulStore:
         return await loop.run_in_executor(self._threads, self._blocking, call)
 
     def _blocking(self, call: Callable[[_Client], _T]) -> _T:
-        """Make one request in a pool thread, which keeps its own connection."""
-        client: _Client | None = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = _connect(self._host, self._port)
+        """Make one request in a pool thread; each client keeps its own connection."""
+        client = self._clients.get_nowait()
         try:
             return call(client)
         except consul.base.ClientError as exc:
@@ -180,6 +185,8 @@ class ConsulStore:
         ) as exc:
             msg = f"Consul at {self.address}: {exc or type(exc).__name__}"
             raise StoreUnreachableError(msg) from exc
+        finally:
+            self._clients.put(client)
 
 
 def _stored(item: Mapping[str, Any]) -> StoredValue:
