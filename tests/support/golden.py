@@ -61,7 +61,7 @@ class Observation(NamedTuple):
 
 def load_records(path: Path) -> list[Record]:
     """Return the records of a file, in order."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
 
 
 def replay(

@@ -35,7 +35,7 @@ class RunDescription:
         started_at_ns: When the run began, nanoseconds since the epoch.
     """
 
-    __slots__ = ("behind_duration", "behind_state", "before_transition")
+    __slots__ = ("before_transition", "behind_duration", "behind_state")
 
     def __init__(
         self, factfile: Factfile, tags: Mapping[str, str], run_reference: str, started_at_ns: int
