@@ -9,6 +9,7 @@ runner, so it is only given after a live read; whatever is not known is
 import asyncio
 import hmac
 import logging
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -190,6 +191,7 @@ class Desk:
             return Denied(status=410, message=plan.message)
         if claimed:
             return Granted(body=_work(job, plan))
+        began = time.monotonic()
         patch = status.claimed(job, plan, pod, request.claim_id, datetime.now(UTC))
         try:
             raw = await self._client.patch_status(
@@ -197,6 +199,7 @@ class Desk:
             )
         except (errors.ConflictError, errors.NotFoundError):
             return None
+        memory.patched(time.monotonic() - began)
         self._reconciler.slots.hold(job.uid)
         return Granted(body=_work(self._reconciler.took(raw), plan))
 

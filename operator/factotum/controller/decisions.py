@@ -149,7 +149,9 @@ def _verdict(seen: Observed, report: Report, now: datetime) -> Decision:
         return Decision(ask=frozenset({Ask.FACTFILE}))
     tasks = status.tasks_of(report, names)
     reason, message = status.end_message(tasks)
-    if report.interrupted or (not report.succeeded and reason != "TaskFailed"):
+    if report.states and not report.states.strip("W") and not report.interrupted:
+        reason, message = "NotRun", report.errors.get(0, "the runner started no task")
+    elif report.interrupted or (not report.succeeded and reason != "TaskFailed"):
         reason, message = "Interrupted", f"the run was shut down. {message}"
     patch = status.progressed(seen.job, report, names) | status.finished(
         seen.job, succeeded=report.succeeded, reason=reason, message=message, now=now
@@ -274,8 +276,17 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
     wait = _hold_back(seen)
     if wait is not None:
         return Decision(
-            patch=status.waiting(job, wait.reason, wait.message, now), again_in=RETRY_SECONDS
+            patch=status.waiting(
+                job,
+                wait.reason,
+                wait.message,
+                now,
+                accepted=not isinstance(seen.factfile, Unreadable),
+            ),
+            again_in=RETRY_SECONDS,
         )
+    if job.spec.get("dryRun") and isinstance(seen.factfile, Plan):
+        return _done(status.simulated(job, seen.factfile, now) | {"jobId": seen.factfile.job_id})
     not_before = parse_time(job.status.get("nextLaunchTime"))
     if not_before is not None and now < not_before:
         return Decision(again_in=(not_before - now).total_seconds())
@@ -306,8 +317,11 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
             patch=patch | known_id, notice=Notice(type="Warning", reason=reason, message=message)
         )
     refused: tuple[str, str] | None = None
+    unserved = _unserved(job)
     if isinstance(seen.factfile, Refused):
         refused = (seen.factfile.reason, seen.factfile.message)
+    elif unserved:
+        refused = ("NotSupported", unserved)
     elif isinstance(seen.host, SeveralNodes):
         refused = (
             "HostConstraintAmbiguous",
@@ -329,6 +343,26 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
         )
         | known_id
     )
+
+
+def _unserved(job: FactotumJob) -> str:
+    """Name what the job asks for and this version does not do yet.
+
+    To run it all the same would be to do something else than was asked.
+    """
+    spec = job.spec
+    asked = {
+        "spec.desiredState": spec.get("desiredState", "Run") != "Run",
+        "spec.duplicatePolicy": spec.get("duplicatePolicy", "Queue") != "Queue",
+        "spec.retry.limit": bool((spec.get("retry") or {}).get("limit")),
+        "spec.ttlSecondsAfterFinished": spec.get("ttlSecondsAfterFinished") is not None,
+        "spec.image": bool(spec.get("image")),
+        "spec.podTemplate": bool(spec.get("podTemplate")),
+    }
+    fields = [name for name, is_asked in asked.items() if is_asked]
+    if not fields:
+        return ""
+    return f"this version of the operator does not serve {', '.join(fields)} yet: leave it out"
 
 
 def _hold_back(seen: Observed) -> Unreadable | None:

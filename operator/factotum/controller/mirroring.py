@@ -23,7 +23,15 @@ from factotum.persistence.entries import EntrySettings, JobKey, checked_name
 logger = logging.getLogger(__name__)
 
 _NEVER_RAN: Final = frozenset(
-    {"InvalidFactfile", "InvalidStart", "FactfileChanged", "PodRejected", "HostConstraintAmbiguous"}
+    {
+        "DryRun",
+        "FactfileChanged",
+        "HostConstraintAmbiguous",
+        "InvalidFactfile",
+        "InvalidStart",
+        "NotSupported",
+        "PodRejected",
+    }
 )
 """Reasons of jobs that the original server would have refused at the door."""
 

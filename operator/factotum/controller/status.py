@@ -26,11 +26,13 @@ _NAMED_IN_MESSAGE: Final = 20
 Patch = dict[str, Any]
 
 
-def waiting(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch | None:
+def waiting(
+    job: FactotumJob, reason: str, message: str, now: datetime, *, accepted: bool = True
+) -> Patch | None:
     """QUEUED, for a reason; None if the status says so already."""
     if job.state == "QUEUED" and job.status.get("reason") == reason:
         return None
-    return _step(job, "QUEUED", "WAITING", reason, message, now)
+    return _step(job, "QUEUED", "WAITING", reason, message, now, accepted=accepted)
 
 
 def claimed(job: FactotumJob, plan: Plan, pod: PodView, claim_id: str, now: datetime) -> Patch:
@@ -110,6 +112,15 @@ def finished(
         "completionTime": format_time(now),
         "nextLaunchTime": None,
     }
+
+
+def simulated(job: FactotumJob, plan: Plan, now: datetime) -> Patch:
+    """DONE without a Pod: a dry run, in which every task succeeds."""
+    total = len(plan.task_names)
+    message = f"{total}/{total} tasks would run; nothing was executed"
+    tasks = [{"name": name, "state": "SUCCEEDED"} for name in plan.task_names]
+    patch = finished(job, succeeded=True, reason="DryRun", message=message, now=now)
+    return patch | {"factfileHash": plan.digest} | task_fields(tasks)
 
 
 def _step(

@@ -7,6 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from factotum.core import termination
 from factotum.pod.controller_link import ControllerLink, UnreachableError
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class GaveUpError(Exception):
     def __init__(self, claim_id: str, message: str) -> None:
         super().__init__(message)
         self.claim_id = claim_id
+
+
+def unstarted_message(claim_id: str) -> bytes:
+    """Return the termination message by which the controller releases a claim."""
+    return termination.unstarted(claim_id)
 
 
 def claim(

@@ -65,6 +65,13 @@ class Progress:
             if self._errors_room > 0:
                 self._errors[index] = text
 
+    def refuse(self, problem: str) -> None:
+        """Nothing will be run, for a reason that no other Pod would change."""
+        self.final = True
+        self.sequence += 1
+        if self._letters:
+            self._errors[0] = problem[:_ERROR_LIMIT]
+
     def snapshot(self) -> Report:
         """Return the run as it is now."""
         return Report(
