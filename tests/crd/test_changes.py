@@ -1,0 +1,109 @@
+"""What may be changed in a FactotumJob once it was created, and when. Real: API server, kubectl."""
+
+import json
+
+import pytest
+
+from support.clusters import Refused
+from support.manifests import make_factfile, make_job, make_task
+
+pytestmark = pytest.mark.cluster
+
+CLAIM = {"id": "1", "podName": "p", "podUID": "u", "nodeName": "n"}
+
+
+def patch(api, namespace, *arguments, **change):
+    api.kubectl(
+        "patch", "fj", "job", "-n", namespace, "--type=merge", *arguments, "-p", json.dumps(change)
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        pytest.param("start", "a", "b", id="start"),
+        pytest.param("start", None, "b", id="start-added"),
+        pytest.param("start", "a", None, id="start-removed"),
+        pytest.param("env", {"a": "b"}, {"a": "c"}, id="env"),
+        pytest.param("envFrom", [{"secretRef": {"name": "s"}}], [], id="envFrom"),
+        pytest.param("tags", {"a": "b"}, {"a": None}, id="tags"),
+        pytest.param("constraints", {"host": "*"}, {"host": "node-1"}, id="constraints"),
+        pytest.param("dryRun", False, True, id="dryRun"),
+        pytest.param("scheduling", "Levels", "Eager", id="scheduling"),
+        pytest.param("image", "i:1", "i:2", id="image"),
+        pytest.param("podTemplate", {"spec": {"a": 1}}, {"spec": {"a": 2}}, id="podTemplate"),
+        pytest.param("factfile", None, {"data": {"name": "other"}}, id="factfile"),
+    ],
+)
+def test_what_runs_cannot_be_changed(api, namespace, field, before, after):
+    api.apply(make_job(namespace, **({} if before is None else {field: before})))
+
+    with pytest.raises(Refused) as refused:
+        patch(api, namespace, spec={field: after})
+
+    assert f"{field} cannot be changed; create another FactotumJob" in str(refused.value)
+
+
+def test_a_task_added_to_the_factfile_is_a_change(api, namespace):
+    api.apply(make_job(namespace, make_factfile(make_task("a"))))
+
+    with pytest.raises(Refused, match="factfile cannot be changed"):
+        api.apply(make_job(namespace, make_factfile(make_task("a"), make_task("b"))))
+
+
+def test_applying_the_same_again_changes_nothing(api, namespace):
+    job = make_job(namespace, tags={"a": "b"}, env={"c": "d"})
+    api.apply(job)
+
+    assert "unchanged" in api.apply(job)
+
+
+def test_wish_and_time_to_live_can_be_changed_at_any_time(api, namespace):
+    api.apply(make_job(namespace))
+    patch(api, namespace, "--subresource=status", status={"claim": CLAIM})
+
+    patch(api, namespace, spec={"desiredState": "Cancel", "ttlSecondsAfterFinished": 60})
+
+    assert api.get("fj", "job", "-n", namespace)["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            {"webhook": {"url": "http://other/"}}, "the webhook cannot be changed", id="webhook"
+        ),
+        pytest.param({"retry": {"limit": 2}}, "retry cannot be changed", id="retry"),
+        pytest.param({"activeDeadlineSeconds": 9}, "the deadline cannot be changed", id="deadline"),
+    ],
+)
+def test_settings_of_the_attempt_can_be_changed_until_it_is_claimed(api, namespace, change, words):
+    api.apply(make_job(namespace, webhook={"url": "http://one/"}, retry={"limit": 0}))
+    patch(api, namespace, spec={"webhook": {"url": "http://two/"}, "retry": {"limit": 1},
+                                "activeDeadlineSeconds": 5})  # fmt: skip
+    patch(api, namespace, "--subresource=status", status={"claim": CLAIM})
+
+    with pytest.raises(Refused, match=words):
+        patch(api, namespace, spec=change)
+
+
+def test_state_and_outcome_must_fit(api, namespace):
+    api.apply(make_job(namespace))
+
+    with pytest.raises(Refused, match="state and outcome contradict each other"):
+        patch(
+            api, namespace, "--subresource=status", status={"state": "DONE", "outcome": "RUNNING"}
+        )
+
+
+def test_a_verdict_changes_only_by_a_new_attempt(api, namespace):
+    api.apply(make_job(namespace))
+    done = {"state": "DONE", "outcome": "FAILED", "attempt": 1}
+    patch(api, namespace, "--subresource=status", status=done)
+
+    with pytest.raises(Refused, match="a verdict changes only by a new attempt"):
+        patch(api, namespace, "--subresource=status", status={"outcome": "SUCCEEDED"})
+    again = {"state": "QUEUED", "outcome": "WAITING", "attempt": 2}
+    patch(api, namespace, "--subresource=status", status=again)
+
+    assert api.get("fj", "job", "-n", namespace)["status"]["attempt"] == 2
