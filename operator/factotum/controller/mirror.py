@@ -108,6 +108,11 @@ class Mirror:
         """Whether Consul answered when it was last asked, or was not asked yet."""
         return not self._presence.down.is_set()
 
+    @property
+    def prompt(self) -> bool:
+        """Whether ``take`` would ask Consul now, rather than answer at once."""
+        return self._presence.prompt
+
     def note(self, key: JobKey) -> None:
         """Look at a key again: a job of it appeared, changed or went. Costs nothing.
 

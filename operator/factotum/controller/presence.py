@@ -36,7 +36,7 @@ class Timing:
     quick: float = 0.5
     """Jobs wait for Consul again once a probe was as quick as this."""
     retry: float = 1.0
-    """Pause before a key is tried again that could not be settled."""
+    """Pause before a key that could not be settled, or a Consul that was slow, is tried again."""
     revisit: float = 15.0
     """How often to look whether an entry is still another's, or its Pod still there."""
 
@@ -87,7 +87,8 @@ class Presence:
                 pause = min(pause * 2, self._timing.back_off_most)
                 continue
             try:
-                async with asyncio.timeout(self._timing.probe_every):
+                again = self._timing.probe_every if self._quick else self._timing.retry
+                async with asyncio.timeout(again):
                     await self.down.wait()
             except TimeoutError:
                 continue

@@ -1,0 +1,59 @@
+"""What a decision about a job is made of.
+
+Values only; ``decisions`` and its two halves make them, the reconciler carries
+them out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from factotum.controller.facts import Ask, PodView
+
+RETRY_SECONDS: Final = 5.0
+"""When to look again for what is not there yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """An Event to record."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do, in this order: ask, patch, delete, create.
+
+    Attributes:
+        ask: questions; nothing else is done until they are answered.
+        patch: a status patch, which also fences what follows it.
+        reported: sequence of the report that the patch contains.
+        delete: Pods to delete.
+        create: create the Pod of the current launch, from these facts.
+        again_in: seconds after which to look again, whatever happens.
+    """
+
+    ask: frozenset[Ask] = field(default_factory=frozenset)
+    patch: Mapping[str, Any] | None = None
+    reported: int = 0
+    notice: Notice | None = None
+    delete: tuple[PodView, ...] = ()
+    create: bool = False
+    again_in: float | None = None
+
+
+NOTHING: Final = Decision()
+
+
+def done(patch: Mapping[str, Any], *, reported: int = 0) -> Decision:
+    """Write a job's end, and record an Event about it."""
+    succeeded = patch["outcome"] == "SUCCEEDED"
+    notice = Notice(
+        type="Normal" if succeeded else "Warning",
+        reason=patch["reason"],
+        message=patch["message"],
+    )
+    return Decision(patch=patch, reported=reported, notice=notice)

@@ -1,0 +1,142 @@
+"""What to do about a claimed job: the run is a runner's, find out how it goes.
+
+Pure; one half of ``decisions``.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from factotum.controller import status
+from factotum.controller.facts import Ask, Observed, Plan, PodView
+from factotum.controller.launching import next_launch
+from factotum.controller.outcomes import known_report, lost, verdict_of
+from factotum.controller.verdicts import NOTHING, RETRY_SECONDS, Decision, done
+from factotum.core import termination
+from factotum.core.reports import Report
+from factotum.kube.resource import Claim
+
+GONE_SECONDS: Final = 60.0
+"""How long a runner whose Pod was removed may still report its end."""
+
+
+def watch(seen: Observed, claim: Claim, now: datetime) -> Decision:
+    """Decide about a job that a runner has claimed."""
+    job = seen.job
+    report = seen.report
+    fresh = report is not None and report.sequence > job.sequence
+    if report is not None and fresh and report.final:
+        return _verdict(seen, report, now)
+    pod = next((p for p in seen.pods if p.uid == claim.pod_uid), None)
+    if pod is not None and pod.ended:
+        return _ended(seen, claim, pod, now)
+    if pod is None:
+        gone = _gone(seen, claim, now)
+        if gone is not None:
+            return gone
+    if report is not None and fresh:
+        if not seen.progress_due:
+            return Decision(again_in=1.0)
+        if (names := _task_names(seen)) is None:
+            return Decision(ask=frozenset({Ask.FACTFILE}))
+        return Decision(patch=status.progressed(job, report, names), reported=report.sequence)
+    return Decision(again_in=RETRY_SECONDS) if pod is None else NOTHING
+
+
+def _gone(seen: Observed, claim: Claim, now: datetime) -> Decision | None:
+    """Decide about a claim whose Pod is not in sight; None: go on as usual."""
+    if claim.pod_uid not in seen.absent:
+        return Decision(ask=frozenset({Ask.ABSENCE}))
+    if seen.gone_seconds >= GONE_SECONDS:
+        return _lose(
+            seen, now, "Lost", f"Pod {claim.pod_name} was removed and its runner did not report"
+        )
+    patch = status.pod_gone(seen.job, now)
+    return Decision(patch=patch, again_in=RETRY_SECONDS) if patch else None
+
+
+def _ended(seen: Observed, claim: Claim, pod: PodView, now: datetime) -> Decision:
+    message = termination.decode(pod.terminated.message) if pod.terminated else None
+    if message is not None and message.claim_id == claim.id:
+        if message.kind == "unstarted":
+            return Decision(patch=next_launch(seen.job, pod, now))
+        if message.kind == "final":
+            if (names := _task_names(seen)) is None:
+                return Decision(ask=frozenset({Ask.FACTFILE}))
+            return _verdict(seen, verdict_of(message, seen, names), now)
+        seen = _with_last_word(seen, message)
+    reason, text = lost(pod)
+    return _lose(seen, now, reason, text)
+
+
+def _with_last_word(seen: Observed, message: termination.Verdict) -> Observed:
+    """Know the tasks as the Pod itself last had them, if no report was newer."""
+    names = _task_names(seen)
+    newest = seen.report.sequence if seen.report else seen.job.sequence
+    if names is None or message.sequence <= newest:
+        return seen
+    return replace(seen, report=verdict_of(message, seen, names)._replace(final=False))
+
+
+def _verdict(seen: Observed, report: Report, now: datetime) -> Decision:
+    names = _task_names(seen)
+    if names is None:
+        return Decision(ask=frozenset({Ask.FACTFILE}))
+    tasks = status.tasks_of(report, names)
+    reason, message = status.end_message(tasks)
+    if report.states and not report.states.strip("W") and not report.interrupted:
+        reason, message = "NotRun", report.errors.get(0, "the runner started no task")
+    elif report.interrupted or (not report.succeeded and reason != "TaskFailed"):
+        reason, message = _interruption(seen, message)
+    patch = status.progressed(seen.job, report, names) | status.finished(
+        seen.job, succeeded=report.succeeded, reason=reason, message=message, now=now
+    )
+    return done(patch, reported=report.sequence)
+
+
+def _interruption(seen: Observed, message: str) -> tuple[str, str]:
+    """Return why a run was shut down, as far as its Pod says."""
+    claim = seen.job.claim
+    pod = next((p for p in seen.pods if claim and p.uid == claim.pod_uid), None)
+    if pod is not None and pod.reason:
+        return pod.reason, f"the run was shut down: {pod.message or pod.reason}. {message}"
+    cause = "its Pod was deleted" if pod is None or pod.deleting else "its Pod was told to stop"
+    return "Interrupted", f"the run was shut down: {cause}. {message}"
+
+
+def _lose(seen: Observed, now: datetime, reason: str, message: str) -> Decision:
+    """DONE/FAILED without a verdict: what ran then is FAILED for that reason."""
+    names = _task_names(seen)
+    if names is None:
+        return Decision(ask=frozenset({Ask.FACTFILE}))
+    known = known_report(seen, names)
+    tasks = status.tasks_of(known, names) if known else _tasks_now(seen, names)
+    for task in tasks:
+        if task["state"] == "RUNNING":
+            task["state"] = "FAILED"
+            task["errorMessage"] = f"{reason}: {message}"
+    patch = status.finished(
+        seen.job, succeeded=False, reason=reason, message=message, now=now
+    ) | status.task_fields(tasks)
+    return done(patch)
+
+
+def _tasks_now(seen: Observed, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the tasks as the status has them; what it left out is WAITING."""
+    before = {task["name"]: dict(task) for task in seen.job.status.get("tasks") or ()}
+    return [before.get(name, {"name": name, "state": "WAITING"}) for name in names]
+
+
+def _task_names(seen: Observed) -> tuple[str, ...] | None:
+    """Return the names in level order; None if the factfile must be read for them."""
+    if isinstance(seen.factfile, Plan):
+        return seen.factfile.task_names
+    tasks = seen.job.status.get("tasks") or ()
+    total = int(str(seen.job.status.get("progress") or "0/0").split("/")[1])
+    if len(tasks) == total:
+        return tuple(task["name"] for task in tasks)
+    if seen.factfile is None:
+        return None
+    # The factfile went away meanwhile and the status holds only part of the
+    # names: numbers are better than to lose the result.
+    return tuple(f"task {number}" for number in range(1, total + 1))
