@@ -1,0 +1,105 @@
+"""Jobs as the mirror sees them, and a source of them that a test can change at will."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from factotum.controller.mirror_rules import MirrorView
+from factotum.persistence.entries import EntrySettings, JobKey
+
+US = "factotum-operator-test"
+OTHER = "old-server"
+JOB_ID = "6ef5cf55f2815a098695861ec5f8e9c7122dd2e5339cf954d7e2cb2e761dd583"
+
+
+def view(  # noqa: PLR0913 - a builder: every argument has its default
+    name: str,
+    state: str,
+    outcome: str = "",
+    *,
+    created: int = 0,
+    completed: int | None = None,
+    holds: bool = False,
+    ran: bool = True,
+    job_id: str = JOB_ID,
+    namespace: str = "pipelines",
+) -> MirrorView:
+    """Describe one job; times are seconds of one minute."""
+    return MirrorView(
+        uid=f"uid-{name}",
+        namespace=namespace,
+        name=name,
+        job_id=job_id,
+        state=state,
+        outcome=outcome or {"QUEUED": "WAITING", "WORKING": "RUNNING"}.get(state, "SUCCEEDED"),
+        created=f"2026-01-01T00:00:{created:02}Z",
+        completed=None if completed is None else f"2026-01-01T00:00:{completed:02}Z",
+        holds=holds,
+        ran=ran,
+        spec={"factfile": {}},
+    )
+
+
+def settings(prefix: str = "com.snowplowanalytics/factotum") -> EntrySettings:
+    """Name entries as an operator with defaults does."""
+    return EntrySettings(name=US, prefix=prefix)
+
+
+class Jobs:
+    """The controller's side of the mirror, as plain dictionaries.
+
+    Attributes:
+        hidden: what only a live read shows: the caches are behind.
+        pods: keys with a Pod that has not ended.
+        trouble: raised by the next live read.
+    """
+
+    def __init__(self) -> None:
+        self._cached: dict[JobKey, dict[str, MirrorView]] = {}
+        self.hidden: dict[str, MirrorView] = {}
+        self.pods: set[JobKey] = set()
+        self.trouble: Exception | None = None
+        self.reads = 0
+
+    def put(self, *views: MirrorView) -> None:
+        """Have jobs as they are now."""
+        for each in views:
+            self._cached.setdefault(each.key, {})[each.uid] = each
+
+    def remove(self, *views: MirrorView) -> None:
+        """Have jobs no more."""
+        for each in views:
+            del self._cached[each.key][each.uid]
+
+    def views(self, key: JobKey) -> Sequence[MirrorView]:
+        """Return the jobs of one key."""
+        return list(self._cached.get(key, {}).values())
+
+    def every(self) -> Iterable[MirrorView]:
+        """Return all jobs."""
+        return [each for jobs in self._cached.values() for each in jobs.values()]
+
+    async def read(self, key: JobKey, job_name: str) -> MirrorView | None:
+        """Read a job live."""
+        self.reads += 1
+        if self.trouble is not None:
+            trouble, self.trouble = self.trouble, None
+            raise trouble
+        for each in (*self.hidden.values(), *self.every()):
+            if each.namespace == key.namespace and each.label == job_name:
+                return each
+        return None
+
+    async def pod_lives(self, key: JobKey) -> bool:
+        """Whether a Pod of a key has not ended."""
+        return key in self.pods
+
+
+def working(job: MirrorView) -> MirrorView:
+    """Describe a job once its attempt was claimed."""
+    return replace(job, state="WORKING", outcome="RUNNING", holds=True)
+
+
+def done(job: MirrorView, outcome: str = "SUCCEEDED", completed: int = 50) -> MirrorView:
+    """Describe a job once it has its verdict."""
+    time = f"2026-01-01T00:00:{completed:02}Z"
+    return replace(job, state="DONE", outcome=outcome, holds=False, completed=time)
