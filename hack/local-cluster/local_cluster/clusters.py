@@ -108,16 +108,17 @@ def _add(state: Path, record: Record, wish: Wish, started: Processes) -> None:
 
 
 def _new_record(wish: Wish) -> Record:
-    api_port, etcd_port, etcd_peer_port, kubelet_port, dns_port = ports.choose(5)
+    api, etcd, etcd_peer, kubelet, proxy, dns = ports.choose(6)
     has_node = wish.profile is Profile.NODE
     return Record(
         name=wish.name,
         profile=wish.profile,
-        api_port=api_port,
-        etcd_port=etcd_port,
-        etcd_peer_port=etcd_peer_port,
-        kubelet_port=kubelet_port,
-        dns_port=dns_port,
+        api_port=api,
+        etcd_port=etcd,
+        etcd_peer_port=etcd_peer,
+        kubelet_port=kubelet,
+        proxy_port=proxy,
+        dns_port=dns,
         address=ports.own_address() if has_node else "127.0.0.1",
         kernel=traces.kernel_settings() if has_node else {},
     )

@@ -166,7 +166,7 @@ def start(
         "--conntrack-tcp-timeout-established=0s",
         "--conntrack-tcp-timeout-close-wait=0s",
         "--healthz-bind-address=",
-        "--metrics-bind-address=127.0.0.1:0",
+        f"--metrics-bind-address=127.0.0.1:{record.proxy_port}",
     ]
     processes.start("kubelet", kubelet)
     processes.start("kube-proxy", proxy)

@@ -28,6 +28,7 @@ class Record:
     etcd_port: int
     etcd_peer_port: int
     kubelet_port: int
+    proxy_port: int
     dns_port: int
     address: str
     complete: bool = False
