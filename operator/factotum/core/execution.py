@@ -237,6 +237,11 @@ class Execution:
             return bool(self.counts[TaskState.WAITING] or self.counts[TaskState.SKIPPED])
         return self._level < len(self.levels) - 1 or bool(self.counts[TaskState.WAITING])
 
+    @property
+    def has_more(self) -> bool:
+        """Whether a task might still be started, now or later."""
+        return not self.stopped and bool(self.counts[TaskState.WAITING])
+
     def in_state(self, *states: str) -> list[TaskRun]:
         """Return the tasks in one of these states, in level order."""
         return [run for run in self.task_runs if run.state in states]

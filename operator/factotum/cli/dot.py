@@ -1,0 +1,64 @@
+"""`factotum dot`: writes the graph of a factfile. All its failures go to standard error, as 3."""
+
+from __future__ import annotations
+
+import os
+
+from factotum.cli import factfiles
+from factotum.core import errors
+from factotum.core.dot import to_dot
+from factotum.core.states import ExitCode
+from factotum.runner.console import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from factotum.cli.arguments import Arguments
+    from factotum.cli.logfile import LogFile
+    from factotum.runner.console import Console
+
+
+def dot(given: Arguments, console: Console, log: LogFile) -> int:
+    """Write the graph to standard output or to the file that was asked for."""
+    try:
+        factfile, _ = factfiles.load(given.operand, None)
+        graph = to_dot(factfile, given.value("--start"))
+    except factfiles.FactfileProblem as problem:
+        log.info(str(problem))
+        return _fail(console, str(problem))
+    except errors.UnknownStartError as error:
+        return _fail(console, str(error))
+    except errors.StartNotAllowedError:
+        return _fail(console, "the job cannot be started here.")
+    path = given.value("--output")
+    if path is None:
+        console.out(graph)
+        return ExitCode.SUCCESS
+    return _write(console, path, graph, overwrite=given.has("--overwrite"))
+
+
+def _write(console: Console, path: str, graph: str, *, overwrite: bool) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if overwrite else os.O_EXCL)
+    try:
+        fd = os.open(path, flags, 0o666)
+    except OSError as error:
+        return _fail_file(console, f"couldn't create file '{path}' ({factfiles.describe(error)})")
+    try:
+        rest = memoryview(encode(graph))
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+    except OSError as error:
+        return _fail_file(console, f"couldn't write to file '{path}' ({factfiles.describe(error)})")
+    finally:
+        os.close(fd)
+    console.out(console.green("File written successfully") + "\n")
+    return ExitCode.SUCCESS
+
+
+def _fail(console: Console, message: str) -> int:
+    console.err(f"{console.red('Error:')} {console.red(message)}\n")
+    return ExitCode.OTHER
+
+
+def _fail_file(console: Console, message: str) -> int:
+    console.err(f"{console.red('Error: ')}{console.red(message)}\n")
+    return ExitCode.OTHER

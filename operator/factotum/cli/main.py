@@ -1,0 +1,132 @@
+"""Goes through the original's start-up steps in its order and picks the command.
+
+The order decides which error wins. Whatever ends a command early is told and
+turned into an exit code here, by one table.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from factotum.cli import arguments, logfile, usage
+from factotum.core import COMPATIBLE_VERSION, errors
+from factotum.core.states import ExitCode
+from factotum.runner.console import Console, wants_colour
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from factotum.cli.arguments import Arguments
+    from factotum.runner.signals import ShutdownSignals
+
+
+class CommandError(Exception):
+    """Ends a command; the text has been worded for standard output, without its line feed."""
+
+    def __init__(self, text: str, exit_code: int = ExitCode.OTHER) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    console = Console(colour=False)
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv), console)
+    finally:
+        console.flush()
+
+
+def _main(argv: list[str], console: Console) -> int:
+    try:
+        log = logfile.LogFile.open()
+    except logfile.LogFileError as error:
+        console.out(f"Log initialization error: {error}\n")
+        return ExitCode.OTHER
+    signals = None
+    try:
+        # The other commands end at once; there the signals' own effect is the right one.
+        if usage.RUN in argv:
+            signals = _catch_signals(console)
+            if signals is None:
+                return ExitCode.OTHER
+        return _parse_and_dispatch(argv, console, log, signals)
+    finally:
+        if signals is not None:
+            signals.restore()
+        log.close()
+
+
+def _catch_signals(console: Console) -> ShutdownSignals | None:
+    from factotum.runner.signals import ShutdownSignals
+
+    signals = ShutdownSignals()
+    try:
+        signals.install()
+    except OSError as error:
+        console.out(f"Failed to install signal handlers: {error}\n")
+        return None
+    except ValueError:
+        pass  # called by a program of its own, beside its main thread
+    return signals
+
+
+def _parse_and_dispatch(
+    argv: list[str],
+    console: Console,
+    log: logfile.LogFile,
+    signals: ShutdownSignals | None,
+) -> int:
+    try:
+        given = arguments.parse(argv)
+    except arguments.UsageError as error:
+        console.out(str(error))
+        return ExitCode.OTHER
+    console.colour = wants_colour(
+        os.environ, no_colour=given.has("--no-colour"), is_terminal=_is_terminal(console.out_fd)
+    )
+    try:
+        return _dispatch(given, console, log, signals)
+    except errors.EnvironmentFormatError as error:
+        log.warn(f"--env: {error.problem}")
+        console.out(str(error))  # without a line feed, as ever
+        return ExitCode.OTHER
+    except CommandError as error:
+        console.out(f"{error}\n")
+        return error.exit_code
+
+
+def _dispatch(
+    given: Arguments, console: Console, log: logfile.LogFile, signals: ShutdownSignals | None
+) -> int:
+    if given.has("--help"):
+        console.out(usage.help_text())
+        return ExitCode.SUCCESS
+    if given.has("--version"):
+        console.out(f"Factotum version {COMPATIBLE_VERSION}\n")
+        return ExitCode.SUCCESS
+    if given.command == usage.RUN:
+        from factotum.cli import run
+
+        return run.run(given, console, log, signals)
+    if given.command == usage.VALIDATE:
+        from factotum.cli import validate
+
+        return validate.validate(given, console, log)
+    if given.command == usage.DOT:
+        from factotum.cli import dot
+
+        return dot.dot(given, console, log)
+    from factotum.cli import completion
+
+    console.out(completion.script(given.operand))
+    return ExitCode.SUCCESS
+
+
+def _is_terminal(fd: int) -> bool:
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False

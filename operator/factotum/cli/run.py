@@ -1,0 +1,214 @@
+"""`factotum run`: from the options to the exit code."""
+
+from __future__ import annotations
+
+import os
+
+from factotum.cli import factfiles, logfile
+from factotum.cli.main import CommandError
+from factotum.core import environment, errors, summary, tags
+from factotum.core.execution import Execution
+from factotum.core.states import ExitCode, RunState
+from factotum.runner.console import Console
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from factotum.cli.arguments import Arguments
+    from factotum.cli.webhook import Webhook
+    from factotum.core.factfile import Factfile
+    from factotum.events.urls import Endpoint
+    from factotum.runner.signals import ShutdownSignals
+
+DEFAULT_TAIL_CHARACTERS = 10_000
+
+
+def run(
+    given: Arguments, console: Console, log: logfile.LogFile, signals: ShutdownSignals | None
+) -> int:
+    """Run a factfile, or simulate it.
+
+    Raises:
+        CommandError: Something keeps the run from beginning.
+        EnvironmentFormatError: The variables cannot be read.
+    """
+    _check_numbers(given)
+    pairs = tags.parse_pairs(given.values("--tag"))
+    variables = environment.build_variables(given.value("--env"), pairs)
+    if given.has("--no-colour"):
+        os.environ["CLICOLOR"] = "0"  # the tasks inherit it
+    endpoint = _check_webhook(given, console)
+    if not _is_right_host(given, console):
+        return ExitCode.SUCCESS
+    try:
+        factfile, _ = factfiles.load(given.operand, variables)
+    except factfiles.FactfileProblem as problem:
+        log.info(str(problem))
+        raise CommandError(str(problem), ExitCode.BAD_FACTFILE) from None
+    log.info(f"'{given.operand}' is job '{factfile.name}' with {len(factfile.tasks)} tasks")
+    execution = _build_execution(given, console, factfile)
+    if given.value("--output-format") == "json":
+        console.out_fd = console.err_fd  # standard output is for the document alone
+    if given.has("--dry-run"):
+        from factotum.cli import dry_run
+
+        dry_run.simulate(execution, console, log)
+        _tell_result(given, console, execution)
+        return ExitCode.SUCCESS
+    webhook = None
+    if endpoint is not None:
+        from factotum.cli.webhook import Webhook
+
+        webhook = Webhook(endpoint, factfile, pairs, given, log)
+    _execute(given, console, log, signals, execution, webhook)
+    _save_verdict(given, execution)
+    _tell_result(given, console, execution)
+    exit_code = _exit_code(execution)
+    if webhook is not None:
+        exit_code = webhook.wait(console, signals, exit_code)
+    return exit_code
+
+
+def _check_numbers(given: Arguments) -> None:
+    for name in ("--heartbeat-interval", "--max-parallel", "--webhook-timeout"):
+        if given.number(name) == 0:
+            raise CommandError(f"The value of '{name}' must be at least 1.")
+
+
+def _check_webhook(given: Arguments, console: Console) -> Endpoint | None:
+    url = given.value("--webhook")
+    if url is None:
+        return None
+    if given.has("--dry-run"):
+        raise CommandError(
+            console.red("Error: --webhook cannot be used with the --dry-run option")
+        )
+    from factotum.events import urls
+
+    try:
+        return urls.parse_webhook_url(url)
+    except urls.WebhookUrlError as error:
+        # The misspelling is the original's, and scripts may look for it.
+        raise CommandError(
+            console.red(f'Error: the specifed webhook URL "{url}" is invalid. Reason: {error}')
+        ) from None
+
+
+def _is_right_host(given: Arguments, console: Console) -> bool:
+    value = tags.parse_pairs(given.values("--constraint")).get("host")
+    if value is None:
+        return True
+    from factotum.runner import host
+
+    reason = host.find_mismatch(value)
+    if reason is None:
+        return True
+    warning = (
+        f'Warn: the specifed host constraint "{value}" did not match,'
+        f" no tasks have been executed. Reason: {reason}"
+    )
+    console.out(console.yellow(warning) + "\n")
+    return False
+
+
+def _build_execution(given: Arguments, console: Console, factfile: Factfile) -> Execution:
+    eager = given.value("--schedule") == "eager"
+    kept: Mapping[str, object] = {}
+    path = given.value("--resume")
+    if path is not None:
+        kept = _read_kept(path, factfile)
+    try:
+        return Execution(factfile, given.value("--start"), eager=eager, kept=kept)
+    except errors.StartError as error:
+        raise CommandError(
+            f"The job cannot be started from '{console.cyan(error.task)}' because {error}"
+        ) from None
+
+
+def _read_kept(path: str, factfile: Factfile) -> Mapping[str, object]:
+    from factotum.core import verdict
+
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
+            return verdict.parse_kept(file.read(), factfile)
+    except OSError as error:
+        reason = factfiles.describe(error)
+    except (UnicodeDecodeError, ValueError) as error:
+        reason = str(error)
+    except errors.VerdictError as error:
+        reason = str(error)
+    raise CommandError(f"The run cannot be resumed from '{path}': {reason}")
+
+
+def _execute(
+    given: Arguments,
+    console: Console,
+    log: logfile.LogFile,
+    signals: ShutdownSignals | None,
+    execution: Execution,
+    webhook: Webhook | None,
+) -> None:
+    from factotum.runner.runner import Runner
+
+    listeners = []
+    view = None
+    if given.has("--progress"):
+        from factotum.cli.progress import ProgressView
+
+        view = ProgressView.attach(console)
+    if webhook is not None:
+        listeners.append(webhook.listener)
+    tail = given.number("--max-stdouterr-size")
+    heartbeat = given.number("--heartbeat-interval")
+    runner = Runner(
+        execution,
+        output=console if view is None else view.console,
+        environ=os.environ,
+        listeners=listeners if view is None else [*listeners, view],
+        max_parallel=given.number("--max-parallel"),
+        tail_characters=(DEFAULT_TAIL_CHARACTERS if tail is None else tail) if webhook else None,
+        heartbeat_seconds=heartbeat if webhook else None,
+        log=log.info,
+        # One that reads the terminal has to stay in the group that may.
+        own_groups=not os.isatty(0),
+    )
+    if view is not None:
+        view.follow(runner.loop, execution)
+    if signals is not None:
+        signals.connect(runner.on_signal)
+    runner.run()
+    if signals is not None:
+        signals.disconnect()
+
+
+def _save_verdict(given: Arguments, execution: Execution) -> None:
+    path = given.value("--verdict")
+    if path is None:
+        return
+    from factotum.core import verdict
+
+    beside = f"{path}.{os.getpid()}.new"
+    try:
+        with open(beside, "w", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
+            file.write(verdict.render(execution))
+        os.replace(beside, path)  # noqa: PTH105 - as above
+    except (OSError, ValueError) as error:
+        reason = factfiles.describe(error) if isinstance(error, OSError) else str(error)
+        raise CommandError(f"The verdict cannot be written to '{path}': {reason}") from None
+
+
+def _tell_result(given: Arguments, console: Console, execution: Execution) -> None:
+    console.out(summary.summary(execution, console.green, console.cyan))
+    if given.value("--output-format") == "json":
+        from factotum.cli.jsonoutput import print_json
+        from factotum.core import verdict
+
+        print_json(console, verdict.describe(execution))
+
+
+def _exit_code(execution: Execution) -> int:
+    # A shutdown that left tasks unrun is no success (Q13).
+    if execution.state == RunState.SUCCEEDED:
+        return ExitCode.SUCCESS
+    return ExitCode.TASK_FAILED

@@ -1,0 +1,92 @@
+"""The webhook of a run on the command line: its settings, and the wait for it at the end."""
+
+from __future__ import annotations
+
+import os
+
+from factotum.cli.main import CommandError
+from factotum.core.references import run_reference
+from factotum.core.states import ExitCode
+from factotum.events.retries import RetryPolicy
+from factotum.events.webhook import WebhookListener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from factotum.cli.arguments import Arguments
+    from factotum.cli.logfile import LogFile
+    from factotum.core.factfile import Factfile
+    from factotum.events.urls import Endpoint
+    from factotum.runner.console import Console
+    from factotum.runner.signals import ShutdownSignals
+
+
+class Webhook:
+    """Makes the listener from the options and waits for it when the run has ended."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        factfile: Factfile,
+        tags: Mapping[str, str],
+        given: Arguments,
+        log: LogFile,
+    ) -> None:
+        self.listener = WebhookListener(
+            endpoint,
+            factfile,
+            tags,
+            run_reference(_random_uuid()),
+            policy=_build_policy(given),
+            live_output=given.has("--heartbeat-interval"),
+            warn=log.warn,
+        )
+
+    def wait(self, console: Console, signals: ShutdownSignals | None, exit_code: int) -> int:
+        """Wait until all events are sent or given up; a second signal gives up at once (Q22)."""
+        listener = self.listener
+
+        def on_signal() -> None:
+            if signals is not None and signals.count > 1:
+                listener.abort()
+            else:
+                console.out("\nReceived shutdown signal, terminating gracefully...\n")
+                console.flush()
+
+        console.out("Waiting for webhook to finish sending events...")
+        console.flush()
+        before = signals.count if signals is not None else 0
+        if signals is not None:
+            signals.connect(on_signal, replay=False)
+        try:
+            listener.drain()
+        finally:
+            if signals is not None:
+                signals.disconnect()
+        console.out(console.green(" done!") + "\n")
+        if listener.undelivered:
+            console.out(console.red("Warning: some events failed to send") + "\n")
+        was_broken_off = signals is not None and signals.count > max(before, 1)
+        return exit_code or (ExitCode.OTHER if was_broken_off else ExitCode.SUCCESS)
+
+
+def _build_policy(given: Arguments) -> RetryPolicy:
+    text = given.value("--webhook-backoff")
+    try:
+        policy = RetryPolicy() if text is None else RetryPolicy.parse(text)
+    except ValueError as error:
+        raise CommandError(f"The value '{text}' of '--webhook-backoff' is {error}.") from None
+    timeout = given.number("--webhook-timeout")
+    if timeout is not None:
+        policy.timeout = float(timeout)
+    return policy
+
+
+def _random_uuid() -> str:
+    """Return a random UUID (version 4) as text; the uuid module costs more than this."""
+    number = bytearray(os.urandom(16))
+    number[6] = number[6] & 0x0F | 0x40
+    number[8] = number[8] & 0x3F | 0x80
+    text = number.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,37 @@
+"""The console script `factotum`: `work` is the Pod's side, everything else the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> int:
+    """Run the program with its process's arguments; the return value is its exit code."""
+    _open_standard_streams()
+    argv = sys.argv[1:]
+    if argv[:1] == ["work"]:
+        from factotum.pod import work
+
+        return work.main(argv[1:])
+    _die_by_interrupts()
+    from factotum.cli.main import main as run_command_line
+
+    return run_command_line(argv)
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where a standard stream is closed, or our pipes would land there."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)  # gets the lowest number, which is this one
+
+
+def _die_by_interrupts() -> None:
+    """Let SIGINT end the process without a traceback, until a run catches it."""
+    import _signal
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)

@@ -1,0 +1,250 @@
+"""Starts a task's shell and tells when it has ended and said all it had to say."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic_ns
+
+from factotum.runner.lines import LineStream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from factotum.core.execution import TaskRun
+    from factotum.runner.loop import Loop
+
+_CHUNK = 1 << 16  # what a pipe holds
+_SIGPIPE, _SIGXFSZ = 13, 25  # Python ignores these; tasks must not
+
+
+class SpawnError(Exception):
+    """A task's process could not be started."""
+
+    def __init__(self, detail: str, *, may_pass: bool = False) -> None:
+        super().__init__(f"Error executing process - {detail}")
+        self.may_pass = may_pass
+        """Whether it may work once other tasks have given something back."""
+
+
+class ShellSpawner:
+    """Starts ``sh -c LINE`` with given surroundings.
+
+    Args:
+        environ: The tasks' environment; its PATH is where `sh` is looked for.
+        own_groups: Whether each task leads a process group of its own, so
+            that a shutdown reaches everything it has started.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, own_groups: bool = True) -> None:
+        self._path = environ.get("PATH", "/bin:/usr/bin")
+        # Encoded once, not for each task.
+        self._environ = {os.fsencode(key): os.fsencode(value) for key, value in environ.items()}
+        self._shell: str | None = None
+        self._options = {"setpgroup": 0} if own_groups else {}
+        self.own_groups = own_groups
+
+    def spawn(self, line: str, out_fd: int, err_fd: int) -> int:
+        """Start a process that writes to these descriptors and return its id.
+
+        Raises:
+            SpawnError: It could not be started.
+        """
+        if "\0" in line:
+            raise SpawnError("nul byte found in provided data")
+        try:
+            if self._shell is None:
+                self._shell = _find_shell(self._path)
+            return os.posix_spawn(
+                self._shell,
+                ("sh", "-c", line),
+                self._environ,
+                file_actions=((os.POSIX_SPAWN_DUP2, out_fd, 1), (os.POSIX_SPAWN_DUP2, err_fd, 2)),
+                setsigmask=(),
+                setsigdef=(_SIGPIPE, _SIGXFSZ),
+                **self._options,
+            )
+        except OSError as error:
+            raise to_spawn_error(error) from None
+
+    def signal(self, pid: int, number: int) -> None:
+        """Send a signal to a task and, if it has a group of its own, to what it started."""
+        try:
+            if self.own_groups:
+                os.killpg(pid, number)
+            else:
+                os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # ended, or became another user's
+
+
+def to_spawn_error(error: OSError) -> SpawnError:
+    """Return the error in the original's words."""
+    import errno
+
+    # EAGAIN: no more processes; EMFILE, ENFILE: no more descriptors.
+    passing = error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+    return SpawnError(f"{os.strerror(error.errno or 0)} (os error {error.errno})", may_pass=passing)
+
+
+def _find_shell(search_path: str) -> str:
+    """Return the `sh` that PATH leads to; the error is the one exec would give."""
+    refused = False
+    for folder in search_path.split(":"):
+        path = f"{folder or '.'}/sh"
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            return path
+        refused = refused or os.path.exists(path)
+    if refused:
+        raise PermissionError(13, "Permission denied")
+    raise FileNotFoundError(2, "No such file or directory")
+
+
+class Process:
+    """A task that has been started, until its end is noticed.
+
+    It has ended when both of its pipes are closed (by everything it has
+    started, too) and the shell itself has been reaped.
+    """
+
+    __slots__ = (
+        "_loop",
+        "_on_end",
+        "_open",
+        "_pid_fd",
+        "ended",
+        "pid",
+        "run",
+        "started_ns",
+        "status",
+    )
+
+    def __init__(
+        self, run: TaskRun, loop: Loop, started_ns: int, on_end: Callable[[Process], None]
+    ) -> None:
+        self.run = run
+        self.pid = 0
+        self.started_ns = started_ns
+        self.status: int | None = None
+        self.ended = False
+        self._loop = loop
+        self._on_end = on_end
+        self._open: list[tuple[int, LineStream]] = []
+        self._pid_fd = -1
+
+    def start(self, spawner: ShellSpawner, out: LineStream, err: LineStream) -> None:
+        """Start the shell and listen to it.
+
+        Raises:
+            SpawnError: It could not be started; nothing is left open.
+        """
+        fds: list[int] = []
+        try:
+            fds += os.pipe()
+            fds += os.pipe()
+            self.pid = spawner.spawn(self.run.task.command_line, fds[1], fds[3])
+        except OSError as error:
+            _close(fds)
+            raise to_spawn_error(error) from None
+        except SpawnError:
+            _close(fds)
+            raise
+        _close((fds[1], fds[3]))
+        self._listen(fds[0], out)
+        self._listen(fds[2], err)
+
+    @property
+    def return_code(self) -> int:
+        """The exit status; 1 for a death by signal, as the original has it."""
+        code = os.waitstatus_to_exitcode(self.status or 0)
+        return code if code >= 0 else 1
+
+    @property
+    def death_signal(self) -> int | None:
+        """The signal that ended the shell, if one did."""
+        code = os.waitstatus_to_exitcode(self.status or 0)
+        return -code if code < 0 else None
+
+    def reap(self, *, wait: bool = False) -> bool:
+        """Take the exit status if the shell has ended; say whether it has."""
+        if self.status is None:
+            try:
+                pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
+            except ChildProcessError:
+                pid, status = self.pid, 0x0100  # somebody else took it: its code is lost
+            if pid:
+                self.status = status
+        return self.status is not None
+
+    def abandon(self) -> None:
+        """Stop listening to what is left of a task that was killed."""
+        while self._open:
+            self._close_stream(*self._open[-1])
+        self._finish()
+
+    def _listen(self, fd: int, stream: LineStream) -> None:
+        def read() -> None:
+            chunk = os.read(fd, _CHUNK)
+            if chunk:
+                stream.feed(chunk)
+            else:
+                self._close_stream(fd, stream)
+                if not self._open:
+                    self._finish()
+
+        self._open.append((fd, stream))
+        self._loop.add_reader(fd, read)
+
+    def _close_stream(self, fd: int, stream: LineStream) -> None:
+        self._loop.remove_reader(fd)
+        os.close(fd)
+        self._open.remove((fd, stream))
+        stream.finish()
+
+    def _finish(self) -> None:
+        if self.reap():
+            self._end()
+        elif self._pid_fd < 0:
+            # Usually it is dead by now; one that has closed its outputs and lives on is waited for.
+            self._pid_fd = _open_pid(self.pid, self._loop, self._on_death)
+
+    def _on_death(self) -> None:
+        if self._pid_fd >= 0:
+            self._loop.remove_reader(self._pid_fd)
+            os.close(self._pid_fd)
+        self.reap(wait=True)
+        self._end()
+
+    def _end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self._on_end(self)
+
+    def duration_ns(self) -> int:
+        """Return how long it has been running."""
+        return monotonic_ns() - self.started_ns
+
+
+def _open_pid(pid: int, loop: Loop, callback: Callable[[], None]) -> int:
+    """Have the loop call back when the process dies; return the descriptor used, or -1."""
+    if hasattr(os, "pidfd_open"):
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError:
+            pass  # an old kernel, or a sandbox that does not know the call
+        else:
+            loop.add_reader(fd, callback)
+            return fd
+    import threading
+
+    def wait() -> None:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        loop.call_soon_threadsafe(callback)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return -1
+
+
+def _close(fds: list[int] | tuple[int, ...]) -> None:
+    for fd in fds:
+        os.close(fd)

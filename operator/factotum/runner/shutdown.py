@@ -1,0 +1,101 @@
+"""Ends running tasks: TERM to their process groups, a grace period, then KILL."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic, sleep
+
+from factotum.runner import signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from factotum.runner.console import Console
+    from factotum.runner.loop import Loop
+    from factotum.runner.processes import Process, ShellSpawner
+
+_ABANDON_SECONDS = 1.0
+"""How long after KILL a task's pipes may stay open, in something that escaped its group."""
+
+_LOOK_SECONDS = 0.02
+"""How often a group without a leader is looked at: nothing tells of the end of grandchildren."""
+
+
+class Shutdown:
+    """The course of events once a run has been told to stop."""
+
+    def __init__(  # noqa: PLR0913 - all parts of one runner
+        self,
+        loop: Loop,
+        output: Console,
+        spawner: ShellSpawner,
+        processes: Mapping[int, Process],
+        *,
+        grace_seconds: float,
+        on_begin: Callable[[], None] | None,
+    ) -> None:
+        self._loop = loop
+        self._output = output
+        self._spawner = spawner
+        self._processes = processes
+        self._grace_seconds = grace_seconds
+        self._on_begin = on_begin
+        self._told: list[Process] = []
+        self._kill_at = 0.0
+
+    def begin(self, *, by_signal: bool) -> None:
+        """Ask all running tasks to end, and see to it that they do."""
+        if by_signal:
+            self._output.out("\nReceived shutdown signal, terminating gracefully...\n")
+        if self._on_begin is not None:
+            self._on_begin()
+        self._told = [process for process in self._processes.values() if not process.ended]
+        if not self._told:
+            return
+        count = len(self._told)
+        self._output.out(f"Terminating {count} child process(es) gracefully...\n")
+        self._output.flush()
+        for process in self._told:
+            self._spawner.signal(process.pid, signals.SIGTERM)
+            # One that is stopped would not see the signal above until it is continued.
+            self._spawner.signal(process.pid, signals.SIGCONT)
+        self._kill_at = monotonic() + self._grace_seconds
+        self._loop.call_at(self._kill_at, self._kill)
+
+    def finish(self) -> None:
+        """Once all tasks have ended: end what they left behind in their groups."""
+        if not self._spawner.own_groups:
+            return
+        left = self._told
+        while left := [process for process in left if _has_members(process.pid)]:
+            if monotonic() >= self._kill_at:
+                for process in left:
+                    self._spawner.signal(process.pid, signals.SIGKILL)
+                return
+            sleep(_LOOK_SECONDS)
+
+    def _kill(self) -> None:
+        left = [process for process in self._told if not process.ended]
+        if not left:
+            return
+        self._output.out(f"Force-killing {len(left)} remaining process(es)...\n")
+        self._output.flush()
+        for process in left:
+            self._spawner.signal(process.pid, signals.SIGKILL)
+        self._loop.call_at(monotonic() + _ABANDON_SECONDS, self._abandon)
+
+    def _abandon(self) -> None:
+        for process in self._told:
+            if not process.ended:
+                process.abandon()
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # alive, but another user's
+    return True

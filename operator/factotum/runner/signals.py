@@ -1,0 +1,82 @@
+"""Catches the signals that ask for a shutdown, and deaths of children where that matters."""
+
+from __future__ import annotations
+
+import _signal  # the C part of signal: the module itself imports enum
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIGTERM, SIGINT = 15, 2
+SIGKILL, SIGCONT, SIGCHLD = int(_signal.SIGKILL), int(_signal.SIGCONT), int(_signal.SIGCHLD)
+
+
+class ShutdownSignals:
+    """SIGTERM and SIGINT from `install` to `restore`, whoever is in charge meanwhile."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """How many have come so far."""
+        self._callback: Callable[[], None] | None = None
+        self._before: list[tuple[int, object]] = []
+
+    def install(self) -> None:
+        """Begin to catch the signals; only the main thread may.
+
+        Raises:
+            OSError: The system refuses.
+        """
+        for number in (SIGTERM, SIGINT):
+            self._before.append((number, _signal.signal(number, self._on_signal)))
+
+    def restore(self) -> None:
+        """Give the signals back to whoever had them."""
+        while self._before:
+            number, handler = self._before.pop()
+            _signal.signal(number, handler)  # type: ignore[arg-type] # what it gave us
+
+    def connect(self, callback: Callable[[], None], *, replay: bool = True) -> None:
+        """Call this for each signal from now on; with `replay` at once if one came before."""
+        self._callback = callback
+        if replay and self.count:
+            callback()
+
+    def disconnect(self) -> None:
+        """Only count from now on."""
+        self._callback = None
+
+    def _on_signal(self, number: int, frame: object) -> None:  # noqa: ARG002 - the caller's form
+        self.count += 1
+        if self._callback is not None:
+            self._callback()
+
+
+class WakeUps:
+    """Makes signals end the loop's sleep, also one that comes just before it falls asleep."""
+
+    def __init__(self, wake_fd: int, on_child: Callable[[], None] | None) -> None:
+        self._child_before: object = None
+        self._wake_before: int | None = None
+        try:
+            self._wake_before = _signal.set_wakeup_fd(wake_fd, warn_on_full_buffer=False)
+        except ValueError:
+            return  # not the main thread: signals are not ours to see
+        if on_child is not None:
+            call = on_child
+            self._child_before = _signal.signal(SIGCHLD, lambda _number, _frame: call())
+
+    def restore(self) -> None:
+        """Put back what was there before."""
+        if self._wake_before is None:
+            return
+        _signal.set_wakeup_fd(self._wake_before)
+        if self._child_before is not None:
+            _signal.signal(SIGCHLD, self._child_before)  # type: ignore[arg-type] # as above
+
+
+def is_first_process() -> bool:
+    """Whether this is process 1, which has to reap everybody's orphans."""
+    return os.getpid() == 1
+
