@@ -49,11 +49,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [""] # factfileFrom
   resources: [configmaps]
   verbs: [get]
-{{- if .Values.rbac.readSecrets }}
-- apiGroups: [""] # webhook.urlFrom
-  resources: [secrets]
-  verbs: [get]
-{{- end }}
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
