@@ -105,6 +105,12 @@ class Receiver:
                 raise AssertionError(f"{len(self.requests)} of {count} requests came")
             return list(self.requests)
 
+    def settle(self, seconds: float = 5.0) -> None:
+        """Wait until no connection is open any more."""
+        with self._lock:
+            if not self._lock.wait_for(lambda: not self._open, seconds):
+                raise AssertionError(f"{len(self._open)} connections are still open")
+
     def _start(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._threads.append(thread)
@@ -133,9 +139,10 @@ class Receiver:
         except OSError:
             pass  # the sender went away, which is its right
         finally:
+            connection.close()
             with self._lock:
                 self._open.discard(plain)
-            connection.close()
+                self._lock.notify_all()
 
     def _answer(self, connection: socket.socket, request: Request) -> None:
         with self._lock:

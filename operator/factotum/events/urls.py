@@ -19,7 +19,7 @@ _BAD_DOMAIN = "invalid domain character"
 _BAD_IDN = "invalid international domain name"
 
 _CONTROLS_AND_SPACE = "".join(map(chr, range(0x21)))
-_FORBIDDEN_IN_HOST = frozenset("\0\t\n\r #%/:?@[\\]")
+_FORBIDDEN_IN_HOST = frozenset(_CONTROLS_AND_SPACE + "\x7f#%/:?@[\\]")
 _ENCODED_IN_PATH = frozenset(b' "#<>?`{}')
 _ENCODED_IN_QUERY = frozenset(b" \"#<>'")
 _ONE_DOT = frozenset({".", "%2e"})
@@ -65,7 +65,8 @@ def parse_webhook_url(url: str) -> Endpoint:
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in DEFAULT_PORTS:  # case counts, unlike in the standard
         raise WebhookUrlError(_BAD_START)
-    text = url.strip(_CONTROLS_AND_SPACE).translate({0x09: None, 0x0A: None, 0x0D: None})
+    clean = url.encode("utf-8", "replace").decode()  # an argument may hold stray bytes
+    text = clean.strip(_CONTROLS_AND_SPACE).translate({0x09: None, 0x0A: None, 0x0D: None})
     rest = text[len(scheme) + 1 :].partition("#")[0]
     rest, question_mark, query = rest.partition("?")
     # The standard skips any number of slashes of either kind before the host.
@@ -197,7 +198,7 @@ def _percent_decode(text: str) -> str:
 def _percent_encode(text: str, encoded: frozenset[int]) -> str:
     return "".join(
         chr(byte) if 0x20 <= byte < 0x7F and byte not in encoded else f"%{byte:02X}"
-        for byte in text.encode("utf-8", "replace")
+        for byte in text.encode()
     )
 
 

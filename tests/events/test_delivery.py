@@ -1,0 +1,371 @@
+"""Delivery of events to a real HTTP server that fails on demand.
+
+Real: threads, sockets, time. Events are stand-ins whose body is their number: what events
+say is the matter of test_updates.py. Left out: the resolver's own time limits.
+"""
+
+import itertools
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from factotum.events.delivery import Delivery
+from factotum.events.posting import Poster
+from factotum.events.retries import RetryPolicy
+from factotum.events.updates import Update
+from factotum.events.urls import parse_webhook_url
+from support.receivers import DROP, HANG, Receiver, Reply, reply
+
+QUICK = RetryPolicy(pauses=(0.01,))
+
+
+def event(number):
+    return Update("", b"", "", str(number), ())
+
+
+@pytest.fixture
+def deliver():
+    """Make deliveries to a URL; each must have ended when the test has."""
+    made = []
+
+    def make(url, policy=QUICK, **options):
+        failures = []
+        delivery = Delivery(
+            lambda: Poster(parse_webhook_url(url), policy.timeout),
+            lambda update: update.run_duration.encode(),
+            policy=policy,
+            warn=lambda body, answer: failures.append((body, answer.status, answer.reason)),
+            **options,
+        )
+        made.append(delivery)
+        return delivery, failures
+
+    yield make
+    for delivery in made:
+        delivery.abort()
+    assert [each for each in threading.enumerate() if each.name == "webhook"] == []
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def bodies(receiver):
+    return [request.body for request in receiver.requests]
+
+
+def test_events_arrive_in_order_one_at_a_time(deliver):
+    with Receiver(lambda *_: Reply(reply(200).raw, delay=0.01)) as receiver:
+        delivery, _ = deliver(receiver.url)
+        for number in range(20):
+            delivery.put(event(number))
+        delivery.close()
+
+        assert delivery.drain(10)
+    assert bodies(receiver) == [b"%d" % number for number in range(20)]
+    assert (delivery.produced, delivery.delivered) == (20, 20)
+    times = [request.at for request in receiver.requests]
+    assert all(later - earlier >= 0.009 for earlier, later in itertools.pairwise(times))
+
+
+def test_request_has_exactly_three_headers_and_a_connection_of_its_own(deliver):
+    with Receiver() as receiver:
+        delivery, _ = deliver(receiver.url + "/a?b")
+        delivery.put(event(1))
+        delivery.put(event(22))
+        delivery.close()
+        delivery.drain(10)
+
+    first, second = receiver.requests
+    assert first.method == "POST"
+    assert first.target == "/a?b"
+    assert first.headers == (
+        ("Host", f"127.0.0.1:{receiver.port}"),
+        ("Content-Type", "application/json; charset=utf-8"),
+        ("Content-Length", "1"),
+    )
+    assert second.header("Content-Length") == "2"
+    assert receiver.connections == 2
+
+
+def test_putting_never_waits_for_the_consumer(deliver):
+    with Receiver([HANG]) as receiver:
+        delivery, _ = deliver(receiver.url)
+        begun = time.monotonic()
+        for number in range(1000):
+            delivery.put(event(number))
+
+        assert time.monotonic() - begun < 0.5
+        receiver.wait_for(1)
+        delivery.abort()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(reply(201), id="201"),
+        pytest.param(reply(204), id="204"),
+        pytest.param(reply(302, {"Location": "/other"}), id="redirect"),
+        pytest.param(reply(404), id="404"),
+        pytest.param(reply(500), id="500"),
+        pytest.param(DROP, id="closed"),
+        pytest.param(Reply(b"HTTP/2 200 OK\r\n\r\n"), id="other-version"),
+        pytest.param(Reply(b"HTTP/1.1 2000 OK\r\n\r\n"), id="no-status"),
+        pytest.param(Reply(b"hello\r\n\r\n"), id="not-http"),
+        pytest.param(Reply(b"HTTP/1.1 200 OK\r\n"), id="cut-in-headers"),
+        pytest.param(Reply(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), id="endless-headers"),
+    ],
+)
+def test_failed_try_is_repeated_with_the_same_body(failure, deliver):
+    with Receiver([failure, failure, 200]) as receiver:
+        delivery, failures = deliver(receiver.url)
+        delivery.put(event(1))
+        delivery.put(event(2))
+        delivery.close()
+
+        assert delivery.drain(10)
+    assert bodies(receiver) == [b"1", b"1", b"1", b"2"]
+    assert delivery.delivered == 2
+    assert [body for body, _, _ in failures] == [b"1", b"1"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhi", id="body-cut-short"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\nhi", id="no-length"),
+        pytest.param(b"HTTP/1.1 200\r\n\r\n", id="no-reason"),
+        pytest.param(b"HTTP/1.1 200 Not really\r\n\r\n", id="other-reason"),
+        pytest.param(b"HTTP/1.1 200 OK\nX: y\n\n", id="bare-line-feeds"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz", id="broken-chunks"
+        ),
+        pytest.param(
+            b"HTTP/1.1 100 Continue\r\n\r\n"
+            b"HTTP/1.1 103 Hints\r\nX: y\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            id="interim-answers",
+        ),
+    ],
+)
+def test_status_200_counts_as_soon_as_the_headers_are_there(answer, deliver):
+    with Receiver([Reply(answer)]) as receiver:
+        delivery, failures = deliver(receiver.url)
+        delivery.put(event(1))
+        delivery.close()
+
+        assert delivery.drain(10)
+    assert (delivery.delivered, failures) == (1, [])
+    assert len(receiver.requests) == 1
+
+
+def test_event_that_failed_three_times_is_dropped_and_the_next_one_follows(deliver):
+    with Receiver([500, 503, 400, 200]) as receiver:
+        delivery, failures = deliver(receiver.url)
+        delivery.put(event(1))
+        delivery.put(event(2))
+        delivery.close()
+
+        assert delivery.drain(10)
+    assert bodies(receiver) == [b"1", b"1", b"1", b"2"]
+    assert (delivery.produced, delivery.delivered) == (2, 1)
+    assert [(status, reason) for _, status, reason in failures] == [
+        (500, "Status"),
+        (503, "Status"),
+        (400, "Status"),
+    ]
+
+
+def test_pauses_follow_the_policy_and_none_follows_the_last_try(deliver):
+    with Receiver([500]) as receiver:
+        delivery, _ = deliver(receiver.url, RetryPolicy(pauses=(0.1, 0.3)))
+        delivery.put(event(1))
+        delivery.close()
+        begun = time.time()
+        delivery.drain(10)
+        took = time.time() - begun
+
+    first, second, third = (request.at for request in receiver.requests)
+    assert 0.1 <= second - first < 0.25
+    assert 0.3 <= third - second < 0.45
+    assert took < 0.6
+
+
+def test_refused_connection_is_a_failure_in_the_original_s_words(deliver):
+    delivery, failures = deliver("http://127.0.0.1:1/")
+    delivery.put(event(1))
+    delivery.close()
+
+    assert delivery.drain(10)
+    assert failures == [(b"1", 0, "Connection refused (os error 111)")] * 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda *_: HANG, id="silent"),
+        pytest.param(lambda *_: Reply(reply(200).raw, delay=1.0), id="too-late"),
+    ],
+)
+def test_answer_must_come_in_time(answer, deliver):
+    with Receiver(answer) as receiver:
+        delivery, failures = deliver(receiver.url, RetryPolicy(pauses=(0,), timeout=0.2))
+        delivery.put(event(1))
+        delivery.close()
+        begun = time.monotonic()
+
+        assert delivery.drain(10)
+        assert 0.6 <= time.monotonic() - begun < 1.5
+    assert failures == [(b"1", 0, "no answer within 0.2 s")] * 3
+
+
+def test_answer_that_comes_in_drops_does_not_extend_the_time(deliver):
+    stop = threading.Event()
+
+    def drip(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1000)
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100:
+                if stop.wait(0.05):
+                    return
+                try:
+                    connection.send(bytes([byte]))
+                except OSError:
+                    return
+
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=[listener])
+        thread.start()
+        policy = RetryPolicy(tries=1, timeout=0.3)
+        delivery, failures = deliver(f"http://127.0.0.1:{listener.getsockname()[1]}/", policy)
+        delivery.put(event(1))
+        delivery.close()
+        begun = time.monotonic()
+        delivery.drain(10)
+        took = time.monotonic() - begun
+        stop.set()
+        thread.join()
+
+    assert 0.3 <= took < 1
+    assert failures[0][2] == "no answer within 0.3 s"
+
+
+def test_abort_breaks_off_a_hanging_request_at_once(deliver):
+    with Receiver([HANG]) as receiver:
+        delivery, failures = deliver(receiver.url)
+        delivery.put(event(1))
+        delivery.put(event(2))
+        delivery.close()
+        receiver.wait_for(1)
+        timer = threading.Timer(0.1, delivery.abort)
+        timer.start()
+        begun = time.monotonic()
+
+        assert delivery.drain()
+        assert time.monotonic() - begun < 1
+        timer.join()
+    assert delivery.finished
+    assert (delivery.produced, delivery.delivered, failures) == (2, 0, [])
+
+
+def test_abort_breaks_off_a_pause_at_once(deliver):
+    delivery, failures = deliver("http://127.0.0.1:1/", RetryPolicy(pauses=(60,)))
+    delivery.put(event(1))
+    while not failures:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    delivery.abort()
+
+    assert delivery.drain(5)
+    assert time.monotonic() - begun < 1
+
+
+def test_patience_ends_when_nothing_gets_through(deliver):
+    policy = RetryPolicy(pauses=(0.05,), patience=0.3)
+    delivery, failures = deliver("http://127.0.0.1:1/", policy)
+    for number in range(1000):
+        delivery.put(event(number))
+    delivery.close()
+    begun = time.monotonic()
+
+    assert delivery.drain()
+    assert 0.2 <= time.monotonic() - begun < 1
+    assert delivery.delivered == 0
+    assert failures
+
+
+def test_patience_ends_in_the_middle_of_a_request(deliver):
+    with Receiver([HANG]) as receiver:
+        delivery, _ = deliver(receiver.url, RetryPolicy(patience=0.3))
+        delivery.put(event(1))
+        delivery.close()
+        begun = time.monotonic()
+
+        assert delivery.drain()
+        assert 0.2 <= time.monotonic() - begun < 1
+
+
+def test_patience_lasts_as_long_as_events_get_through(deliver):
+    with Receiver(lambda *_: Reply(reply(200).raw, delay=0.1)) as receiver:
+        delivery, _ = deliver(receiver.url, RetryPolicy(patience=0.4))
+        for number in range(10):
+            delivery.put(event(number))
+        delivery.close()
+
+        assert delivery.drain()
+    assert delivery.delivered == 10
+
+
+def test_limit_of_the_wait_ends_the_wait_but_not_the_delivery(deliver):
+    with Receiver(lambda *_: Reply(reply(200).raw, delay=0.2)) as receiver:
+        delivery, _ = deliver(receiver.url)
+        delivery.put(event(1))
+        delivery.close()
+
+        assert not delivery.drain(0.01)
+        assert delivery.drain(10)
+    assert delivery.delivered == 1
+
+
+def test_delivery_without_events_is_finished_when_closed(deliver):
+    delivery, _ = deliver("http://127.0.0.1:1/")
+    delivery.close()
+
+    assert delivery.drain()
+
+
+def test_end_is_told_in_the_sender_s_thread(deliver):
+    told = []
+    with Receiver() as receiver:
+        delivery, _ = deliver(
+            receiver.url, wake=lambda: told.append(threading.current_thread().name)
+        )
+        delivery.put(event(1))
+        delivery.close()
+        assert delivery.drain(10)
+        delivery.abort()
+
+    assert told == ["webhook"]
+
+
+def test_nothing_is_left_open_after_any_kind_of_answer(deliver):
+    chance = random.Random(4)  # noqa: S311 - a repeatable mixture
+    kinds = [reply(200), reply(500), DROP, Reply(b"nonsense\r\n\r\n"), reply(302)]
+    with Receiver(lambda *_: chance.choice(kinds)) as receiver:
+        delivery, _ = deliver(receiver.url, RetryPolicy(pauses=(0,)))
+        before = open_files()
+        for number in range(100):
+            delivery.put(event(number))
+        delivery.close()
+        assert delivery.drain(30)
+        receiver.settle()
+        after = open_files()
+
+    assert after <= before
+    assert len(set(bodies(receiver))) == 100
