@@ -36,7 +36,9 @@ def parse(text: str) -> object:
         raise BadJsonError("no value") from None
     except RecursionError:
         raise BadJsonError("nested too deeply") from None
-    except ValueError as error:  # the scanner's own, and those of the functions below
+    except (ValueError, SystemError) as error:
+        # ValueError: those of the functions below, and the scanner's own if json happens to be
+        # imported. If not, it cannot find the class of its error, and the interpreter complains.
         raise BadJsonError(str(error)) from None
     if text[end:].strip(_BLANKS):
         raise BadJsonError("trailing characters")

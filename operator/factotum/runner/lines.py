@@ -38,7 +38,8 @@ class LineStream:
             self._carry = b""
         cut = chunk.rfind(b"\n") + 1
         if cut:
-            self._lines(chunk[:cut])
+            lines = chunk[:cut]
+            self._lines(lines.replace(b"\r\n", b"\n") if b"\r\n" in lines else lines)
             chunk = chunk[cut:]
         if len(chunk) <= LONG_LINE:
             self._carry = chunk
@@ -49,15 +50,11 @@ class LineStream:
 
     def finish(self) -> None:
         """Pass on what stands behind the last line feed: it is a line as well."""
-        if self._carry:
+        if self._carry or self._is_open:
             self._lines(self._carry + b"\n")
             self._carry = b""
-        elif self._is_open:
-            self._lines(b"\n")
 
     def _lines(self, lines: bytes) -> None:
-        if b"\r\n" in lines:
-            lines = lines.replace(b"\r\n", b"\n")
         lines = _clean(lines)
         if self._tail is not None:
             self._tail.append(lines)
