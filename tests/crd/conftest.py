@@ -1,4 +1,4 @@
-"""The control plane with our custom resource definition in it, and a namespace for each test."""
+"""A namespace for each test, on the API server that knows FactotumJobs."""
 
 import itertools
 import re
@@ -6,18 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.clusters import ROOT, Cluster
+from support.clusters import Cluster
 
 _NUMBERS = itertools.count(1)
-CRD = ROOT / "crds" / "factotumjobs.yaml"
 
 
 @pytest.fixture(scope="session")
-def api(control_plane) -> Cluster:
+def api(job_api: Cluster) -> Cluster:
     """An API server that knows FactotumJobs."""
-    control_plane.kubectl("apply", "--server-side", "-f", str(CRD))
-    control_plane.kubectl("wait", "--for=condition=Established", "-f", str(CRD))
-    return control_plane
+    return job_api
 
 
 @pytest.fixture
