@@ -99,6 +99,7 @@ def ours(job):
 
 async def test_an_entry_follows_its_job_with_as_many_requests_as_the_original_makes(bench):
     async with running(bench):
+        await bench.mirror.settled()
         bench.jobs.put(QUEUED)
         assert await bench.mirror.take(QUEUED) == Taken()
         assert (
