@@ -41,7 +41,7 @@ def launch(seen: Observed, now: datetime) -> Decision:
     if alive is not None:
         return _starting(seen, alive, now)
     if current:
-        return _unclaimed_end(job, current[-1], now)
+        return unstarted_end(job, current[-1], now)
     return _prepare(seen, now)
 
 
@@ -55,7 +55,8 @@ def _starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
     return Decision(patch=patch, again_in=RETRY_SECONDS)
 
 
-def _unclaimed_end(job: FactotumJob, pod: PodView, now: datetime) -> Decision:
+def unstarted_end(job: FactotumJob, pod: PodView, now: datetime) -> Decision:
+    """Decide about a Pod that ended, or will, without having started a task."""
     if pod.reason == "DeadlineExceeded":
         message = f"Pod {pod.name} did not start before the deadline"
         return done(
@@ -64,17 +65,16 @@ def _unclaimed_end(job: FactotumJob, pod: PodView, now: datetime) -> Decision:
             )
         )
     if job.launch >= MAX_LAUNCHES:
-        message = f"{job.launch} Pods ended before their runner could claim the job; the last: "
+        message = f"{job.launch} Pods ended before a task was started; the last: "
         return done(
             status.finished(
                 job, succeeded=False, reason="LaunchFailed", message=message + _why(pod), now=now
             )
         )
-    return Decision(patch=next_launch(job, pod, now))
+    return Decision(patch=_next_launch(job, pod, now))
 
 
-def next_launch(job: FactotumJob, pod: PodView, now: datetime) -> Mapping[str, Any]:
-    """Return the patch that gives up an unclaimed Pod for another one."""
+def _next_launch(job: FactotumJob, pod: PodView, now: datetime) -> Mapping[str, Any]:
     delay = LAUNCH_BACKOFF_SECONDS[min(job.launch - 1, len(LAUNCH_BACKOFF_SECONDS) - 1)]
     return status.relaunch(
         job,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from factotum.controller import status
 from factotum.controller.facts import Ask, Observed, Plan, PodView
-from factotum.controller.launching import next_launch
+from factotum.controller.launching import unstarted_end
 from factotum.controller.outcomes import known_report, lost, verdict_of
 from factotum.controller.verdicts import NOTHING, RETRY_SECONDS, Decision, done
 from factotum.core import termination
@@ -59,7 +59,7 @@ def _ended(seen: Observed, claim: Claim, pod: PodView, now: datetime) -> Decisio
     message = termination.decode(pod.terminated.message) if pod.terminated else None
     if message is not None and message.claim_id == claim.id:
         if message.kind == "unstarted":
-            return Decision(patch=next_launch(seen.job, pod, now))
+            return unstarted_end(seen.job, pod, now)
         if message.kind == "final":
             if (names := _task_names(seen)) is None:
                 return Decision(ask=frozenset({Ask.FACTFILE}))
