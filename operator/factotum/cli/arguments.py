@@ -136,7 +136,7 @@ def _fits(words: list[str], given: dict[str, list[str]]) -> bool:
         return False
     if command == usage.COMPLETION and words[1] not in ("bash", "zsh", "fish"):
         return False
-    return words[1] != "" and all(command in usage.OPTIONS[name].commands for name in given)
+    return all(command in usage.OPTIONS[name].commands for name in given)
 
 
 def _is_number(text: str) -> bool:
