@@ -33,11 +33,16 @@ SLOW_START_SECONDS: Final = 5.0
 def launch(seen: Observed, now: datetime) -> Decision:
     """Decide about a job that nobody has claimed yet."""
     job = seen.job
-    current = [p for p in seen.pods if (p.attempt, p.launch) == (job.attempt, job.launch)]
-    alive = next((p for p in current if not p.ended and not p.deleting), None)
-    others = tuple(p for p in seen.pods if p not in current and not p.ended and not p.deleting)
-    if others:
-        return Decision(delete=others, again_in=RETRY_SECONDS)
+    this = (job.attempt, job.launch)
+    current = [p for p in seen.pods if (p.attempt, p.launch) == this]
+    running = [p for p in seen.pods if not p.ended and not p.deleting]
+    given_up = tuple(p for p in running if (p.attempt, p.launch) < this)
+    if given_up:
+        return Decision(delete=given_up, again_in=RETRY_SECONDS)
+    if any((p.attempt, p.launch) > this for p in running):
+        # This version of the job is old: its newer one may be that Pod's claim.
+        return Decision(again_in=RETRY_SECONDS)
+    alive = next((p for p in current if p in running), None)
     if alive is not None:
         return _starting(seen, alive, now)
     if current:
