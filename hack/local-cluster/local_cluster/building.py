@@ -47,7 +47,7 @@ def _path(program: Program) -> Path:
 def _link(program: Program) -> None:
     # The plain name (kubectl) beside the versioned one, for PATH and for people.
     plain = folders.programs() / program.name
-    if plain.is_symlink() and os.readlink(plain) == program.file_name:
+    if plain.is_symlink() and plain.readlink() == Path(program.file_name):
         return
     fresh = plain.with_name(f".{program.name}.{os.getpid()}")
     fresh.symlink_to(program.file_name)
@@ -86,13 +86,17 @@ def run_go(command: list[str], *, cwd: Path, label: str, marker: Mapping[str, st
     # The machine's own flags must not decide what we build.
     environment |= {"GOFLAGS": "-mod=readonly -buildvcs=false"} | dict(marker)
     started = time.monotonic()
-    print(f"building {label} (once; kept in {folders.programs()})", flush=True)
+    print(f"building {label} (once; kept in {folders.programs()})", file=sys.stderr, flush=True)
     go = subprocess.Popen(
-        command, cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=cwd,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     lines: list[str] = []
-    assert go.stdout is not None  # for the type checker: PIPE was asked for
-    reader = threading.Thread(target=lines.extend, args=(go.stdout,), daemon=True)
+    reader = threading.Thread(target=lambda: lines.extend(go.stdout or ()), daemon=True)
     reader.start()
     try:
         _show_progress(go, lines, started)
@@ -104,11 +108,11 @@ def run_go(command: list[str], *, cwd: Path, label: str, marker: Mapping[str, st
     if go.returncode != 0:
         tail = "".join(lines[-20:])
         raise ClusterError(f"building {label} failed; go's last lines:\n{tail}")
-    print(f"built {label} in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"built {label} in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
 def _show_progress(go: subprocess.Popen[str], lines: list[str], started: float) -> None:
-    live = sys.stdout.isatty()
+    live = sys.stderr.isatty()
     step = 0.5 if live else _PROGRESS_SECONDS
     width = shutil.get_terminal_size().columns - 1
     while True:
@@ -117,8 +121,13 @@ def _show_progress(go: subprocess.Popen[str], lines: list[str], started: float) 
         except subprocess.TimeoutExpired:
             text = f"  {time.monotonic() - started:.0f} s, {len(lines)} packages"
             text += f", now {lines[-1].strip()}" if lines else ""
-            print(f"\r{text[:width]:{width}}" if live else text, end="" if live else "\n", flush=True)
+            print(
+                f"\r{text[:width]:{width}}" if live else text,
+                end="" if live else "\n",
+                file=sys.stderr,
+                flush=True,
+            )
         else:
             break
     if live:
-        print(f"\r{'':{width}}\r", end="", flush=True)
+        print(f"\r{'':{width}}\r", end="", file=sys.stderr, flush=True)

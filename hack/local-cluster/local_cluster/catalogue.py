@@ -83,7 +83,9 @@ def _go_mod(module: str) -> str:
 
 def module_version(module: str, requirement: str) -> str:
     """Read the version of a requirement from a module's go.mod."""
-    match = re.search(rf"^(?:require)?\s*{re.escape(requirement)} (v\S+)", _go_mod(module), re.M)
+    match = re.search(
+        rf"^(?:require)?\s*{re.escape(requirement)} (v\S+)", _go_mod(module), re.MULTILINE
+    )
     if match is None:
         raise ClusterError(f"modules/{module}/go.mod requires no {requirement}")
     return match[1]
@@ -91,7 +93,7 @@ def module_version(module: str, requirement: str) -> str:
 
 def go_version(module: str) -> tuple[int, int]:
     """Read the oldest Go (major, minor) that can build a module."""
-    match = re.search(r"^go (\d+)\.(\d+)", _go_mod(module), re.M)
+    match = re.search(r"^go (\d+)\.(\d+)", _go_mod(module), re.MULTILINE)
     if match is None:
         raise ClusterError(f"modules/{module}/go.mod has no go line")
     return int(match[1]), int(match[2])

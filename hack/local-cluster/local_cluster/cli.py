@@ -66,8 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     load = commands.add_parser("load", parents=[named], help="load image archives into the node")
     load.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE")
     build = commands.add_parser("build", help="build programs into the cache")
-    build.add_argument("programs", nargs="+", choices=list(catalogue.PROGRAMS), metavar="PROGRAM")
-    commands.add_parser("bin", help="print the folder of the built programs")
+    build.add_argument(
+        "programs",
+        nargs="*",
+        choices=[[], *catalogue.PROGRAMS],  # argparse checks the empty list too
+        metavar="PROGRAM",
+        help=f"default: all of {', '.join(catalogue.PROGRAMS)}",
+    )
+    commands.add_parser("bin", help="print the folder of the built programs, for PATH")
     commands.add_parser("deps", help="install the Debian packages of the node profile")
     return parser
 
@@ -129,11 +135,11 @@ def _run(arguments: _Arguments) -> None:
         case "load":
             clusters.load(arguments.name, [path.absolute() for path in arguments.archives])
         case "build":
-            for path in building.ensure(arguments.programs).values():
+            for path in building.ensure(arguments.programs or catalogue.PROGRAMS).values():
                 print(path)
         case "bin":
             print(folders.programs())
-        case "deps":
+        case _:  # "deps": argparse lets no other through
             packages.install()
 
 

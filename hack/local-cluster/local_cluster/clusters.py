@@ -62,6 +62,8 @@ def is_running(state: Path) -> bool:
 def up(wish: Wish) -> Record:
     """Bring a cluster up; one that is up already only gets the images and fake nodes."""
     state = records.state_folder(wish.name)
+    if wish.images and wish.profile is not Profile.NODE:
+        raise ClusterError("--image needs --profile node: without one there is nothing to run it")
     for image in wish.images:
         if not image.is_file():
             raise ClusterError(f"--image {image}: no such file")

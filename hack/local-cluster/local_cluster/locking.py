@@ -6,6 +6,7 @@ flock, so that a lock ends with its process however that ends.
 import contextlib
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -17,7 +18,7 @@ def _open_current(path: Path, announce: str) -> IO[bytes]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(announce, flush=True)
+            print(announce, file=sys.stderr, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         # The holder before us may have removed the file; then ours guards nothing.
         with contextlib.suppress(FileNotFoundError):

@@ -50,8 +50,8 @@ def _tar(files: Mapping[str, bytes], mode: int) -> bytes:
     return buffer.getvalue()
 
 
-def build_archive(program: bytes) -> bytes:
-    """Build an OCI image archive whose only content is the program. Pure."""
+def build_archive(program: bytes, name: str = NAME) -> bytes:
+    """Build an OCI image archive called `name` whose only content is /pause. Pure."""
     blobs: dict[str, bytes] = {}
 
     def blob(content: bytes, kind: str) -> dict[str, object]:
@@ -73,9 +73,12 @@ def build_archive(program: bytes) -> bytes:
     manifest = {"schemaVersion": 2, "mediaType": manifest_kind, "config": config, "layers": [layer]}
     named = blob(json.dumps(manifest).encode(), manifest_kind)
     named["annotations"] = {
-        "io.containerd.image.name": NAME,
-        "org.opencontainers.image.ref.name": NAME.rsplit(":", 1)[1],
+        "io.containerd.image.name": name,
+        "org.opencontainers.image.ref.name": name.rsplit(":", 1)[1],
     }
     index = {"schemaVersion": 2, "manifests": [named]}
-    layout = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": json.dumps(index).encode()}
+    layout = {
+        "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+        "index.json": json.dumps(index).encode(),
+    }
     return _tar(layout | blobs, 0o644)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from local_cluster.errors import ClusterError, StartFailed
+from local_cluster.errors import ClusterError, StartError
 
 MARK = "FACTOTUM_LOCAL_CLUSTER"
 
@@ -67,7 +67,7 @@ class Processes:
         for name, process in self._started.items():
             code = process.poll()
             if code is not None:
-                raise StartFailed(name, f"ended with code {code}", log_tail(self.log(name)))
+                raise StartError(name, f"ended with code {code}", log_tail(self.log(name)))
 
     def wait_until(
         self, name: str, ready: Callable[[], bool], *, seconds: float, what: str
@@ -77,7 +77,7 @@ class Processes:
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise StartFailed(
+                raise StartError(
                     name, f"did not get to '{what}' in {seconds:.0f} s", log_tail(self.log(name))
                 )
             time.sleep(0.05)

@@ -86,4 +86,6 @@ def read(state: Path) -> Record | None:
 def names() -> list[str]:
     """Give the names of all clusters that have a state folder."""
     folder = folders.clusters()
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return (
+        sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    )

@@ -34,6 +34,17 @@ _KERNEL_SETTINGS = (
     "kernel/keys/root_maxbytes",
 )
 
+# Folders that the programs make wherever they are told to work.
+_BUILT_IN_FOLDERS = (
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/run/containerd/s",
+    "/run/containerd",
+)
+
 
 def is_owner(state: Path) -> bool:
     """Tell whether the machine's node belongs to this cluster."""
@@ -134,7 +145,9 @@ def _remove_cgroups() -> None:
         deadline = time.monotonic() + 5
         while top.is_dir():
             # A cgroup stays busy for a moment after its last process was killed.
-            for folder in sorted((top, *(f.parent for f in top.rglob("cgroup.procs"))), reverse=True):
+            for folder in sorted(
+                (top, *(f.parent for f in top.rglob("cgroup.procs"))), reverse=True
+            ):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
             if time.monotonic() > deadline:
@@ -143,15 +156,15 @@ def _remove_cgroups() -> None:
 
 
 def _remove_links() -> None:
-    # Three places that the programs have built in.
+    # Places that the programs have built in.
     for link in Path("/var/log/containers").glob("*"):
-        if link.is_symlink() and Path(os.readlink(link)).is_relative_to(NODE_DISK):
+        if link.is_symlink() and link.readlink().is_relative_to(NODE_DISK):
             link.unlink()
     for result in Path("/var/lib/cni/results").glob(f"{NETWORK}-*"):
         result.unlink(missing_ok=True)
     plugins = Path("/var/lib/kubelet/device-plugins")
     for file in (plugins / "kubelet.sock", plugins / "kubelet_internal_checkpoint"):
         file.unlink(missing_ok=True)
-    for folder in ("/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/var/log/containers"):
+    for folder in _BUILT_IN_FOLDERS:
         with contextlib.suppress(OSError):  # in use by others, or never made
             Path(folder).rmdir()

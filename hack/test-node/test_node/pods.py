@@ -37,6 +37,18 @@ class Surroundings:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+async def _first(
+    ended: "asyncio.Future[list[Ending]]", event: asyncio.Event, seconds: float | None
+) -> None:
+    """Wait for the end, the event or the time, whatever comes first."""
+    happened = asyncio.ensure_future(event.wait())
+    waited: set[asyncio.Future[Any]] = {ended, happened}
+    try:
+        await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        happened.cancel()
+
+
 class PodRun:
     """One Pod, from being bound to this node until it is gone."""
 
@@ -183,7 +195,7 @@ class PodRun:
             answer = await self._around.api.request("POST", path, request)
         except ApiError as error:
             raise environments.ConfigError(f"no token: {error}") from error
-        file = self._folder / "token" / str(source["path"])
+        file = Path(self._folder, "token", source["path"])
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(answer["status"]["token"])
         return file
@@ -203,25 +215,16 @@ class PodRun:
 
     async def _end_in_time(self, ended: "asyncio.Future[list[Ending]]") -> str:
         """Wait for the end, ordering it when the Pod is deleted or its deadline comes."""
-        deleted = asyncio.ensure_future(self._deleted.wait())
-        try:
-            deadline = self.pod["spec"].get("activeDeadlineSeconds")
-            await asyncio.wait(
-                {ended, deleted}, timeout=deadline, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            deleted.cancel()
+        if self.behaviour == LOSE:
+            # A node that is cut off hears of nothing any more; what it runs goes on.
+            await ended
+            return ""
+        await _first(ended, self._deleted, self.pod["spec"].get("activeDeadlineSeconds"))
         if ended.done():
             return ""
         for container in self.containers:
             container.terminate()
-        gone = asyncio.ensure_future(self._gone.wait())
-        try:
-            await asyncio.wait(
-                {ended, gone}, timeout=self._grace(), return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            gone.cancel()
+        await _first(ended, self._gone, self._grace())
         if not ended.done():
             for container in self.containers:
                 container.kill()

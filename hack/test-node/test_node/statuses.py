@@ -67,9 +67,7 @@ def running(pod: Mapping[str, Any], *, address: str, now: str) -> dict[str, Any]
         "podIP": address,
         "podIPs": [{"ip": address}],
         "conditions": _conditions(pod, ready=True, now=now),
-        "containerStatuses": _container_statuses(
-            pod, {"running": {"startedAt": now}}, ready=True
-        ),
+        "containerStatuses": _container_statuses(pod, {"running": {"startedAt": now}}, ready=True),
     }
 
 

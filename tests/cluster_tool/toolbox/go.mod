@@ -1,0 +1,3 @@
+module factotum.local/toolbox
+
+go 1.25.0
