@@ -1,0 +1,36 @@
+"""Ways to look at rendered manifests. Plain dictionaries in, plain values out."""
+
+from collections.abc import Iterator
+from typing import Any
+
+Manifest = dict[str, Any]
+
+
+def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
+    """Pick the manifests of a kind."""
+    return [each for each in manifests if each["kind"] == kind]
+
+
+def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
+    """Pick the one manifest of a kind with a name."""
+    (found,) = [each for each in of_kind(manifests, kind) if each["metadata"]["name"] == name]
+    return found
+
+
+def rules(role: Manifest) -> dict[tuple[str, str], set[str]]:
+    """Read a role as a table: (API group, resource) -> verbs."""
+    return {
+        (group, resource): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+def containers(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]:
+    """List every container with its Pod's spec."""
+    for each in manifests:
+        template = each if each["kind"] == "Pod" else each.get("spec", {}).get("template")
+        if template:
+            pod = template["spec"]
+            yield from ((pod, container) for container in pod["containers"])
