@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+
 
 def main() -> int:
     """Run the program with its process's arguments; the return value is its exit code."""
@@ -31,7 +33,9 @@ def _open_standard_streams() -> None:
 
 def _die_by_interrupts() -> None:
     """Let SIGINT end the process without a traceback, until a run catches it."""
-    import _signal
-
+    if TYPE_CHECKING:
+        import signal as _signal
+    else:
+        import _signal  # the C part of signal: the module itself imports enum
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)

@@ -21,7 +21,7 @@ def simulate(execution: Execution, console: Console, log: LogFile) -> None:
             console.err(summary.started_line(run))
         for run in batch:
             text = _quote_command(run)
-            log.info(f"Simulating execution for {run.name} with command {text}")
+            log.add(f"Simulating execution for {run.name} with command {text}")
             # A code that lets the job go on, whatever the factfile says of 0.
             execution.finish(run, _good_code(run), 0)
             console.out(render_table(run.name, text))

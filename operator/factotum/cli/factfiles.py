@@ -44,7 +44,9 @@ def _read(path: str) -> str:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        reason = describe(error) if isinstance(error, OSError) else "nul byte found in provided data"
+        reason = (
+            describe(error) if isinstance(error, OSError) else "nul byte found in provided data"
+        )
         raise FactfileProblem(f"Couldn't open '{path}' for reading: {reason}", error) from None
     try:
         parts = []

@@ -33,7 +33,7 @@ class LogFile:
             LogFileError: It cannot be written here.
         """
         try:
-            os.mkdir(_FOLDER)
+            os.mkdir(_FOLDER)  # noqa: PTH102 - pathlib costs start-up
         except FileExistsError:
             pass  # a file of that name shows in the next step
         except OSError as error:
@@ -50,11 +50,11 @@ class LogFile:
                 f" Reason: {_reason(error)}"
             ) from None
 
-    def info(self, message: str) -> None:
+    def add(self, message: str) -> None:
         """Append a line at level INFO."""
         self._append("INFO", message)
 
-    def warn(self, message: str) -> None:
+    def add_warning(self, message: str) -> None:
         """Append a line at level WARN; used by the webhook's thread as well."""
         self._append("WARN", message)
 
@@ -65,7 +65,7 @@ class LogFile:
 
     def _append(self, level: str, message: str) -> None:
         moment = durations.to_log_timestamp(time_ns())
-        try:
+        try:  # noqa: SIM105 - contextlib costs start-up
             # One write per line: lines of several threads do not mix.
             os.write(self._fd, encode(f"{moment} {level} factotum - {message}\n"))
         except OSError:
@@ -74,7 +74,7 @@ class LogFile:
 
 def _here() -> str:
     try:
-        return os.getcwd()
+        return os.getcwd()  # noqa: PTH109 - as above
     except OSError:
         return "."
 

@@ -10,6 +10,7 @@ import os
 import sys
 
 from factotum.cli import arguments, logfile, usage
+from factotum.cli.problems import CommandError
 from factotum.core import COMPATIBLE_VERSION, errors
 from factotum.core.states import ExitCode
 from factotum.runner.console import Console, wants_colour
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 
     from factotum.cli.arguments import Arguments
     from factotum.runner.signals import ShutdownSignals
-
-
-class CommandError(Exception):
-    """Ends a command; the text has been worded for standard output, without its line feed."""
-
-    def __init__(self, text: str, exit_code: int = ExitCode.OTHER) -> None:
-        super().__init__(text)
-        self.exit_code = exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,7 +83,7 @@ def _parse_and_dispatch(
     try:
         return _dispatch(given, console, log, signals)
     except errors.EnvironmentFormatError as error:
-        log.warn(f"--env: {error.problem}")
+        log.add_warning(f"--env: {error.problem}")
         console.out(str(error))  # without a line feed, as ever
         return ExitCode.OTHER
     except CommandError as error:
@@ -108,17 +101,17 @@ def _dispatch(
         console.out(f"Factotum version {COMPATIBLE_VERSION}\n")
         return ExitCode.SUCCESS
     if given.command == usage.RUN:
-        from factotum.cli import run
+        from factotum.cli.run import run
 
-        return run.run(given, console, log, signals)
+        return run(given, console, log, signals)
     if given.command == usage.VALIDATE:
-        from factotum.cli import validate
+        from factotum.cli.validate import validate
 
-        return validate.validate(given, console, log)
+        return validate(given, console, log)
     if given.command == usage.DOT:
-        from factotum.cli import dot
+        from factotum.cli.dot import dot
 
-        return dot.dot(given, console, log)
+        return dot(given, console, log)
     from factotum.cli import completion
 
     console.out(completion.script(given.operand))

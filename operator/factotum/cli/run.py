@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from factotum.cli import factfiles, logfile
-from factotum.cli.main import CommandError
+from factotum.cli.problems import CommandError
 from factotum.core import environment, errors, summary, tags
 from factotum.core.execution import Execution
 from factotum.core.states import ExitCode, RunState
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from factotum.cli.arguments import Arguments
     from factotum.cli.webhook import Webhook
+    from factotum.core.execution import KeptResult
     from factotum.core.factfile import Factfile
     from factotum.events.urls import Endpoint
     from factotum.runner.signals import ShutdownSignals
@@ -44,9 +45,9 @@ def run(
     try:
         factfile, _ = factfiles.load(given.operand, variables)
     except factfiles.FactfileProblem as problem:
-        log.info(str(problem))
+        log.add(str(problem))
         raise CommandError(str(problem), ExitCode.BAD_FACTFILE) from None
-    log.info(f"'{given.operand}' is job '{factfile.name}' with {len(factfile.tasks)} tasks")
+    log.add(f"'{given.operand}' is job '{factfile.name}' with {len(factfile.tasks)} tasks")
     execution = _build_execution(given, console, factfile)
     if given.value("--output-format") == "json":
         console.out_fd = console.err_fd  # standard output is for the document alone
@@ -81,9 +82,7 @@ def _check_webhook(given: Arguments, console: Console) -> Endpoint | None:
     if url is None:
         return None
     if given.has("--dry-run"):
-        raise CommandError(
-            console.red("Error: --webhook cannot be used with the --dry-run option")
-        )
+        raise CommandError(console.red("Error: --webhook cannot be used with the --dry-run option"))
     from factotum.events import urls
 
     try:
@@ -114,7 +113,7 @@ def _is_right_host(given: Arguments, console: Console) -> bool:
 
 def _build_execution(given: Arguments, console: Console, factfile: Factfile) -> Execution:
     eager = given.value("--schedule") == "eager"
-    kept: Mapping[str, object] = {}
+    kept: Mapping[str, KeptResult] = {}
     path = given.value("--resume")
     if path is not None:
         kept = _read_kept(path, factfile)
@@ -126,7 +125,7 @@ def _build_execution(given: Arguments, console: Console, factfile: Factfile) -> 
         ) from None
 
 
-def _read_kept(path: str, factfile: Factfile) -> Mapping[str, object]:
+def _read_kept(path: str, factfile: Factfile) -> Mapping[str, KeptResult]:
     from factotum.core import verdict
 
     try:
@@ -169,7 +168,7 @@ def _execute(
         max_parallel=given.number("--max-parallel"),
         tail_characters=(DEFAULT_TAIL_CHARACTERS if tail is None else tail) if webhook else None,
         heartbeat_seconds=heartbeat if webhook else None,
-        log=log.info,
+        log=log.add,
         # One that reads the terminal has to stay in the group that may.
         own_groups=not os.isatty(0),
     )

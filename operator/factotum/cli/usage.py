@@ -34,7 +34,7 @@ class Option:
 
     __slots__ = ("choices", "commands", "explanation", "number", "repeatable", "value")
 
-    def __init__(  # noqa: PLR0913 - one parameter per column of the table below
+    def __init__(
         self,
         value: str | None,
         commands: tuple[str, ...],
@@ -131,6 +131,22 @@ OPTIONS = {
 SHORT_FORMS = {"-h": "--help", "-v": "--version"}
 
 
+_TEXT_COLUMN = 36
+_WIDTH = 100
+
+
+def _wrap(label: str, text: str) -> list[str]:
+    """Return the lines of a labelled paragraph; textwrap costs start-up."""
+    lines = []
+    line = label
+    for word in text.split(" "):
+        if len(line) + 1 + len(word) > _WIDTH:
+            lines.append(line)
+            line = " " * _TEXT_COLUMN
+        line += f" {word}"
+    return [*lines, line]
+
+
 def help_text() -> str:
     """Return what --help prints."""
     lines = ["Factotum.", "", USAGE, "", "Options:"]
@@ -140,7 +156,7 @@ def help_text() -> str:
         if option.value is not None:
             shown += f"=<{option.value}>"
         where = f" [{', '.join(option.commands)}]" if option.commands else ""
-        lines.append(f"  {shown:<34} {option.explanation}{where}")
+        lines += _wrap(f"  {shown:<34}", option.explanation + where)
     lines += [
         "",
         "Exit codes: 0 success, 1 the factfile cannot be used, 2 a task failed, 3 anything else.",

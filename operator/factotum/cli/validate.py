@@ -22,7 +22,7 @@ def validate(given: Arguments, console: Console, log: LogFile) -> int:
     try:
         factfiles.load(path, variables)
     except factfiles.FactfileProblem as problem:
-        log.info(str(problem))
+        log.add(str(problem))
         if as_json:
             _print_json(console, path, problem)
         else:

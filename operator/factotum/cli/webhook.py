@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from factotum.cli.main import CommandError
+from factotum.cli.problems import CommandError
 from factotum.core.references import run_reference
 from factotum.core.states import ExitCode
 from factotum.events.retries import RetryPolicy
@@ -40,7 +40,7 @@ class Webhook:
             run_reference(_random_uuid()),
             policy=_build_policy(given),
             live_output=given.has("--heartbeat-interval"),
-            warn=log.warn,
+            warn=log.add_warning,
         )
 
     def wait(self, console: Console, signals: ShutdownSignals | None, exit_code: int) -> int:

@@ -132,9 +132,7 @@ class StartNotAllowedError(StartError):
     """Something behind the start task needs a task that would not run."""
 
     def __init__(self, task: str) -> None:
-        super().__init__(
-            task, "the job cannot be started here without triggering prior tasks"
-        )
+        super().__init__(task, "the job cannot be started here without triggering prior tasks")
 
 
 class VerdictError(FactotumError):

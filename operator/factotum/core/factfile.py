@@ -28,7 +28,7 @@ class Task:
         "terminate_codes",
     )
 
-    def __init__(  # noqa: PLR0913 - one parameter per field of the format
+    def __init__(
         self,
         name: str,
         executor: str,

@@ -63,9 +63,7 @@ class _Reader:
         if line == 1:
             return errors.FactfileSyntaxError(problem, 1, self._position + 1)
         # The line feed itself is column 1.
-        return errors.FactfileSyntaxError(
-            problem, line, self._position - seen.rfind("\n") + 1
-        )
+        return errors.FactfileSyntaxError(problem, line, self._position - seen.rfind("\n") + 1)
 
     @property
     def _current(self) -> str:

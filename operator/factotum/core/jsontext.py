@@ -94,4 +94,4 @@ class _Settings:
     parse_constant = staticmethod(_refuse_constant)
 
 
-_scan = make_scanner(_Settings())
+_scan = make_scanner(_Settings())  # type: ignore[arg-type] # typeshed wants another scanner

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 MAX_RETURN_CODE = 32767
 
@@ -99,7 +99,7 @@ def _check_tasks(value: object, path: str, found: list[str]) -> None:
 def _check_object(
     value: object,
     path: str,
-    properties: dict[str, Callable[[object, str, list[str]], None]],
+    properties: Mapping[str, Callable[[object, str, list[str]], None]],
     found: list[str],
 ) -> None:
     if type(value) is not dict:

@@ -30,9 +30,7 @@ def finished_line(run: TaskRun) -> str:
     return ""
 
 
-def summary(
-    execution: Execution, green: Callable[[str], str], cyan: Callable[[str], str]
-) -> str:
+def summary(execution: Execution, green: Callable[[str], str], cyan: Callable[[str], str]) -> str:
     """Return the text at the end of a run, with colour put on by the two functions.
 
     The duration is the sum over all tasks, not wall time (Q16).

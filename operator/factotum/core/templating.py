@@ -58,7 +58,7 @@ def _fill(tokens: list[_Token], variables: Mapping[str, str], template: str) -> 
         kind, text, path = tokens[position]
         if kind == _TEXT:
             output.append(text)
-        elif kind == _ESCAPED or kind == _UNESCAPED:  # noqa: PLR1714 - hot loop
+        elif kind in (_ESCAPED, _UNESCAPED):
             value = _look_up(path, variables, values, template)
             if value:
                 output.append(escape(value) if kind == _ESCAPED else value)
@@ -213,9 +213,7 @@ class _Parser:
             raise self._error(f"the section '{'.'.join(name)}' is closed but was not opened")
         position, opened, _ = self._sections.pop()
         if opened != name:
-            raise self._error(
-                f"the section '{'.'.join(opened)}' is closed by '{'.'.join(name)}'"
-            )
+            raise self._error(f"the section '{'.'.join(opened)}' is closed by '{'.'.join(name)}'")
         sigil = "#" if self._tokens[position][0] == _SECTION else "^"
         self._tokens.append((_END, sigil, []))
 
@@ -242,9 +240,7 @@ class _Parser:
         kind, text, _ = self._tokens[-1]
         if kind == _TEXT:
             before = text.rstrip(_BLANKS)
-            if not text or not (
-                before.endswith("\n") or (not before and len(self._tokens) == 1)
-            ):
+            if not text or not (before.endswith("\n") or (not before and len(self._tokens) == 1)):
                 return False
             # An empty text stays in its place: it keeps the next line from standing alone.
             self._tokens[-1] = (_TEXT, before, [])

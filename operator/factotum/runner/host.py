@@ -55,10 +55,8 @@ def resolve(name: str) -> set[str]:
 
 def list_addresses() -> set[str]:
     """Return the IPv4 addresses of all interfaces but those of the loopback network."""
-    if hasattr(socket, "AF_NETLINK"):
-        found = _ask_kernel()
-    else:
-        found = resolve(os.uname().nodename)
+    has_netlink = hasattr(socket, "AF_NETLINK")
+    found = _ask_kernel() if has_netlink else resolve(os.uname().nodename)
     return {address for address in found if not address.startswith("127.") and ":" not in address}
 
 

@@ -101,13 +101,13 @@ class Loop:
                 callback()
 
     def _wake(self) -> None:
-        try:
+        try:  # noqa: SIM105 - contextlib costs start-up
             os.write(self.wake_write, b"\0")
         except BlockingIOError:
             pass  # full of wake-ups already
 
     def _drain_wake_ups(self) -> None:
-        try:
+        try:  # noqa: SIM105 - as above
             os.read(self._wake_read, 4096)
         except BlockingIOError:
             pass

@@ -10,6 +10,7 @@ from factotum.runner.lines import LineStream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from factotum.core.execution import TaskRun
     from factotum.runner.loop import Loop
@@ -41,7 +42,7 @@ class ShellSpawner:
         # Encoded once, not for each task.
         self._environ = {os.fsencode(key): os.fsencode(value) for key, value in environ.items()}
         self._shell: str | None = None
-        self._options = {"setpgroup": 0} if own_groups else {}
+        self._options: dict[str, Any] = {"setpgroup": 0} if own_groups else {}
         self.own_groups = own_groups
 
     def spawn(self, line: str, out_fd: int, err_fd: int) -> int:
@@ -92,9 +93,9 @@ def _find_shell(search_path: str) -> str:
     refused = False
     for folder in search_path.split(":"):
         path = f"{folder or '.'}/sh"
-        if os.access(path, os.X_OK) and not os.path.isdir(path):
+        if os.access(path, os.X_OK) and not os.path.isdir(path):  # noqa: PTH112 - pathlib costs start-up
             return path
-        refused = refused or os.path.exists(path)
+        refused = refused or os.path.exists(path)  # noqa: PTH110 - as above
     if refused:
         raise PermissionError(13, "Permission denied")
     raise FileNotFoundError(2, "No such file or directory")

@@ -20,7 +20,6 @@ from factotum.runner.shutdown import Shutdown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
     from typing import TypeVar
 
     from factotum.core.execution import Execution, ExecutionListener, TaskRun

@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.02
 class Shutdown:
     """The course of events once a run has been told to stop."""
 
-    def __init__(  # noqa: PLR0913 - all parts of one runner
+    def __init__(
         self,
         loop: Loop,
         output: Console,

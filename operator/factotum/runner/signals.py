@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import _signal  # the C part of signal: the module itself imports enum
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal  # the C part of signal: the module itself imports enum
+
+if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 SIGTERM, SIGINT = 15, 2
 SIGKILL, SIGCONT, SIGCHLD = int(_signal.SIGKILL), int(_signal.SIGCONT), int(_signal.SIGCHLD)
@@ -20,7 +25,7 @@ class ShutdownSignals:
         self.count = 0
         """How many have come so far."""
         self._callback: Callable[[], None] | None = None
-        self._before: list[tuple[int, object]] = []
+        self._before: list[tuple[int, Any]] = []
 
     def install(self) -> None:
         """Begin to catch the signals; only the main thread may.
@@ -35,7 +40,7 @@ class ShutdownSignals:
         """Give the signals back to whoever had them."""
         while self._before:
             number, handler = self._before.pop()
-            _signal.signal(number, handler)  # type: ignore[arg-type] # what it gave us
+            _signal.signal(number, handler)
 
     def connect(self, callback: Callable[[], None], *, replay: bool = True) -> None:
         """Call this for each signal from now on; with `replay` at once if one came before."""
@@ -57,7 +62,7 @@ class WakeUps:
     """Makes signals end the loop's sleep, also one that comes just before it falls asleep."""
 
     def __init__(self, wake_fd: int, on_child: Callable[[], None] | None) -> None:
-        self._child_before: object = None
+        self._child_before: Any = None
         self._wake_before: int | None = None
         try:
             self._wake_before = _signal.set_wakeup_fd(wake_fd, warn_on_full_buffer=False)
@@ -73,10 +78,9 @@ class WakeUps:
             return
         _signal.set_wakeup_fd(self._wake_before)
         if self._child_before is not None:
-            _signal.signal(SIGCHLD, self._child_before)  # type: ignore[arg-type] # as above
+            _signal.signal(SIGCHLD, self._child_before)
 
 
 def is_first_process() -> bool:
     """Whether this is process 1, which has to reap everybody's orphans."""
     return os.getpid() == 1
-
