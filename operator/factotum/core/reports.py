@@ -6,7 +6,7 @@ use this module; the controller trusts nothing in a report it did not check.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 STATE_LETTERS: Final[Mapping[str, str]] = {
@@ -23,6 +23,12 @@ UNFINISHED: Final = "WRF"
 
 MAX_BYTES: Final = 256 * 1024
 _REFERENCE_LENGTH: Final = 64
+_MOST: Final = 2**53
+"""Beyond it JSON's numbers are not exact."""
+_MAX_DIGITS: Final = 9
+_INT32: Final = 2**31
+_LAST_MOMENT: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
 
 
 class ReportError(ValueError):
@@ -104,14 +110,14 @@ class Report(NamedTuple):
         total = len(states)
         return cls(
             claim_id=_field(raw, "claim", str),
-            sequence=_field(raw, "sequence", int),
+            sequence=_count(raw, "sequence"),
             final=_field(raw, "final", bool),
-            interrupted=_field(raw, "interrupted", int),
+            interrupted=_count(raw, "interrupted"),
             states=states,
-            codes=_by_task(raw, "codes", (int,), total),
-            started=_by_task(raw, "started", (int,), total),
-            seconds=_by_task(raw, "seconds", (int, float), total),
-            errors=_by_task(raw, "errors", (str,), total),
+            codes=_numbers(raw, "codes", total, -_INT32, _INT32 - 1),
+            started=_numbers(raw, "started", total, 0, _LAST_MOMENT),
+            seconds=_numbers(raw, "seconds", total, 0, _MOST, kinds=(int, float)),
+            errors=_texts(raw, "errors", total),
             job_reference=_field(raw, "jobReference", str)[:_REFERENCE_LENGTH],
             run_reference=_field(raw, "runReference", str)[:_REFERENCE_LENGTH],
         )
@@ -126,17 +132,50 @@ def _field(raw: Mapping[str, Any], name: str, kind: type) -> Any:
     return value
 
 
+def _count(raw: Mapping[str, Any], name: str) -> int:
+    value: int = _field(raw, name, int)
+    if not 0 <= value <= _MOST:
+        msg = f"{name}: expected a count"
+        raise ReportError(msg)
+    return value
+
+
+def _numbers(
+    raw: Mapping[str, Any],
+    name: str,
+    total: int,
+    least: int,
+    most: int,
+    *,
+    kinds: tuple[type, ...] = (int,),
+) -> dict[int, Any]:
+    """Return numbers by task; what the status's schema refuses would stop the job there."""
+    numbers = dict(_by_task(raw, name, kinds, total))
+    for task, number in numbers.items():
+        # NaN is in no range.
+        if not least <= number <= most:
+            msg = f"{name}: the value of task {task} is out of range"
+            raise ReportError(msg)
+    return numbers
+
+
+def _texts(raw: Mapping[str, Any], name: str, total: int) -> dict[int, str]:
+    # JSON can hold half a surrogate, which no UTF-8 can.
+    return {
+        task: text.encode("utf-8", "replace").decode()
+        for task, text in _by_task(raw, name, (str,), total)
+    }
+
+
 def _by_task(
     raw: Mapping[str, Any], name: str, kinds: tuple[type, ...], total: int
-) -> dict[int, Any]:
-    values = _field(raw, name, dict)
-    checked: dict[int, Any] = {}
-    for key, value in values.items():
-        if not (key.isascii() and key.isdigit()) or int(key) >= total:
+) -> Iterator[tuple[int, Any]]:
+    for key, value in _field(raw, name, dict).items():
+        number = key.isascii() and key.isdigit() and len(key) <= _MAX_DIGITS
+        if not number or int(key) >= total:
             msg = f"{name}: {key!r:.20} is no task"
             raise ReportError(msg)
         if not isinstance(value, kinds) or isinstance(value, bool):
             msg = f"{name}: the value of task {key} is of the wrong type"
             raise ReportError(msg)
-        checked[int(key)] = value
-    return checked
+        yield int(key), value

@@ -110,9 +110,9 @@ def decode(message: str) -> Verdict | None:
     if len(parts) != 3 or parts[0] != _MAGIC:
         return None
     body = parts[2]
-    if f"{zlib.crc32(body.encode()):08x}" != parts[1]:
-        return None
     try:
+        if f"{zlib.crc32(body.encode()):08x}" != parts[1]:
+            return None
         head, states, codes = body.split("\n")
         claim_id, digest, sequence, kind, interrupted, *counts = head.split(" ")
         return Verdict(
