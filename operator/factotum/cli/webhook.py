@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from factotum.cli.problems import CommandError
-from factotum.core.references import run_reference
+from factotum.core.references import run_reference, uuid_text
 from factotum.core.states import ExitCode
 from factotum.events.retries import RetryPolicy
 from factotum.events.webhook import WebhookListener
@@ -37,7 +37,7 @@ class Webhook:
             endpoint,
             factfile,
             tags,
-            run_reference(_random_uuid()),
+            run_reference(uuid_text(os.urandom(16))),
             policy=_build_policy(given),
             live_output=given.has("--heartbeat-interval"),
             warn=log.add_warning,
@@ -81,12 +81,3 @@ def _build_policy(given: Arguments) -> RetryPolicy:
     if timeout is not None:
         policy.timeout = float(timeout)
     return policy
-
-
-def _random_uuid() -> str:
-    """Return a random UUID (version 4) as text; the uuid module costs more than this."""
-    number = bytearray(os.urandom(16))
-    number[6] = number[6] & 0x0F | 0x40
-    number[8] = number[8] & 0x3F | 0x80
-    text = number.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

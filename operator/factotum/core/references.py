@@ -12,6 +12,13 @@ def job_reference(compact: str, tags: Mapping[str, str]) -> str:
     return _sha256(compact + _join_tags(tags))
 
 
+def uuid_text(sixteen: bytes) -> str:
+    """Return 16 random bytes as a random UUID (version 4); the uuid module costs too much."""
+    digits = sixteen.hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
 def run_reference(uuid_text: str) -> str:
     """Return the reference of one run, given a fresh random UUID in its usual form."""
     return _sha256(uuid_text)

@@ -7,7 +7,6 @@ Exit codes: 0 and 2 as there, 75 if nothing was run and another Pod may be.
 from __future__ import annotations
 
 import os
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from factotum.core import references, summary, tags
@@ -104,7 +103,7 @@ class _Job:
             eager=body.get("scheduling") == "Eager",
             fail_interrupted=True,
         )
-        self._run_reference = references.run_reference(str(uuid.uuid4()))
+        self._run_reference = references.run_reference(references.uuid_text(os.urandom(16)))
 
     def run(self, link: ControllerLink, log: TerminationLog, signals: ShutdownSignals) -> int:
         """Run the job to its end and return the exit code."""
