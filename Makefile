@@ -22,7 +22,7 @@ export CLUSTER REGISTRY
 ##@ See it work
 
 .PHONY: demo
-demo: install ## Bring up a cluster, Consul and the operator, run a job on it, and leave it up
+demo: ## Bring up a cluster, Consul and the operator, run a job on it, and leave it up
 	hack/demo
 
 .PHONY: down
