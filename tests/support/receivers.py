@@ -150,8 +150,11 @@ class Receiver:
             self.requests.append(request)
             self._lock.notify_all()
             chosen = self._answers(index, request)
-            if chosen.hang or chosen.delay:
-                self._lock.wait_for(lambda: self._stopping, None if chosen.hang else chosen.delay)
+            if chosen.delay:
+                self._lock.wait_for(lambda: self._stopping, chosen.delay)
+        if chosen.hang:
+            connection.settimeout(None)
+            connection.recv(1)  # until one of us closes the connection
         if chosen.raw:
             connection.sendall(chosen.raw)
 
