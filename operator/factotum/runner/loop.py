@@ -83,15 +83,22 @@ class Loop:
             timeout = 0
         elif self._timers:
             timeout = max(0.0, self._timers[0].when - monotonic())
-        for fd, _ in self._poller.poll(timeout):
-            callback = self._readers.get(fd)
-            if callback is not None:  # an earlier callback may have removed it
-                callback()
+        self._read(timeout)
         calls = self._calls
         while calls:
             calls.pop(0)()
         if self._timers:
             self._call_timers()
+
+    def read_what_is_there(self) -> None:
+        """Serve the descriptors that can be read now, and nothing else; do not sleep."""
+        self._read(0)
+
+    def _read(self, timeout: float) -> None:
+        for fd, _ in self._poller.poll(timeout):
+            callback = self._readers.get(fd)
+            if callback is not None:  # an earlier callback may have removed it
+                callback()
 
     def _call_timers(self) -> None:
         now = monotonic()

@@ -113,6 +113,7 @@ class Process:
         "_on_end",
         "_open",
         "_pid_fd",
+        "duration_ns",
         "ended",
         "pid",
         "run",
@@ -128,6 +129,7 @@ class Process:
         self.started_ns = started_ns
         self.status: int | None = None
         self.ended = False
+        self.duration_ns = 0
         self._loop = loop
         self._on_end = on_end
         self._open: list[tuple[int, LineStream]] = []
@@ -219,11 +221,8 @@ class Process:
     def _end(self) -> None:
         if not self.ended:
             self.ended = True
+            self.duration_ns = monotonic_ns() - self.started_ns
             self._on_end(self)
-
-    def duration_ns(self) -> int:
-        """Return how long it has been running."""
-        return monotonic_ns() - self.started_ns
 
 
 def _open_pid(pid: int, loop: Loop, callback: Callable[[], None]) -> int:

@@ -169,6 +169,8 @@ class Runner:
             if self._log is not None:
                 self._log(f"Starting task '{run.name}': {run.task.command_line}")
             self._spawn(run)
+            # Ends are noticed in time, but told only when the whole level has been started.
+            self.loop.read_what_is_there()
 
     def _spawn(self, run: TaskRun) -> None:
         out, err = self._build_streams(run)
@@ -199,7 +201,7 @@ class Runner:
         while self._ended or self._failed:
             for process in _take_all(self._ended):
                 del self._processes[process.pid]
-                self._finish(process.run, process.return_code, process.duration_ns(), None)
+                self._finish(process.run, process.return_code, process.duration_ns, None)
                 if process.death_signal is not None and self._log is not None:
                     # Code 1 in continueJob accepts this as well (Q17).
                     number = process.death_signal
