@@ -178,7 +178,7 @@ def _execute(
         signals.connect(runner.on_signal)
     runner.run()
     if signals is not None:
-        signals.disconnect()
+        signals.connect(None)
 
 
 def _save_verdict(given: Arguments, execution: Execution) -> None:

@@ -63,7 +63,7 @@ class Webhook:
             listener.drain()
         finally:
             if signals is not None:
-                signals.disconnect()
+                signals.connect(None)
         console.out(console.green(" done!") + "\n")
         if listener.undelivered:
             console.out(console.red("Warning: some events failed to send") + "\n")

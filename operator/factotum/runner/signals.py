@@ -42,15 +42,14 @@ class ShutdownSignals:
             number, handler = self._before.pop()
             _signal.signal(number, handler)
 
-    def connect(self, callback: Callable[[], None], *, replay: bool = True) -> None:
-        """Call this for each signal from now on; with `replay` at once if one came before."""
-        self._callback = callback
-        if replay and self.count:
-            callback()
+    def connect(self, callback: Callable[[], None] | None, *, replay: bool = True) -> None:
+        """Call this for each signal from now on, and with `replay` at once if one came before.
 
-    def disconnect(self) -> None:
-        """Only count from now on."""
-        self._callback = None
+        None: only count.
+        """
+        self._callback = callback
+        if callback is not None and replay and self.count:
+            callback()
 
     def _on_signal(self, number: int, frame: object) -> None:  # noqa: ARG002 - the caller's form
         self.count += 1
