@@ -52,6 +52,8 @@ lint: install ## Style, types and layer contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	MYPYPATH=hack/local-cluster:hack/test-node $(BIN)/mypy -p local_cluster -p test_node
+	$(BIN)/mypy hack/images/build.py hack/demo_tables.py
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: fmt

@@ -202,7 +202,7 @@ GATHER = {"runner": gather_runner, "operator": gather_operator, "consul": gather
 
 
 def installed_dependencies() -> Path:
-    """Install the controller's dependencies for the image's Python; once for each set of versions."""
+    """Install what the controller needs for the image's Python; once for each set of versions."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     requirements: list[str] = project["optional-dependencies"]["operator"]
     constraints = (ROOT / "constraints.txt").read_text()
