@@ -8,6 +8,7 @@ import re
 import subprocess
 
 import pytest
+
 from local_cluster import catalogue, fake_nodes
 from local_cluster.errors import ClusterError
 

@@ -1,6 +1,7 @@
 """What is taken out of iptables when a node goes: pure, on iptables-save's text."""
 
 import pytest
+
 from local_cluster import firewall
 
 SAVED = """\

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from local_cluster import folders, golang, pause_image
 
 pytestmark = [pytest.mark.cluster, pytest.mark.node]

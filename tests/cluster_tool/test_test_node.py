@@ -9,6 +9,7 @@ import json
 import sys
 
 import pytest
+
 from local_cluster import fake_nodes
 from test_node import TestNode
 
@@ -282,7 +283,8 @@ async def test_a_lost_pod_runs_to_its_end_and_nobody_hears_of_it(pods, start, tm
 
     await pods.create("lost", annotations={"factotum.test/behaviour": "lose"})
     async with asyncio.timeout(20):
-        while not (node.runs and node.run_of("lost").endings):  # noqa: ASYNC110 - the node tells nobody, that is the fault
+        # The node tells nobody: that is the fault.
+        while not (node.runs and node.run_of("lost").endings):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
     assert (tmp_path / "ended").exists()

@@ -8,6 +8,9 @@ from typing import Any
 
 from local_cluster.errors import ClusterError
 
+# What a server that is not there yet, or was stopped half-way through an answer, looks like.
+UNREACHABLE = (OSError, http.client.HTTPException)
+
 
 class Api:
     """The API server of one cluster, as its administrator."""
@@ -38,7 +41,7 @@ class Api:
         """Tell whether a GET answers 200; a server that is not there yet says no."""
         try:
             return self.request("GET", path)[0] == 200
-        except OSError:
+        except UNREACHABLE:
             return False
 
     def create(self, path: str, body: dict[str, Any]) -> None:

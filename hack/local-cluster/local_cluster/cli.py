@@ -26,6 +26,7 @@ class _Arguments(argparse.Namespace):
     archives: list[Path]
     programs: list[str]
     taint_fake_nodes: bool | None
+    replace: bool
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
         help="repel ordinary Pods from fake nodes (default: with --profile node)",
     )
     up.add_argument(
+        "--replace",
+        action="store_true",
+        help="take down the cluster that has this machine's one node, if another has it",
+    )
+    up.add_argument(
         "--image", type=Path, action="append", default=[], help="an image archive to load"
     )
 
@@ -86,6 +92,7 @@ def _up(arguments: _Arguments) -> None:
         fake=fake_nodes.from_argument(arguments.fake_nodes),
         images=[image.absolute() for image in arguments.image],
         taint_fake=arguments.taint_fake_nodes,
+        replace=arguments.replace,
     )
     clusters.up(wish)
     path = records.kubeconfig(records.state_folder(arguments.name))

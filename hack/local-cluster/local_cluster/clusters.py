@@ -43,6 +43,8 @@ class Wish:
     images: Sequence[Path] = ()
     # None: fake nodes repel ordinary Pods only where a real node is there to take them.
     taint_fake: bool | None = None
+    # Take the machine's one node over from the cluster that has it.
+    replace: bool = False
 
 
 def _lock_file(name: str) -> Path:
@@ -76,6 +78,8 @@ def up(wish: Wish) -> Record:
             _remove(state)
         if wish.profile is Profile.NODE:
             packages.check()
+            if wish.replace:
+                _remove_other_owner(state)
             traces.claim_machine(state)
         state.mkdir(parents=True, mode=0o700)
         try:
@@ -86,6 +90,15 @@ def up(wish: Wish) -> Record:
             print(f"taking {wish.name!r} down again", file=sys.stderr, flush=True)
             _remove(state)
             raise
+
+
+def _remove_other_owner(state: Path) -> None:
+    owner = traces.owner()
+    if owner is not None and owner != state:
+        print(f"taking cluster {owner.name!r} down: it has the machine's one node", flush=True)
+        lock = owner.parent / f".{owner.name}.lock"
+        with locking.locked(lock, f"waiting for another run on {owner.name!r}"):
+            _remove(owner)
 
 
 def _widen(state: Path, record: Record, wish: Wish) -> Record:
@@ -174,7 +187,7 @@ def _remove(state: Path) -> bool:
     record = records.read(state)
     # Before the containers: the kubelet and the controllers would start new ones.
     found |= processes.kill_until_none(lambda: processes.marked(state)) > 0
-    if traces.is_owner(state):
+    if traces.owner() == state:
         found = True
         traces.remove(state, record.kernel if record else {})
     shutil.rmtree(state, ignore_errors=True)

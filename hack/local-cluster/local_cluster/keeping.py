@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from local_cluster import fake_nodes, records
-from local_cluster.api import Api
+from local_cluster.api import UNREACHABLE, Api
 from local_cluster.errors import ClusterError
 
 # The node controller gives a lease 40 s and looks every 5 s.
@@ -53,7 +53,7 @@ def main(state: Path, port: int) -> None:
     while True:
         try:
             renew_all(api)
-        except (OSError, ClusterError, ValueError, KeyError) as error:
+        except (*UNREACHABLE, ClusterError, ValueError, KeyError, TypeError) as error:
             print(f"{timestamp()} not renewed: {error!r}", flush=True)
         time.sleep(_EVERY_SECONDS)
 

@@ -46,11 +46,11 @@ _BUILT_IN_FOLDERS = (
 )
 
 
-def is_owner(state: Path) -> bool:
-    """Tell whether the machine's node belongs to this cluster."""
+def owner() -> Path | None:
+    """Give the state folder of the cluster that has the machine's node."""
     with contextlib.suppress(FileNotFoundError):
-        return NODE_OWNER.read_text() == str(state)
-    return False
+        return Path(NODE_OWNER.read_text())
+    return None
 
 
 def claim_machine(state: Path) -> None:
@@ -59,14 +59,15 @@ def claim_machine(state: Path) -> None:
         with NODE_OWNER.open("x") as file:
             file.write(str(state))
     except FileExistsError:
-        owner = Path(NODE_OWNER.read_text())
-        if owner != state and (owner.exists() or processes.marked(owner)):
+        other = Path(NODE_OWNER.read_text())
+        if other != state and (other.exists() or processes.marked(other)):
             raise ClusterError(
-                f"there can be one node per machine, and cluster {owner.name!r} has it; take it "
-                f"down first: XDG_STATE_HOME={owner.parents[2]} hack/local-cluster/cluster down "
-                f"--name {owner.name}"
+                f"there can be one node per machine, and cluster {other.name!r} has it; use "
+                "--replace, or take it down first: "
+                f"XDG_STATE_HOME={other.parents[2]} hack/local-cluster/cluster down "
+                f"--name {other.name}"
             ) from None
-        remove(owner, {})
+        remove(other, {})
         NODE_OWNER.write_text(str(state))
     if firewall.has_kubernetes():
         NODE_OWNER.unlink()
