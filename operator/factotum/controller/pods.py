@@ -118,7 +118,7 @@ def _container(job: FactotumJob, settings: Settings) -> dict[str, Any]:
         "command": ["factotum", "work"],
         "workingDir": WORK_FOLDER,
         "env": variables,
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
