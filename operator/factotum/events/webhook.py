@@ -89,7 +89,7 @@ class WebhookListener:
             transitions = updates.task_transitions_from_to(
                 TaskState.WAITING, TaskState.RUNNING, runs
             )
-            self._put_tasks(transitions, runs)
+            self._put_tasks(transitions, runs, live=False)
 
     def task_finished(
         self,
@@ -101,7 +101,7 @@ class WebhookListener:
         changed = [transition.run for transition in transitions]
         if self._live_output:
             changed += execution.running
-        self._put_tasks(updates.task_transitions(transitions), changed)
+        self._put_tasks(updates.task_transitions(transitions), changed, live=self._live_output)
 
     def heartbeat(
         self,
@@ -113,7 +113,7 @@ class WebhookListener:
             transitions = updates.task_transitions_from_to(
                 TaskState.RUNNING, TaskState.RUNNING, running
             )
-            self._put_tasks(transitions, running)
+            self._put_tasks(transitions, running, live=True)
 
     def run_finished(self, execution: Execution) -> None:
         """Event 6, the last one."""
@@ -152,16 +152,17 @@ class WebhookListener:
 
     def _put_job(self, previous: str | None, current: str, changed: Iterable[TaskRun]) -> None:
         transition = updates.job_transition(previous, current)
-        self._put(updates.JOB_UPDATE, transition, current, changed)
+        # Tasks that have just been started show no output, however quick they are.
+        changes = [(run.index, updates.task_fragment(run)) for run in changed]
+        self._put(updates.JOB_UPDATE, transition, current, changes)
 
-    def _put_tasks(self, transitions: bytes, changed: Iterable[TaskRun]) -> None:
-        self._put(updates.TASK_UPDATE, transitions, RunState.RUNNING, changed)
+    def _put_tasks(self, transitions: bytes, changed: Iterable[TaskRun], *, live: bool) -> None:
+        changes = [(run.index, updates.task_fragment(run, live_output=live)) for run in changed]
+        self._put(updates.TASK_UPDATE, transitions, RunState.RUNNING, changes)
 
     def _put(
-        self, schema: str, transition: bytes, run_state: str, changed: Iterable[TaskRun]
+        self, schema: str, transition: bytes, run_state: str, changes: Sequence[tuple[int, bytes]]
     ) -> None:
-        live = self._live_output
-        changes = [(run.index, updates.task_fragment(run, live_output=live)) for run in changed]
         run_duration = durations.to_iso(time.monotonic_ns() - self._began_ns)
         self._delivery.put(updates.Update(schema, transition, run_state, run_duration, changes))
 
