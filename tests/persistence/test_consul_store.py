@@ -90,6 +90,46 @@ async def test_a_value_that_is_too_big_is_refused_and_not_taken_for_an_outage(st
         await store.put("big", b"x" * 600_000, revision=0)
 
 
+async def test_writes_that_travel_together_succeed_and_fail_each_on_its_own(store, consul):
+    consul.put("many/7", b"theirs")
+    consul.put("many/150", b"theirs")
+    answers = await asyncio.gather(
+        *(store.put(f"many/{n}", b"%d" % n, revision=0) for n in range(200)),
+        store.put("many/big", b"x" * 150_000, revision=0),
+        store.put("many/big2", b"x" * 150_000, revision=0),
+        store.put("many/too-big", b"x" * 600_000, revision=0),
+        return_exceptions=True,
+    )
+    failures = {n: type(each) for n, each in enumerate(answers) if not isinstance(each, int)}
+    assert failures == {7: StoreConflictError, 150: StoreConflictError, 202: StoreRefusedError}
+    stored = await asyncio.gather(*(store.get(f"many/{n}") for n in range(201)))
+    assert stored[200] == ABSENT
+    assert stored[7].value == b"theirs"
+    for number in set(range(200)) - {7, 150}:
+        assert stored[number] == StoredValue(b"%d" % number, answers[number])
+
+
+async def test_of_two_writes_of_one_key_that_travel_together_one_wins(store, consul):
+    writes = (store.put("twice", value, revision=0) for value in (b"a", b"b", b"c"))
+    answers = await asyncio.gather(*writes, return_exceptions=True)
+    assert sorted(isinstance(each, int) for each in answers) == [False, False, True]
+    assert consul.get("twice") in {b"a", b"b", b"c"}
+
+
+async def test_reads_that_travel_together_know_keys_from_their_neighbours(store, consul):
+    consul.put("near/a", b"1")
+    consul.put("near/ab", b"2")
+    consul.put("near/a/b", b"3")
+    consul.put("near/e", b"")
+    paths = ["near/a", "near", "near/ab", "near/a", "near/e", "near/b"] * 5
+    values = [
+        (found.value, found.revision > 0)
+        for found in await asyncio.gather(*(store.get(path) for path in paths))
+    ]
+    once = [(b"1", True), (b"", False), (b"2", True), (b"1", True), (b"", True), (b"", False)]
+    assert values == once * 5
+
+
 async def test_the_given_address_counts_whatever_the_environment_says(consul, monkeypatch):
     monkeypatch.setenv("CONSUL_HTTP_ADDR", "127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -111,6 +151,10 @@ async def test_nobody_listening_is_an_outage():
         b"HTTP/1.1 500 No\r\nContent-Length: 17\r\n\r\nNo cluster leader",
         b"HTTP/1.1 403 No\r\nContent-Length: 17\r\n\r\nPermission denied",
         b"HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 409 No\r\nContent-Length: 53\r\n\r\n"
+        b'{"Errors":[{"OpIndex":0,"What":"Permission denied"}]}',
+        b'HTTP/1.1 409 No\r\nContent-Length: 13\r\n\r\n{"Errors":[]}',
+        b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"Results":null}',
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"",
     ],
@@ -125,7 +169,10 @@ async def test_an_answer_that_helps_nobody_is_an_outage(answer):
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         async with ConsulStore(f"127.0.0.1:{server.server_address[1]}") as store:
             with pytest.raises(StoreUnreachableError):
-                await store.get("x")
+                await store.put("x", b"x", revision=0)
+            if b"Errors" not in answer and b"Results" not in answer:
+                with pytest.raises(StoreUnreachableError):
+                    await store.get("x")
         server.shutdown()
 
 

@@ -87,7 +87,7 @@ class Mirror:
         jobs: JobSource,
         *,
         timing: Timing | None = None,
-        workers: int = 4,
+        workers: int = 32,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -97,6 +97,7 @@ class Mirror:
         self._queue: WorkQueue[JobKey] = WorkQueue()
         self._working = 0
         self._idle = asyncio.Event()
+        self._trouble: set[JobKey] = set()
         self._presence = Presence(lambda: store.probe(f"{settings.prefix}/-"), self._timing)
         self._cached: dict[JobKey, StoredValue] = {}
         """What the store holds for keys with unfinished jobs, as far as we know."""
@@ -229,13 +230,23 @@ class Mirror:
             except StoreError as exc:
                 self._presence.lost(str(exc))
                 self._queue.add(key)
-            except Exception:  # noqa: BLE001 - one key's trouble, e.g. a live read, must not end the mirror
-                _LOG.exception("%s could not be mirrored yet", self._settings.key_path(key))
-                self._queue.add_later(key, self._timing.retry)
+            except Exception as exc:  # noqa: BLE001 - one key's trouble must not end the mirror
+                self._troubled(key, exc)
+            else:
+                self._trouble.discard(key)
             finally:
                 self._working -= 1
                 self._queue.done(key)
                 self._idle.set()
+
+    def _troubled(self, key: JobKey, exc: Exception) -> None:
+        """Try a key again whose job could not be read, say: soon first, then now and then."""
+        again = key in self._trouble
+        self._queue.add_later(key, self._timing.revisit if again else self._timing.retry)
+        if not again:
+            self._trouble.add(key)
+            path = self._settings.key_path(key)
+            _LOG.warning("%s cannot be mirrored yet: %r", path, exc, exc_info=exc)
 
     async def _bring_level(self, key: JobKey) -> None:
         path = self._settings.key_path(key)

@@ -4,16 +4,17 @@ The only module that knows the client library, which has no types and whose
 exceptions come from three packages. Blocking calls run in a small thread pool
 of their own; a Consul that hangs can hold these threads and nothing else.
 
-Writes are one-operation transactions with the verb ``cas``: the same
-compare-and-set as ``PUT ?cas=``, but the answer carries the new revision, so that
-the next write of the entry needs no read before it.
+Writes are transactions with the verb ``cas``: the same compare-and-set as
+``PUT ?cas=``, but the answer carries the new revision, so that the next write of
+the entry needs no read before it; and many writes fit into one request. One
+that fails is left out and the others are sent again: none depends on another.
 """
 
 import asyncio
 import base64
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, cast
@@ -21,8 +22,10 @@ from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, cast
 import consul
 import requests
 
+from factotum.persistence.batches import Batches
 from factotum.persistence.errors import (
     StoreConflictError,
+    StoreError,
     StoreRefusedError,
     StoreUnreachableError,
 )
@@ -30,9 +33,11 @@ from factotum.persistence.errors import (
 _T = TypeVar("_T")
 
 _CONNECT_SECONDS: Final = 1.0
-_READ_SECONDS: Final = 3.0
+_READ_SECONDS: Final = 2.0
 _THREADS: Final = 8
 _REFUSED: Final = ("400 ", "404 ", "405 ", "413 ")
+_STALE: Final = "index is stale"
+_DENIED: Final = "ermission denied"
 _CONFLICT: Final = "409 "
 
 
@@ -45,6 +50,12 @@ class StoredValue(NamedTuple):
 
 ABSENT: Final = StoredValue(b"", 0)
 """There is no such key: a compare-and-set with its revision creates one."""
+
+
+class _Write(NamedTuple):
+    path: str
+    value: bytes
+    revision: int
 
 
 class Store(Protocol):
@@ -68,7 +79,7 @@ class _KV(Protocol):
 
 
 class _Txn(Protocol):
-    def put(self, payload: list[dict[str, dict[str, Any]]]) -> Any: ...
+    def put(self, payload: list[dict[str, Mapping[str, Any]]]) -> Any: ...
 
 
 class _Client(Protocol):
@@ -119,6 +130,8 @@ class ConsulStore:
         self._clients: SimpleQueue[_Client] = SimpleQueue()
         for _ in range(_THREADS):
             self._clients.put(_connect(self._host, self._port))
+        self._reads = Batches(self._get_all)
+        self._writes = Batches(self._put_all, weigh=lambda write: len(write.value))
         self.address: Final = f"{self._host}:{self._port}"
 
     async def __aenter__(self) -> Self:
@@ -133,19 +146,11 @@ class ConsulStore:
 
     async def get(self, path: str) -> StoredValue:
         """Read one key; ``ABSENT`` if there is none."""
-        _, item = await self._ask(lambda client: client.kv.get(path))
-        return ABSENT if item is None else _stored(item)
+        return await self._reads.ask(path)
 
     async def put(self, path: str, value: bytes, *, revision: int) -> int:
         """Write one key if its revision still is that one, and return the new one."""
-        write = {
-            "Verb": "cas",
-            "Key": path,
-            "Value": base64.b64encode(value).decode(),
-            "Index": revision,
-        }
-        answer = await self._ask(lambda client: client.txn.put([{"KV": write}]))
-        return int(answer["Results"][0]["KV"]["ModifyIndex"])
+        return await self._writes.ask(_Write(path, value, revision))
 
     async def entries(self, prefix: str) -> Mapping[str, StoredValue]:
         """Read every key below a prefix."""
@@ -156,6 +161,37 @@ class ConsulStore:
         """Ask for a key that nobody writes; return the store's own revision."""
         revision, _ = await self._ask(lambda client: client.kv.get(path))
         return int(revision or 0)
+
+    async def _get_all(self, paths: Sequence[str]) -> Sequence[StoredValue]:
+        if len(paths) == 1:
+            _, item = await self._ask(lambda client: client.kv.get(paths[0]))
+            return [ABSENT if item is None else _stored(item)]
+        # The verb "get" would fail for a key that is not there.
+        reads = [{"Verb": "get-tree", "Key": path} for path in dict.fromkeys(paths)]
+        items = {item["Key"]: item for item in await self._transact(reads)}
+        return [_decoded(items[path]) if path in items else ABSENT for path in paths]
+
+    async def _put_all(self, writes: Sequence[_Write]) -> Sequence[int | StoreError]:
+        answers: dict[int, int | StoreError] = {}
+        while left := [number for number in range(len(writes)) if number not in answers]:
+            try:
+                items = await self._transact([_operation(writes[number]) for number in left])
+            except _TransactionError as exc:
+                answers |= {left[place]: error for place, error in exc.failures.items()}
+                continue
+            if len(items) != len(left):
+                msg = f"Consul at {self.address}: {len(items)} results for {len(left)} writes"
+                raise StoreUnreachableError(msg)
+            for number, item in zip(left, items, strict=True):
+                answers[number] = item["ModifyIndex"]
+        return [answers[number] for number in range(len(writes))]
+
+    async def _transact(self, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Do operations together or not at all; return one item for each key concerned."""
+        request = [{"KV": operation} for operation in operations]
+        return await self._ask(
+            lambda client: [each["KV"] for each in client.txn.put(request)["Results"] or ()]
+        )
 
     async def _ask(self, call: Callable[[_Client], _T]) -> _T:
         loop = asyncio.get_running_loop()
@@ -169,7 +205,7 @@ class ConsulStore:
         except consul.base.ClientError as exc:
             text = str(exc)
             if text.startswith(_CONFLICT):
-                raise StoreConflictError(_conflict(text)) from exc
+                raise _TransactionError(text) from exc
             if text.startswith(_REFUSED):
                 raise StoreRefusedError(f"Consul at {self.address}: {text}") from exc
             raise StoreUnreachableError(f"Consul at {self.address}: {text}") from exc
@@ -189,14 +225,37 @@ class ConsulStore:
             self._clients.put(client)
 
 
+class _TransactionError(StoreConflictError):
+    """A transaction did not happen: which of its operations would not do, and why."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        try:
+            told = json.loads(text.removeprefix(_CONFLICT))["Errors"]
+            self.failures = {int(each["OpIndex"]): _failure(str(each["What"])) for each in told}
+        except (ValueError, KeyError, TypeError) as exc:
+            raise StoreUnreachableError(text) from exc
+        if not self.failures:
+            raise StoreUnreachableError(text)
+
+
+def _failure(reason: str) -> StoreError:
+    if reason.endswith(_STALE):
+        return StoreConflictError(reason)
+    if _DENIED in reason:  # as for every other request: a token may be put right
+        return StoreUnreachableError(reason)
+    return StoreRefusedError(reason)
+
+
+def _operation(write: _Write) -> dict[str, Any]:
+    value = base64.b64encode(write.value).decode()
+    return {"Verb": "cas", "Key": write.path, "Value": value, "Index": write.revision}
+
+
 def _stored(item: Mapping[str, Any]) -> StoredValue:
     return StoredValue(item["Value"] or b"", int(item["ModifyIndex"]))
 
 
-def _conflict(text: str) -> str:
-    """Take the reason out of a refused transaction's answer."""
-    try:
-        failures = json.loads(text.removeprefix(_CONFLICT))["Errors"]
-        return str(failures[0]["What"])
-    except (ValueError, KeyError, TypeError, IndexError):
-        return text
+def _decoded(item: Mapping[str, Any]) -> StoredValue:
+    """Read an item of a transaction, whose values the library leaves as they came."""
+    return StoredValue(base64.b64decode(item["Value"] or ""), int(item["ModifyIndex"]))
