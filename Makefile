@@ -85,8 +85,8 @@ images: ## Build the container images as OCI archives in build/images
 	$(PYTHON) hack/images/build.py
 
 .PHONY: crds
-crds: install ## Copy crds/ into the chart
-	$(BIN)/python hack/crds.py
+crds: ## Copy crds/ into the chart
+	$(PYTHON) hack/crds.py
 
 .PHONY: ready
 ready: install images ## Bring what the tests need: cluster programs, Consul, images
