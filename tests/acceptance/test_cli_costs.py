@@ -1,0 +1,90 @@
+"""What the command line may cost: the goals, asked of the benchmarks' own figures.
+
+The full figures are measured with `make acceptance`; the goals of time are those of a machine
+on which the original needs what is recorded in the benchmarks. The quick part of the run is
+about what no machine changes: memory that does not grow, and the barrier between levels.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+ORIGINAL = "Factotum 0.7.0 (recorded elsewhere)"
+
+
+@pytest.fixture
+def measure(request, tmp_path):
+    """Run benchmarks and return their figures by comparison and side."""
+
+    def run(*args):
+        lines = tmp_path / "bench.jsonl"
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks", "--output", lines, *args],
+            check=True,
+            cwd=request.config.rootpath,
+        )
+        figures = {}
+        for line in map(json.loads, lines.read_text().splitlines()):
+            assert set(line) - {"ratio"} == {"name", "side", "value", "unit"}
+            figures.setdefault(line["name"], {})[line["side"]] = line["value"]
+        return figures
+
+    return run
+
+
+def figure(figures, name, side):
+    """Return the one figure whose comparison and side begin so."""
+    (found,) = [
+        value
+        for full_name, sides in figures.items()
+        if full_name.startswith(name)
+        for label, value in sides.items()
+        if label.startswith(side)
+    ]
+    return found
+
+
+def test_flood_of_output_and_the_barrier_between_levels(measure):
+    figures = measure("--quick", "output_memory", "schedules")
+
+    peaks = next(sides for name, sides in figures.items() if name.startswith("memory: "))
+    assert max(value for label, value in peaks.items() if label.startswith("factotum")) < 64
+    eager = figure(figures, "schedule: ", "factotum run --schedule eager")
+    assert eager < 0.6 * figure(figures, "schedule: ", "factotum run (levels)")
+
+
+@pytest.mark.acceptance
+def test_short_commands_start_within_four_times_the_original(measure):
+    figures = measure("cli_startup")
+
+    for name in ("start: --version", "start: run of three echoes"):
+        assert figure(figures, name, "factotum ") <= 4 * figure(figures, name, ORIGINAL)
+
+
+@pytest.mark.acceptance
+def test_task_is_no_dearer_than_the_original_s(measure):
+    figures = measure("per_task")
+
+    for name in ("per task: chain", "per task: level"):
+        assert figure(figures, name, "factotum run") <= figure(figures, name, ORIGINAL)
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(900)
+def test_memory_is_bounded_and_growth_is_linear(measure):
+    figures = measure("output_memory", "many_tasks")
+
+    for name, sides in figures.items():
+        ours = [value for label, value in sides.items() if label.startswith("factotum")]
+        if name.startswith("memory: a task prints"):
+            assert max(ours) < 64, name
+        elif name.startswith("growth: ") and "dense" not in name:
+            assert max(ours) < 1.5 * ours[0], name  # per task, so it must not grow at all
+    for command in ("dot", "validate"):
+        small, middle, large = (
+            figure(figures, f"growth: {command}", f"factotum {command}, {depth} layers")
+            for depth in (25, 50, 100)
+        )
+        assert (large - middle) < 3 * (middle - small) + 20, command  # edges doubled each time
