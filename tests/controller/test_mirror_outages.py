@@ -95,7 +95,7 @@ async def test_twenty_jobs_go_on_through_an_outage_and_all_entries_are_right_aft
             for verdict in verdicts[:5]:  # with a resource that is gone before Consul is back
                 jobs.remove(verdict)
                 mirror.note(verdict.key)
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.5)
             await asyncio.to_thread(consul.start)
             behind = await becomes(consul, verdicts, 30)
             print(f"entries right after {behind:.2f} s")
@@ -116,13 +116,13 @@ async def test_a_consul_that_comes_back_with_nothing_gets_everything_again(tmp_p
 
 async def test_a_restart_that_nobody_noticed_is_found_out_by_what_is_missing(tmp_path):
     jobs = Jobs()
-    timing = replace(DESIGN, probe_every=1.5)
+    timing = replace(DESIGN, probe_every=1.0)
     with ConsulProcess.fresh(tmp_path) as consul:
         async with mirroring(consul.address, jobs, timing=timing) as mirror:
             now = [working(job) for job in JOBS]
             jobs.put(*now)
             await becomes(consul, now, 5)
-            await asyncio.sleep(1.6)  # the next probe sees how far the store had come
+            await asyncio.sleep(1.1)  # the next probe sees how far the store had come
             await asyncio.to_thread(consul.kill)
             await asyncio.to_thread(consul.start)
             assert mirror.reachable
@@ -146,7 +146,7 @@ async def test_a_consul_that_says_nothing_costs_one_second_once(tmp_path):
             for job in now:
                 jobs.put(job)
                 mirror.note(job.key)
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.3)
             consul.thaw()
             await becomes(consul, now, 10)
             await until(lambda: mirror.prompt)
