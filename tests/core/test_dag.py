@@ -132,7 +132,7 @@ def frontier_levels(graph: dag.Dag, first: list[int]) -> list[list[int]]:
         frontiers.append(frontier)
         following = []
         for index in frontier:
-            following += [child for child in reversed(graph.children[index])]
+            following += reversed(graph.children[index])
         frontier = list(dict.fromkeys(following))
     levels = []
     for position, nodes in enumerate(frontiers):
