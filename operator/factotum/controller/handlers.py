@@ -4,12 +4,17 @@ Every handler only passes on what it saw. ``on.event`` handlers leave no mark
 on the objects: no finalizers, no annotations.
 """
 
+import logging
 from typing import Any
 
 import kopf
 
 from factotum.controller.operator import Operator
-from factotum.kube import names
+from factotum.kube import errors, names
+from factotum.persistence.consul import ConsulAddressError
+from factotum.persistence.entries import EntrySettingsError
+
+logger = logging.getLogger(__name__)
 
 
 def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
@@ -27,7 +32,12 @@ def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
         settings.posting.enabled = False
         # No look at CRDs and namespaces: no rights for it needed.
         settings.scanning.disabled = True
-        await operator.start()
+        try:
+            await operator.start()
+        except (errors.KubeError, EntrySettingsError, ConsulAddressError, OSError) as exc:
+            # kopf would try again within a half-started process; a new one is cleaner.
+            logger.exception("the operator cannot start")
+            raise kopf.PermanentError(str(exc)) from exc
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:

@@ -18,8 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         verbose=False,
         log_format=kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL,
     )
-    # kopf tells of every event of every object; that is the API server's job.
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    # Not a line for each event and each probe: jobs' steps are told by the reconciler.
+    for name in ("kopf.objects", "kopf.activities", "aiohttp.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     registry = kopf.OperatorRegistry()
     handlers.register(registry, Operator(settings))
     liveness = (

@@ -263,6 +263,15 @@ class Reconciler:
             self.store.drop_job(job.uid)
             return False
         memory.patched(time.monotonic() - began)
+        if "state" in patch:
+            logger.info(
+                "job %s/%s: %s %s: %s",
+                job.namespace,
+                job.name,
+                patch["state"],
+                patch["reason"],
+                patch["message"],
+            )
         if isinstance(memory.factfile, Plan):
             self._mirror.know(job.uid, memory.factfile.job_id)
             self._mirror.note(job)

@@ -19,6 +19,8 @@ from factotum.kube.resource import FactotumJob, format_time
 
 MAX_TASK_BYTES: Final = 112 * 1024
 """What the task list may take; the whole status stays under 128 KiB."""
+MAX_TASKS: Final = 2000
+"""As many as the resource definition allows in the list."""
 _MESSAGE_LIMIT: Final = 2048
 _SHORT_ERROR: Final = 160
 _NAMED_IN_MESSAGE: Final = 20
@@ -179,7 +181,7 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
     counts = Counter(str(task["state"]) for task in tasks)
     executed = sum(counts[state] for state in ("SUCCEEDED", "SUCCEEDED_NO_OP", "FAILED"))
     kept = [dict(task) for task in tasks]
-    if _size(kept) > MAX_TASK_BYTES:
+    if not _fits(kept):
         for task in kept:
             if "errorMessage" in task:
                 task["errorMessage"] = task["errorMessage"][:_SHORT_ERROR]
@@ -188,10 +190,10 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
         ("WAITING", "SUCCEEDED"),
         ("WAITING", "SUCCEEDED", "SKIPPED"),
     ):
-        if _size(kept) <= MAX_TASK_BYTES:
+        if _fits(kept):
             break
         kept = [task for task in kept if task["state"] not in unremarkable]
-    while _size(kept) > MAX_TASK_BYTES:
+    while not _fits(kept):
         kept = kept[: len(kept) // 2]
     return {
         "progress": f"{executed}/{len(tasks)}",
@@ -200,8 +202,11 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
     }
 
 
-def _size(tasks: Sequence[Mapping[str, Any]]) -> int:
-    return len(json.dumps(tasks, separators=(",", ":"), ensure_ascii=False).encode())
+def _fits(tasks: Sequence[Mapping[str, Any]]) -> bool:
+    if len(tasks) > MAX_TASKS:
+        return False
+    text = json.dumps(tasks, separators=(",", ":"), ensure_ascii=False)
+    return len(text.encode()) <= MAX_TASK_BYTES
 
 
 def end_message(tasks: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
