@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from factotum.controller.mirror import HeldByOther, Mirror, Taken, Unreachable
@@ -22,6 +23,7 @@ from factotum.persistence.entries import EntrySettings, JobKey, checked_name
 
 logger = logging.getLogger(__name__)
 
+_FLUSH_SECONDS: Final = 2.0
 _NEVER_RAN: Final = frozenset(
     {
         "DryRun",
@@ -66,8 +68,11 @@ class JobMirror:
         self._task = asyncio.create_task(self._mirror.run(), name="mirror")
 
     async def stop(self) -> None:
-        """End; what is not written yet is found out again at the next start."""
-        if self._task is not None:
+        """End, after writing what can be written at once; the rest follows at the next start."""
+        if self._task is not None and self._mirror is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_SECONDS):
+                    await self._mirror.settled()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._consul is not None:
