@@ -1,12 +1,8 @@
 """Memory must not depend on what a task prints: a flood, in lines and in one single line."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 from benchmarks import workloads
 from benchmarks.measuring import Cost, Recorded, Report, Side, run
+from benchmarks.workloads import consumer
 
 MIB = 1 << 20
 LINE = "a line of some eighty characters, as programs write them when they are talkative"
@@ -20,7 +16,7 @@ def measure(report: Report, *, quick: bool) -> None:
         "one line": f"head -c {size} /dev/zero | tr '\\0' x",
     }
     factotum = workloads.program("factotum")
-    with workloads.folder() as folder, _consumer() as url:
+    with workloads.folder() as folder, consumer() as url:
         costs: dict[str, Cost] = {}
         for kind, flood in floods.items():
             job = workloads.Job(kind)
@@ -46,23 +42,3 @@ def measure(report: Report, *, quick: bool) -> None:
         seconds = {label: costs[label].seconds for label in order if label.endswith(f", {kind}")}
         sed = f"sh: piped through sed, {kind}"
         report.show(f"time: {title}, {kind}", seconds, "s", base=sed)
-
-
-@contextmanager
-def _consumer() -> Iterator[str]:
-    """Accept events."""
-
-    class Accept(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Accept) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()

@@ -4,8 +4,10 @@ import json
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 SCHEMA = "iglu:com.snowplowanalytics.factotum/factfile/jsonschema/1-0-0"
@@ -103,3 +105,23 @@ def shell(script: str) -> list[str]:
 
 def bare_python() -> list[str]:
     return [sys.executable, "-c", "pass"]
+
+
+@contextmanager
+def consumer() -> Iterator[str]:
+    """Accept webhook events at an address."""
+
+    class Accept(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Accept) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from factotum.events.posting import Answer
     from factotum.events.urls import Endpoint
 
+_LOGGED_BYTES = 4_000
+"""How much of an event is told when a try fails: the original's log holds every event of a
+large run, a megabyte each, three times."""
+
 
 class WebhookListener:
     """Posts the events of one run; an `ExecutionListener`.
@@ -173,8 +177,12 @@ class WebhookListener:
         return Poster(self._endpoint, self._policy.timeout)
 
     def _tell_failure(self, body: bytes, answer: Answer) -> None:
-        if self._warn is not None:
-            self._warn(
-                f"Failed to send webhook update to '{self._endpoint.url}':"
-                f" {body.decode('utf-8', 'replace')}\nReason: {answer.status}, {answer.reason}"
-            )
+        if self._warn is None:
+            return
+        text = body[:_LOGGED_BYTES].decode("utf-8", "ignore")
+        if len(body) > _LOGGED_BYTES:
+            text += f"... ({len(body)} bytes)"
+        self._warn(
+            f"Failed to send webhook update to '{self._endpoint.url}': {text}\n"
+            f"Reason: {answer.status}, {answer.reason}"
+        )
