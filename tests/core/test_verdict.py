@@ -1,0 +1,88 @@
+"""A saved verdict, and what a resumed run takes from it. Pure."""
+
+import json
+
+import pytest
+
+from factotum.core import errors, verdict
+from factotum.core.execution import Execution
+from factotum.core.factfile import Factfile
+from support.factfiles import CHAIN, FAIL
+
+
+def run_fail() -> Execution:
+    execution = Execution(Factfile.parse(FAIL, {}))
+    for code in (0, 5):
+        (run,) = execution.take()
+        execution.start(run, 7)
+        execution.finish(run, code, 3)
+    execution.end()
+    return execution
+
+
+def test_a_verdict_tells_every_task():
+    document = json.loads(verdict.render(run_fail()))
+
+    assert document["state"] == "FAILED"
+    assert [task["state"] for task in document["tasks"]] == [
+        "SUCCEEDED",
+        "FAILED",
+        "SKIPPED",
+        "SKIPPED",
+    ]
+    assert document["tasks"][0] == {
+        "name": "a",
+        "state": "SUCCEEDED",
+        "returnCode": 0,
+        "startedAtNs": 7,
+        "durationNs": 3,
+    }
+    assert document["tasks"][2] == {
+        "name": "c",
+        "state": "SKIPPED",
+        "errorMessage": "the task 'b' failed",
+    }
+
+
+def test_a_resumed_run_keeps_what_succeeded():
+    execution = run_fail()
+
+    kept = verdict.parse_kept(verdict.render(execution), execution.factfile)
+
+    assert set(kept) == {"a"}
+    again = Execution(execution.factfile, kept=kept)
+    assert [run.name for run in again.take()] == ["b"]
+
+
+def test_interrupted_tasks_run_again():
+    execution = Execution(Factfile.parse(CHAIN, {}))
+    (run,) = execution.take()
+    execution.start(run, 7)
+    execution.stop()
+    execution.finish(run, 0, 3)
+
+    kept = verdict.parse_kept(verdict.render(execution), execution.factfile)
+
+    assert kept == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a document of the format"),
+        ('{"format":"other"}', "not a document of the format"),
+        ('{"format":"factotum-verdict/1","factfileHash":"x"}', "another factfile"),
+    ],
+)
+def test_other_documents_are_refused(text, problem):
+    with pytest.raises(errors.VerdictError, match=problem):
+        verdict.parse_kept(text, Factfile.parse(CHAIN, {}))
+
+
+def test_another_value_of_a_variable_makes_it_another_factfile():
+    text = CHAIN.replace('"A"', '"{{x}}"')
+    saved = verdict.render(Execution(Factfile.parse(text, {"x": "1"})))
+
+    with pytest.raises(errors.VerdictError, match="another factfile"):
+        verdict.parse_kept(saved, Factfile.parse(text, {"x": "2"}))
