@@ -23,7 +23,7 @@ export CLUSTER REGISTRY
 
 .PHONY: demo
 demo: ## Bring up a cluster, Consul and the operator, run a job on it, and leave it up
-	hack/demo
+	PYTHON=$(PYTHON) hack/demo
 
 .PHONY: down
 down: ## Remove what `make demo` and the tests brought up
@@ -89,9 +89,8 @@ crds: ## Copy crds/ into the chart
 	$(PYTHON) hack/crds.py
 
 .PHONY: ready
-ready: install images ## Bring what the tests need: cluster programs, Consul, images
-	$(CLUSTER_TOOL) deps
-	$(CLUSTER_TOOL) bin
+ready: install ## Bring what the tests need: cluster programs, Consul, images
+	PYTHON=$(PYTHON) hack/prepare
 	hack/consul/fetch
 
 .PHONY: clean
