@@ -26,7 +26,7 @@ demo: ## Bring up a cluster, Consul and the operator, run a job on it, and leave
 	PYTHON=$(PYTHON) hack/demo
 
 .PHONY: down
-down: ## Remove what `make demo` and the tests brought up
+down: ## Remove what `make demo` brought up
 	hack/demo down
 
 ##@ Check it
@@ -41,7 +41,7 @@ unit: install ## Run the tests that need neither cluster nor Consul nor images
 
 .PHONY: acceptance
 acceptance: ready ## Run the checks of the project's promises and print their figures
-	$(BIN)/pytest -m acceptance -s tests/acceptance $(PYTEST)
+	$(BIN)/pytest -s tests/acceptance tests/cluster $(PYTEST)
 
 .PHONY: bench
 bench: ready ## Measure; prints tables and writes build/bench.jsonl
