@@ -78,19 +78,18 @@ def parse_webhook_url(url: str) -> Endpoint:
 
 def _parse_authority(authority: str, default_port: int) -> tuple[str, int]:
     place = authority.rpartition("@")[2]  # what stands before the last @ is user info: not sent
-    if place.startswith("["):
-        address, bracket, port = place[1:].partition("]")
-        if not bracket:
-            raise WebhookUrlError(_BAD_IPV6)
-        host = _parse_ipv6(address)
-        if port and not port.startswith(":"):
-            raise WebhookUrlError(_BAD_PORT)
-        return host, _parse_port(port[1:], default_port)
-    name, _, port = place.partition(":")
+    # A colon inside brackets belongs to the host.
+    end = place.find(":", place.rfind("]") + 1 if "[" in place else 0)
+    name, port = (place, "") if end < 0 else (place[:end], place[end + 1 :])
     if not name:
         raise WebhookUrlError(_EMPTY_HOST)
-    number = _parse_port(port, default_port)
-    return _parse_host(name), number
+    if not name.startswith("["):
+        host = _parse_host(name)
+    elif name.endswith("]"):
+        host = _parse_ipv6(name[1:-1])
+    else:
+        raise WebhookUrlError(_BAD_IPV6)
+    return host, _parse_port(port, default_port)
 
 
 def _parse_port(text: str, default: int) -> int:
@@ -138,7 +137,14 @@ def _label_to_ascii(label: str) -> str:
         if label.encode("ascii").decode("idna").isascii():
             raise UnicodeError(label)
         return label
-    return label if label.isascii() else label.encode("idna").decode("ascii")
+    if label.isascii():
+        return label
+    from encodings.idna import nameprep
+
+    prepared = nameprep(label)  # the codec as a whole would also check lengths
+    if prepared.isascii():
+        return prepared
+    return f"xn--{prepared.encode('punycode').decode('ascii')}"
 
 
 def _parse_ipv4(name: str) -> str | None:
