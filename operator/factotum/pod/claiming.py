@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from factotum.core import termination
 from factotum.pod.controller_link import ControllerLink, UnreachableError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from factotum.pod.surroundings import Surroundings
 
-GIVE_UP_SECONDS: Final = 300.0
-_TRY_SECONDS: Final = 10.0
-_MAX_PAUSE_SECONDS: Final = 5.0
-_HTTP_OK: Final = 200
-_REFUSALS: Final = (409, 410)
+GIVE_UP_SECONDS = 300.0
+_TRY_SECONDS = 10.0
+_MAX_PAUSE_SECONDS = 5.0
+_HTTP_OK = 200
+_REFUSALS = (409, 410)
 
 
-class Work(NamedTuple):
+class Work:
     """A granted claim: what to run."""
 
-    claim_id: str
-    body: dict[str, Any]
+    __slots__ = ("body", "claim_id")
+
+    def __init__(self, claim_id: str, body: dict[str, Any]) -> None:
+        self.claim_id = claim_id
+        self.body = body
 
 
 class RefusedError(Exception):
@@ -47,6 +49,8 @@ class GaveUpError(Exception):
 
 def unstarted_message(claim_id: str) -> bytes:
     """Return the termination message by which the controller releases a claim."""
+    from factotum.core import termination
+
     return termination.unstarted(claim_id)
 
 
@@ -56,11 +60,19 @@ def claim(
     *,
     is_stopped: Callable[[], bool],
     say: Callable[[str], None],
+    meanwhile: Callable[[], None],
 ) -> Work:
     """Ask for the attempt until there is a clear answer.
 
     The id is made by this very process and kept in memory only: a second
     process in the same Pod is another claimant.
+
+    Args:
+        surroundings: whose attempt to ask for.
+        link: whom to ask.
+        is_stopped: whether a shutdown came meanwhile.
+        say: is told why it takes longer than usual.
+        meanwhile: called once while the first answer is on its way.
 
     Raises:
         RefusedError: the answer is no.
@@ -68,7 +80,7 @@ def claim(
     """
     claim_id = os.urandom(16).hex()
     path = f"/v1/claims/{surroundings.job_uid}/{surroundings.attempt}/{surroundings.launch}"
-    body = json.dumps({"claim": claim_id}).encode()
+    body = f'{{"claim":"{claim_id}"}}'.encode()
     deadline = time.monotonic() + GIVE_UP_SECONDS
     pause = 0.1
     told = ""
@@ -76,7 +88,7 @@ def claim(
         if is_stopped():
             raise GaveUpError(claim_id, "told to stop before the job was claimed")
         try:
-            reply = link.post(path, body, seconds=_TRY_SECONDS)
+            reply = link.post(path, body, seconds=_TRY_SECONDS, meanwhile=meanwhile)
             if reply.status == _HTTP_OK:
                 return Work(claim_id, reply.body)
             if reply.status in _REFUSALS:

@@ -8,12 +8,12 @@ knows.
 
 from __future__ import annotations
 
-import json
-import socket
+import _socket  # the C part of socket: the module itself imports enum and selectors
 from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from factotum.pod.surroundings import Surroundings
@@ -54,19 +54,34 @@ class ControllerLink:
         self._prefix = f"/{path}" if path else ""
         self._token_file = surroundings.token_file
 
-    def post(self, path: str, body: bytes, *, seconds: float) -> Reply:
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        *,
+        seconds: float,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Reply:
         """Send one request and wait so long for its answer.
+
+        Args:
+            path: below the controller's URL.
+            body: JSON.
+            seconds: how long to wait.
+            meanwhile: called between sending and waiting.
 
         Raises:
             UnreachableError: there was none, or not of the controller.
         """
         try:
-            return self._post(path, body, monotonic() + seconds)
+            return self._post(path, body, monotonic() + seconds, meanwhile)
         except (OSError, ValueError) as exc:
             msg = f"{self._authority}: {str(exc) or type(exc).__name__}"
             raise UnreachableError(msg) from exc
 
-    def _post(self, path: str, body: bytes, deadline: float) -> Reply:
+    def _post(
+        self, path: str, body: bytes, deadline: float, meanwhile: Callable[[], None] | None
+    ) -> Reply:
         # The kubelet renews the token, so it is read each time.
         with open(self._token_file, encoding="ascii") as file:  # noqa: PTH123 - pathlib costs start-up
             token = file.read().strip()
@@ -78,8 +93,11 @@ class ControllerLink:
             f"Content-Length: {len(body)}\r\n"
             "Connection: close\r\n\r\n"
         )
-        with socket.create_connection(self._address, _left(deadline)) as connection:
+        connection = _connect(self._address, deadline)
+        try:
             connection.sendall(head.encode("ascii") + body)
+            if meanwhile is not None:
+                meanwhile()
             received = bytearray()
             while len(received) < _MAX_ANSWER:
                 connection.settimeout(_left(deadline))
@@ -87,8 +105,25 @@ class ControllerLink:
                 if not chunk:
                     return _parse(bytes(received))
                 received += chunk
+        finally:
+            connection.close()
         msg = "the answer does not end"
         raise ValueError(msg)
+
+
+def _connect(address: tuple[str, int], deadline: float) -> _socket.socket:
+    failure: OSError = ConnectionError("the name resolves to no address")
+    for family, kind, protocol, _, target in _socket.getaddrinfo(*address, 0, _socket.SOCK_STREAM):
+        connection = _socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(_left(deadline))
+            connection.connect(target)
+        except OSError as exc:
+            connection.close()
+            failure = exc
+        else:
+            return connection
+    raise failure
 
 
 def _left(deadline: float) -> float:
@@ -105,5 +140,7 @@ def _parse(received: bytes) -> Reply:
     status = rest[:3]
     if not version.startswith("HTTP/1.") or not status.isdecimal():
         raise ValueError("the answer is not HTTP")
+    import json
+
     body = json.loads(payload)
     return Reply(int(status), body if isinstance(body, dict) else {})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,21 +22,25 @@ _OURS = (
 )
 
 
-class Surroundings(NamedTuple):
-    """The variables of a runner's Pod."""
+class Surroundings:
+    """The variables of a runner's Pod.
 
-    operator_url: str
-    job_uid: str
-    attempt: str
-    launch: str
-    token_file: str
-    termination_log: str
-    webhook_url: str
-    task_environ: Mapping[str, str]
-    """The tasks' environment: everything but our own variables."""
+    Attributes:
+        task_environ: the tasks' environment: everything but our own variables.
+    """
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Surroundings:
+    __slots__ = (
+        "attempt",
+        "job_uid",
+        "launch",
+        "operator_url",
+        "task_environ",
+        "termination_log",
+        "token_file",
+        "webhook_url",
+    )
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
         """Read the variables.
 
         Raises:
@@ -50,13 +53,11 @@ class Surroundings(NamedTuple):
                 " operator makes; use 'factotum run' elsewhere"
             )
             raise MissingVariableError(msg)
-        return cls(
-            operator_url=environ["FACTOTUM_OPERATOR_URL"].rstrip("/"),
-            job_uid=environ["FACTOTUM_JOB_UID"],
-            attempt=environ["FACTOTUM_ATTEMPT"],
-            launch=environ["FACTOTUM_LAUNCH"],
-            token_file=environ["FACTOTUM_TOKEN_FILE"],
-            termination_log=environ.get("FACTOTUM_TERMINATION_LOG", "/dev/termination-log"),
-            webhook_url=environ.get("FACTOTUM_WEBHOOK_URL", ""),
-            task_environ={name: value for name, value in environ.items() if name not in _OURS},
-        )
+        self.operator_url = environ["FACTOTUM_OPERATOR_URL"].rstrip("/")
+        self.job_uid = environ["FACTOTUM_JOB_UID"]
+        self.attempt = environ["FACTOTUM_ATTEMPT"]
+        self.launch = environ["FACTOTUM_LAUNCH"]
+        self.token_file = environ["FACTOTUM_TOKEN_FILE"]
+        self.termination_log = environ.get("FACTOTUM_TERMINATION_LOG", "/dev/termination-log")
+        self.webhook_url = environ.get("FACTOTUM_WEBHOOK_URL", "")
+        self.task_environ = {n: value for n, value in environ.items() if n not in _OURS}
