@@ -67,11 +67,11 @@ class Shutdown:
         """Once all tasks have ended: end what they left behind in their groups."""
         if not self._spawner.own_groups:
             return
-        left = self._told
-        while left := [process for process in left if _has_members(process.pid)]:
+        groups = {process.pid for process in self._told}
+        while groups := _find_living(groups):
             if monotonic() >= self._kill_at:
-                for process in left:
-                    self._spawner.signal(process.pid, signals.SIGKILL)
+                for group in groups:
+                    self._spawner.signal(group, signals.SIGKILL)
                 return
             sleep(_LOOK_SECONDS)
 
@@ -89,6 +89,31 @@ class Shutdown:
         for process in self._told:
             if not process.ended:
                 process.abandon()
+
+
+def _find_living(groups: set[int]) -> set[int]:
+    """Return the process groups that have members which are not just waiting to be reaped."""
+    left = {group for group in groups if _has_members(group)}
+    if not left or not os.access("/proc/self/stat", os.R_OK):
+        return left
+    living = set()
+    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib costs start-up
+        if name.isdecimal():
+            state, group = _read_state(name)
+            if group in left and state not in ("Z", "X"):
+                living.add(group)
+    return living
+
+
+def _read_state(pid: str) -> tuple[str, int]:
+    """Return a process's state and its group."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
+            # Behind the name, which stands in parentheses and may contain anything.
+            state, _, group = file.read().rpartition(b")")[2].split()[:3]
+    except (OSError, ValueError):
+        return "X", 0  # it has just gone
+    return state.decode(), int(group)
 
 
 def _has_members(group: int) -> bool:
