@@ -203,6 +203,16 @@ def test_refused_connection_is_a_failure_in_the_original_s_words(deliver):
     assert failures == [(b"1", 0, "Connection refused (os error 111)")] * 3
 
 
+@pytest.mark.parametrize("url", ["https://a..b/", f"http://{'a' * 70}.invalid/", "http://a<b/"])
+def test_name_that_cannot_be_resolved_is_a_failure(url, deliver):
+    delivery, failures = deliver(url)
+    delivery.put(event(1))
+    delivery.close()
+
+    assert delivery.drain(30)
+    assert [status for _, status, _ in failures] == [0, 0, 0]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

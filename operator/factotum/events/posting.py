@@ -63,7 +63,7 @@ class Poster:
             return Answer(0, f"no answer within {self._timeout:g} s")
         except OSError as error:  # includes resolver and TLS errors
             return Answer(0, _describe(error))
-        except ValueError as error:  # a host name that the resolver's codec refuses
+        except ValueError as error:  # a name that TLS cannot ask for: a label too long, or none
             return Answer(0, str(error))
 
     def abort(self) -> None:
@@ -91,7 +91,8 @@ class Poster:
     def _connect(self, deadline: float) -> socket.socket:
         endpoint = self._endpoint
         # The resolver has time limits of its own, from resolv.conf.
-        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        host = endpoint.host.encode("ascii")  # as text it would bring in a codec first
+        found = socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM)
         failure: OSError = ConnectionError("the name resolves to no address")
         for family, kind, protocol, _, address in found:
             try:
