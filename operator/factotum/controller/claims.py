@@ -163,6 +163,21 @@ class Desk:
         self._reconciler.store.put_pod(raw)
         return raw, view
 
+    async def _owner(self, uid: JobUid, identity: PodIdentity) -> FactotumJob | Answer:
+        """Read live the job of a Pod that reports on one that the caches do not hold.
+
+        Without a clear answer its runner would ask until it is killed.
+        """
+        try:
+            raw = await self._client.get(names.pods_path(identity.namespace, identity.pod_name))
+        except errors.NotFoundError:
+            return Later(message="neither the job nor the Pod is known")
+        view = PodView.from_raw(raw)
+        if raw["metadata"]["uid"] != identity.pod_uid or view is None or view.job_uid != uid:
+            return Denied(status=410, message="the Pod is not this job's")
+        job = await self._job(uid, raw)
+        return job or Denied(status=410, message="the job was deleted")
+
     async def _job(self, uid: JobUid, pod: dict[str, Any]) -> FactotumJob | None:
         known = self._reconciler.store.jobs.get(uid)
         if known is not None:
@@ -213,7 +228,10 @@ class Desk:
         """
         job = self._reconciler.store.jobs.get(uid)
         if job is None:
-            return Later(message="the job is not known yet")
+            found = await self._owner(uid, identity)
+            if not isinstance(found, FactotumJob):
+                return found
+            job = found
         verdict = judge_report(job, attempt, report, identity)
         if verdict is not None:
             refreshed = await self._reconciler.refresh(job)
