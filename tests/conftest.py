@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import clusters
+from support import clusters, operator_process
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +21,13 @@ def job_api(control_plane: clusters.Cluster) -> clusters.Cluster:
     control_plane.kubectl("apply", "--server-side", "-f", crd)
     control_plane.kubectl("wait", "--for=condition=Established", "-f", crd)
     return control_plane
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[operator_process.Installation]:
+    """A real API server with our chart in it and three fake nodes; the operator is a process."""
+    with clusters.running("test-operator", more=("--fake-nodes", "3")) as cluster:
+        clusters.programs("helm")
+        made = operator_process.install(cluster)
+        yield made
+        made.api.close()

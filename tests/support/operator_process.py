@@ -1,0 +1,222 @@
+"""The operator as a process of this machine, with the rights that our chart gives it.
+
+Its kubeconfig holds a token of the chart's service account, so every test that runs it proves the
+chart's RBAC too. It can be killed, frozen and started again on the same port, as crash tests do.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from support.clusters import ROOT, Cluster
+from support.consul import free_ports
+from support.kube_api import KubeApi
+
+OPERATOR_NAMESPACE = "factotum-system"
+ACCOUNT = "factotum-operator"
+AUDIT_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{ACCOUNT}"
+PROGRAMS = Path(sys.executable).parent
+CHART = ROOT / "charts" / "factotum-operator"
+_START_SECONDS = 60
+
+
+class Installation(NamedTuple):
+    """A cluster with our chart in it."""
+
+    cluster: Cluster
+    api: KubeApi
+    token: str
+    audit_log: Path
+
+
+def install(cluster: Cluster, *values: str) -> Installation:
+    """Install the chart, where no operator Pod can start: the operator will be a process."""
+    cluster.run(
+        "helm",
+        *("install", "factotum", str(CHART)),
+        *("--namespace", OPERATOR_NAMESPACE, "--create-namespace"),
+        *("--set", f"serviceAccount.name={ACCOUNT}"),
+        *("--set", "nodeSelector.nowhere=here"),
+        *(word for value in values for word in ("--set", value)),
+    )
+    crd = "customresourcedefinition/factotumjobs.factotum.snowplowanalytics.com"
+    cluster.kubectl("wait", "--for=condition=Established", crd)
+    token = cluster.kubectl(
+        *("create", "token", ACCOUNT, "--namespace", OPERATOR_NAMESPACE, "--duration", "3h")
+    ).strip()
+    audit_log = cluster.kubeconfig.parent / "log" / "audit.log"
+    return Installation(cluster, KubeApi(cluster.kubeconfig), token, audit_log)
+
+
+class OperatorProcess:
+    """One operator, on ports of its own that it keeps over restarts."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        folder: Path,
+        *flags: str,
+        server: str = "",
+        claims_url: str = "",
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            installation: what it works for.
+            folder: for its kubeconfig and log.
+            flags: more flags of factotum-operator.
+            server: the API server's address, if it is to go by another way.
+            claims_url: where Pods find it, if they are to go by another way.
+            prefix: command that runs it.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "operator.log"
+        claims, self._health = free_ports(2)
+        self.claims = ("127.0.0.1", claims)
+        self.url = f"http://127.0.0.1:{claims}"
+        self.starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._kubeconfig = folder / "kubeconfig"
+        self._kubeconfig.write_text(json.dumps(_kubeconfig(installation, server)))
+        self._command = [
+            *prefix,
+            str(PROGRAMS / "factotum-operator"),
+            f"--claims-address=127.0.0.1:{claims}",
+            f"--claims-url={claims_url or self.url}",
+            f"--liveness-address=127.0.0.1:{self._health}",
+            "--runner-image=localhost/factotum-runner:0.1.0",
+            *flags,
+        ]
+
+    def __enter__(self) -> Self:
+        self.start()
+        self.wait_ready()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        if self._process is None:
+            raise AssertionError("the operator does not run")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it; it is ready some time later."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("FACTOTUM_")}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                env=environment | {"KUBECONFIG": str(self._kubeconfig)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.starts += 1
+
+    def wait_ready(self) -> None:
+        """Wait until it takes claims."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.is_ready():
+            if self._process is None or self._process.poll() is not None:
+                raise AssertionError(f"the operator ended; its last lines:\n{self.last_lines()}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the operator is not ready:\n{self.last_lines()}")
+            time.sleep(0.1)
+
+    def is_ready(self) -> bool:
+        """Tell whether it takes claims."""
+        connection = http.client.HTTPConnection(*self.claims, timeout=1)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def kill(self) -> None:
+        """Kill it, as a machine that loses power."""
+        if self._process is not None:
+            # The group: with a prefix such as `unshare` the operator is its child.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> int:
+        """End it as Kubernetes does, and give its exit code."""
+        if self._process is None:
+            raise AssertionError("the operator does not run")
+        self._process.terminate()
+        code = self._process.wait(30)
+        self._process = None
+        return code
+
+    def freeze(self) -> None:
+        """Let it live on without a moment of time."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.killpg(self.pid, signal.SIGCONT)
+
+    def last_lines(self) -> str:
+        """Give the end of its log."""
+        return self.log.read_text(errors="replace")[-4000:]
+
+
+def _kubeconfig(installation: Installation, server: str) -> dict[str, object]:
+    raw = json.loads(installation.cluster.kubectl("config", "view", "--raw", "--output", "json"))
+    entry = raw["clusters"][0]["cluster"]
+    entry = {"server": server} if server else entry
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": entry}],
+        "users": [{"name": "operator", "user": {"token": installation.token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "operator"}}],
+        "current-context": "test",
+    }
+
+
+@contextlib.contextmanager
+def running_test_node(
+    installation: Installation, folder: Path, *nodes: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a test node: it plays kubelet and runs the real runner as local processes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "test-node.log").open("ab") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "test_node"),
+                *("--kubeconfig", str(installation.cluster.kubeconfig)),
+                *("--runner", f"{PROGRAMS / 'factotum'} work"),
+                *("--folder", str(folder / "pods")),
+                *nodes,
+            ],
+            env=os.environ | {"PYTHONPATH": str(ROOT / "hack" / "test-node")},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+        if process.poll() is not None:
+            text = (folder / "test-node.log").read_text()[-3000:]
+            raise AssertionError(f"the test node ended:\n{text}")
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -1,0 +1,87 @@
+"""What a test against the API server works with: a namespace, operators for it, jobs in it."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from support.jobs_on_file import RunBook
+from support.kube_api import KubeApi, RawObject
+from support.manifests import make_job
+from support.operator_process import Installation, OperatorProcess, running_test_node
+from support.pod_side import PodSide
+
+MANUAL = "fake-3"
+"""A node that no test node plays: Pods there do what the test says in their name."""
+PLAYED = ("fake-1", "fake-2")
+
+
+class Workbench:
+    """A namespace of one test's own and its helpers; everything ends with the test."""
+
+    def __init__(self, installation: Installation, namespace: str, folder: Path) -> None:
+        self.installation = installation
+        self.api: KubeApi = installation.api
+        self.namespace = namespace
+        self.folder = folder
+        self.book = RunBook(folder / "runs")
+
+    def __enter__(self) -> Self:
+        self.api.create("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+        account = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/default"
+        self.api.wait_for(account, lambda _: True, "there")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.api.delete(f"/api/v1/namespaces/{self.namespace}")
+
+    def operator(self, *flags: str, name: str = "operator", **options: Any) -> OperatorProcess:
+        """Prepare an operator for this namespace alone."""
+        return OperatorProcess(
+            self.installation,
+            self.folder / name,
+            f"--namespace={self.namespace}",
+            *flags,
+            **options,
+        )
+
+    @contextlib.contextmanager
+    def nodes(self, *names: str) -> Iterator[None]:
+        """Have nodes played."""
+        with running_test_node(self.installation, self.folder / "nodes", *(names or PLAYED)):
+            yield
+
+    def create(self, factfile: Any = None, *, name: str = "job", **spec: Any) -> str:
+        """Create a job that runs on the played nodes, and return its UID."""
+        spec.setdefault("constraints", {"host": PLAYED[0]})
+        made = self.api.create_job(make_job(self.namespace, factfile, name=name, **spec))
+        return str(made["metadata"]["uid"])
+
+    def create_by_hand(self, factfile: Any = None, **spec: Any) -> str:
+        """Create a job whose Pod nobody plays, and return its UID."""
+        return self.create(factfile, constraints={"host": MANUAL}, **spec)
+
+    def pod_side(self, operator: OperatorProcess, uid: str) -> PodSide:
+        """Wait for a job's Pod and be its runner."""
+        return self.pod_side_of(operator, self.api.wait_pod(self.namespace, uid))
+
+    def pod_side_of(self, operator: OperatorProcess, pod: RawObject) -> PodSide:
+        """Be the runner of a Pod."""
+        return PodSide(self.api, pod, operator.claims)
+
+    def uid(self, name: str = "job") -> str:
+        """Return a job's UID."""
+        return str(self.api.job(self.namespace, name)["metadata"]["uid"])
+
+    def done(self, name: str = "job", *, seconds: float = 60.0) -> RawObject:
+        """Wait for a job's end and return its status."""
+        return self.api.wait_done(self.namespace, name, seconds=seconds)
+
+    def status(self, name: str = "job") -> RawObject:
+        """Return a job's status as it is."""
+        return dict(self.api.job(self.namespace, name).get("status") or {})
+
+
+def states(status: RawObject) -> dict[str, str]:
+    """Give each task's state by its name."""
+    return {task["name"]: task["state"] for task in status["tasks"]}
