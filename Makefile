@@ -41,7 +41,7 @@ unit: install ## Run the tests that need neither cluster nor Consul nor images
 
 .PHONY: acceptance
 acceptance: ready ## Run the checks of the project's promises and print their figures
-	$(BIN)/pytest -s tests/acceptance tests/cluster $(PYTEST)
+	ACCEPTANCE=full $(BIN)/pytest -s tests/acceptance tests/cluster $(PYTEST)
 
 .PHONY: bench
 bench: ready ## Measure; prints tables and writes build/bench.jsonl
