@@ -1,0 +1,343 @@
+"""The invariants of a job, whatever happens to anybody at any moment.
+
+Real: the reconciler, its queue and slots, decisions, claims and reports. The
+cluster around them is a model (``support.model_cluster``): hypothesis loses
+answers, kills controllers, runners and Pods, delays watch events and claims,
+starts second processes, and lets time pass. Checked all along:
+
+I1  an attempt's tasks start at most once;
+I2  a verdict never changes;
+I3  SUCCEEDED only if the run truly succeeded;
+and after everything has recovered
+I4  every job has reached the right final state, and no worker slot is lost.
+"""
+
+import logging
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from factotum.controller.launching import MAX_LAUNCHES
+from support.model_cluster import Cluster
+
+INDEX = st.integers(0, 7)
+FATES = st.sampled_from(["answered", "answered", "answered", "lost", "fails"])
+
+
+class Bugs(logging.Handler):
+    """Collects what the reconciler survives but should never meet."""
+
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+class Invariants(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.cluster = Cluster()
+        self.bugs = Bugs()
+        self.logger = logging.getLogger("factotum.controller.reconciler")
+        self.logger.addHandler(self.bugs)
+        self.logger.propagate = False
+        self.deletions = 0
+
+    # --- what there is to choose from ---------------------------------------------
+
+    @property
+    def alive(self):
+        return [r for r in self.cluster.runners.values() if r.alive]
+
+    @property
+    def running(self):
+        return [r for r in self.alive if r.letters is not None and not r.final]
+
+    @property
+    def silent(self):
+        return [r for r in self.alive if r.call is None]
+
+    @property
+    def arrived(self):
+        return [c for c in self.cluster.calls if c.task is None]
+
+    @property
+    def answered(self):
+        return [c for c in self.cluster.calls if c.task is not None and c.task.done()]
+
+    @property
+    def pods(self):
+        return list(self.cluster.api.pods.values())
+
+    def unstarted_pods(self):
+        return [
+            p
+            for p in self.pods
+            if p["metadata"]["uid"] not in self.cluster.boxes
+            and "deletionTimestamp" not in p["metadata"]
+        ]
+
+    # --- the ordinary course of things ------------------------------------------------
+
+    @initialize(number=st.integers(1, 2), is_claimed=st.booleans())
+    def begin(self, number, is_claimed):
+        for index in range(number):
+            self.cluster.create_job(f"job-{index}")
+        self.cluster.start_controller()
+        if is_claimed:
+            self.settle()
+
+    @precondition(lambda self: self.cluster.pending)
+    @rule(index=INDEX, fate=FATES)
+    def serve(self, index, fate):
+        self.cluster.serve(self.cluster.pending[index % len(self.cluster.pending)], fate)
+
+    @rule(kind=st.sampled_from(["jobs", "pods"]))
+    def deliver(self, kind):
+        self.cluster.deliver(kind)
+
+    @rule()
+    def settle(self):
+        """Everybody gets on with what is at hand; no time passes."""
+        for _ in range(50):
+            busy = False
+            while self.cluster.pending:
+                self.cluster.serve(self.cluster.pending[0])
+                busy = True
+            while self.cluster.deliver("jobs") or self.cluster.deliver("pods"):
+                busy = True
+            for pod in self.unstarted_pods():
+                self.cluster.start_process(pod)
+                busy = True
+            for runner in self.silent:
+                if runner.letters is None:
+                    self.cluster.ask(runner)
+            for call in self.arrived:
+                self.cluster.take(call)
+                busy = busy or call.task is not None
+            for call in self.answered:
+                self.cluster.answer(call)
+                busy = True
+            if not busy:
+                return
+
+    @precondition(lambda self: self.unstarted_pods())
+    @rule(index=INDEX)
+    def start_pod(self, index):
+        pods = self.unstarted_pods()
+        self.cluster.start_process(pods[index % len(pods)])
+
+    @precondition(lambda self: self.silent)
+    @rule(index=INDEX)
+    def ask(self, index):
+        self.cluster.ask(self.silent[index % len(self.silent)])
+
+    @precondition(lambda self: self.arrived)
+    @rule(index=INDEX)
+    def take(self, index):
+        self.cluster.take(self.arrived[index % len(self.arrived)])
+
+    @precondition(lambda self: self.answered)
+    @rule(index=INDEX, lost=st.booleans())
+    def answer(self, index, lost):
+        self.cluster.answer(self.answered[index % len(self.answered)], lost=lost)
+
+    @precondition(lambda self: self.running)
+    @rule(index=INDEX, succeeds=st.sampled_from([True, True, True, False]))
+    def step(self, index, succeeds):
+        self.cluster.step(self.running[index % len(self.running)], succeeds=succeeds)
+
+    @precondition(lambda self: any(r.final for r in self.alive))
+    @rule(index=INDEX)
+    def exit(self, index):
+        """A finished runner ends, whether anybody knows its verdict or not."""
+        finished = [r for r in self.alive if r.final]
+        self.cluster.exit(finished[index % len(finished)])
+
+    @precondition(lambda self: any(b.over for b in self.cluster.boxes.values()))
+    @rule(index=INDEX)
+    def end_pod(self, index):
+        over = [b for b in self.cluster.boxes.values() if b.over]
+        self.cluster.end_pod(over[index % len(over)])
+
+    @rule(seconds=st.sampled_from([1.0, 6.0, 61.0]))
+    def pass_time(self, seconds):
+        self.cluster.pass_time(seconds)
+
+    # --- what goes wrong ------------------------------------------------------------
+
+    @precondition(lambda self: self.cluster.controller is not None)
+    @rule()
+    def kill_controller(self):
+        self.cluster.kill_controller()
+
+    @precondition(lambda self: self.cluster.controller is None)
+    @rule()
+    def start_controller(self):
+        self.cluster.start_controller()
+
+    @precondition(lambda self: any(r.call for r in self.alive))
+    @rule(index=INDEX)
+    def stop_waiting(self, index):
+        """A runner asks no more for this answer; its request may still arrive, late."""
+        waiting = [r for r in self.alive if r.call]
+        waiting[index % len(waiting)].call = None
+
+    @precondition(lambda self: self.alive)
+    @rule(index=INDEX)
+    def kill_runner(self, index):
+        self.cluster.kill(self.alive[index % len(self.alive)])
+
+    @precondition(lambda self: self.pods)
+    @rule(index=INDEX)
+    def delete_pod(self, index):
+        self.cluster.delete_pod(self.pods[index % len(self.pods)])
+
+    @precondition(lambda self: self.pods)
+    @rule(index=INDEX, zombie=st.booleans())
+    def remove_pod(self, index, zombie):
+        """A Pod is deleted by force; its processes may go on for a while."""
+        pod = self.pods[index % len(self.pods)]
+        self.cluster.remove_pod(pod)
+        box = self.cluster.boxes.get(pod["metadata"]["uid"])
+        if box is not None and not zombie:
+            for runner in box.runners:
+                self.cluster.kill(runner)
+
+    @precondition(lambda self: self.alive)
+    @rule(index=INDEX)
+    def evict_pod(self, index):
+        box = self.cluster.boxes[self.alive[index % len(self.alive)].pod["metadata"]["uid"]]
+        box.evicted = True
+        for runner in box.runners:
+            self.cluster.kill(runner)
+        self.cluster.end_pod(box)
+
+    @precondition(lambda self: self.alive)
+    @rule(index=INDEX)
+    def start_second_process(self, index):
+        self.cluster.start_process(self.alive[index % len(self.alive)].pod)
+
+    @precondition(lambda self: self.cluster.api.jobs and self.deletions < 2)
+    @rule(index=INDEX, again=st.sampled_from([True, True, False]))
+    def delete_job(self, index, again):
+        self.deletions += 1
+        names = list(self.cluster.api.jobs)
+        name = names[index % len(names)]
+        self.cluster.delete_job(name)
+        if again:
+            self.cluster.create_job(name)
+
+    # --- I4 ---------------------------------------------------------------------------
+
+    def teardown(self):
+        try:
+            if self.cluster.controller is None:
+                self.cluster.start_controller()
+            self.recover()
+            self.check_bugs()
+        finally:
+            self.logger.removeHandler(self.bugs)
+            self.logger.propagate = True
+            self.cluster.close()
+
+    def check_bugs(self):
+        for record in self.bugs.records:
+            raise AssertionError(record.getMessage()) from record.exc_info[1]
+
+    def recover(self):
+        """Let everything work again, and everybody get on until all is over."""
+        self.cluster.calls = [c for c in self.cluster.calls if c.task or c.runner.alive]
+        self.settle()
+        promised = self.promises()
+        for _ in range(40):
+            self.settle()
+            for runner in self.alive:
+                if runner.letters is not None and not runner.final:
+                    self.cluster.step(runner)
+            for runner in self.silent:
+                self.cluster.ask(runner)
+            self.settle()
+            for runner in self.alive:
+                if runner.told or (runner.final and runner.stopping):
+                    self.cluster.exit(runner)
+            self.play_kubelet()
+            self.settle()
+            if self.is_over():
+                break
+            self.cluster.pass_time(61.0)
+        self.check_ends(promised)
+
+    def play_kubelet(self):
+        api = self.cluster.api
+        for pod in self.pods:
+            if "deletionTimestamp" in pod["metadata"]:
+                uid = pod["metadata"]["uid"]
+                self.cluster.tell_to_stop(uid)
+                if uid not in self.cluster.boxes:
+                    self.cluster.remove_pod(pod)
+            owner = pod["metadata"]["ownerReferences"][0]["uid"]
+            if api.job_of(owner) is None:
+                self.cluster.collect_garbage(owner)
+        for box in self.cluster.boxes.values():
+            if box.over:
+                self.cluster.end_pod(box)
+
+    def is_over(self):
+        jobs = self.cluster.api.jobs.values()
+        return all(j["status"].get("state") == "DONE" for j in jobs) and not self.alive
+
+    def promises(self):
+        """Return the outcomes that jobs must have, as nothing stands in their way."""
+        promised = {}
+        for name, job in self.cluster.api.jobs.items():
+            status = job["status"]
+            claim = status.get("claim")
+            if status.get("state") == "DONE":
+                continue
+            if claim is None:
+                if status.get("launch", 1) < MAX_LAUNCHES - 1:
+                    promised[name] = "SUCCEEDED"
+                continue
+            runner = self.cluster.runners[claim["id"]]
+            pod = self.cluster.api.pod_of(claim["podUID"])
+            box = self.cluster.boxes[claim["podUID"]]
+            if pod is None or box.evicted:
+                continue
+            if runner.final and box.log and claim["id"].encode() in box.log:
+                promised[name] = "SUCCEEDED" if runner.succeeded else "FAILED"
+            elif runner.alive and "deletionTimestamp" not in pod["metadata"]:
+                failed = "F" in (runner.letters or ())
+                promised[name] = "FAILED" if failed or runner.stopping else "SUCCEEDED"
+        return promised
+
+    def check_ends(self, promised):
+        api = self.cluster.api
+        for name, job in api.jobs.items():
+            status = job["status"]
+            assert status.get("state") == "DONE", f"I4: {name} is stuck: {status}"
+            if name in promised:
+                assert status["outcome"] == promised[name], f"I4: {name} ended wrongly: {status}"
+        for runner in self.cluster.runners.values():
+            job = next((j for j in api.jobs.values() if self.ran(j, runner)), None)
+            if job is not None and runner.told:
+                truth = "SUCCEEDED" if runner.succeeded else "FAILED"
+                assert job["status"]["outcome"] == truth, "I4: a verdict was told and not kept"
+        holders = self.cluster.controller.reconciler.slots._holders
+        assert not holders, f"I4: worker slots are held by {holders}"
+
+    @staticmethod
+    def ran(job, runner):
+        return (job["status"].get("claim") or {}).get("id") == runner.claim_id
+
+
+TestInvariants = Invariants.TestCase
+TestInvariants.settings = settings(
+    max_examples=150,
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

@@ -1,0 +1,200 @@
+"""A model of the API server, as much of it as the controller uses, for tests of invariants.
+
+Requests wait until the test serves them, loses their answer, or loses them;
+one whose sender has died may still be served. Every change is kept as a watch
+event, to be delivered when the test likes. The invariants that concern a
+written status are checked here, where it is written.
+"""
+
+import asyncio
+import copy
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from factotum.kube import errors, names
+from support.jobs import merge
+
+NAMESPACE = "pipelines"
+PAIRS = {
+    ("QUEUED", "WAITING"),
+    ("WORKING", "RUNNING"),
+    ("DONE", "SUCCEEDED"),
+    ("DONE", "FAILED"),
+}
+_JOB = re.compile(rf"/apis/{names.API_VERSION}/namespaces/{NAMESPACE}/{names.PLURAL}/([^/]+)")
+_POD = re.compile(rf"/api/v1/namespaces/{NAMESPACE}/pods/([^/]+)")
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request under way."""
+
+    method: str
+    path: str
+    body: Any
+    answer: "asyncio.Future[Any]"
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(slots=True)
+class Api:
+    """The stored objects, by name, and what happened to them.
+
+    Attributes:
+        events: per kind, every change as a watch tells it.
+        truly_succeeded: whether the runner of a claim did everything it had to.
+    """
+
+    truly_succeeded: Callable[[str], bool]
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: dict[str, list[tuple[str, dict[str, Any]]]] = field(
+        default_factory=lambda: {"jobs": [], "pods": []}
+    )
+    version: int = 100
+    uids: int = 0
+
+    def put(self, kind: str, raw: dict[str, Any], change: str = "MODIFIED") -> dict[str, Any]:
+        """Store an object and tell of it."""
+        self.version += 1
+        raw["metadata"]["resourceVersion"] = str(self.version)
+        self._objects(kind)[raw["metadata"]["name"]] = raw
+        self.events[kind].append((change, copy.deepcopy(raw)))
+        return copy.deepcopy(raw)
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove an object and tell of it."""
+        raw = self._objects(kind).pop(name)
+        self.version += 1
+        raw["metadata"]["resourceVersion"] = str(self.version)
+        self.events[kind].append(("DELETED", copy.deepcopy(raw)))
+
+    def new_uid(self, kind: str) -> str:
+        """Return a UID that was never used."""
+        self.uids += 1
+        return f"{kind}-uid-{self.uids}"
+
+    def pod_of(self, uid: str) -> dict[str, Any] | None:
+        """Return the Pod of a UID, if it is there."""
+        return next((p for p in self.pods.values() if p["metadata"]["uid"] == uid), None)
+
+    def job_of(self, uid: str) -> dict[str, Any] | None:
+        """Return the job of a UID, if it is there."""
+        return next((j for j in self.jobs.values() if j["metadata"]["uid"] == uid), None)
+
+    def handle(self, request: Request) -> Any:
+        """Answer a request as the API server does.
+
+        Raises:
+            KubeError: the answer is a failure.
+        """
+        method, path, body = request.method, request.path, request.body
+        if method == "LIST":
+            kind = path.rpartition("/")[2]
+            kind = "jobs" if kind == names.PLURAL else kind
+            return [copy.deepcopy(o) for o in self._objects(kind).values()]
+        if match := _JOB.match(path):
+            raw = self._found("jobs", match[1])
+            return self._patch(raw, body) if method == "PATCH" else copy.deepcopy(raw)
+        if match := _POD.match(path):
+            raw = self._found("pods", match[1])
+            return self._delete(raw, body["uid"]) if method == "DELETE" else copy.deepcopy(raw)
+        if path.endswith("/pods"):
+            return self._create(copy.deepcopy(body))
+        assert path.endswith("/events"), request
+        return body
+
+    def _objects(self, kind: str) -> dict[str, dict[str, Any]]:
+        return {"jobs": self.jobs, "pods": self.pods}.get(kind, {})
+
+    def _found(self, kind: str, name: str) -> dict[str, Any]:
+        if name not in self._objects(kind):
+            raise errors.from_status(404, "NotFound", f"no {name}")
+        return self._objects(kind)[name]
+
+    def _create(self, raw: dict[str, Any]) -> dict[str, Any]:
+        if raw["metadata"]["name"] in self.pods:
+            raise errors.from_status(409, "AlreadyExists", "it exists")
+        raw["metadata"]["uid"] = self.new_uid("pod")
+        raw["status"] = {"phase": "Pending"}
+        return self.put("pods", raw, "ADDED")
+
+    def _delete(self, raw: dict[str, Any], uid: str) -> dict[str, Any]:
+        if raw["metadata"]["uid"] != uid:
+            raise errors.from_status(409, "Conflict", "another UID")
+        owner = raw["metadata"]["labels"][names.LABEL_JOB_UID]
+        job = self.job_of(owner)
+        if job is not None and job["status"].get("state") != "DONE":
+            claim = job["status"].get("claim") or {}
+            assert claim.get("podUID") != uid, "the controller deletes a Pod that runs its job"
+        self.mark_deleted(raw)
+        return {}
+
+    def mark_deleted(self, raw: dict[str, Any]) -> None:
+        """Begin a Pod's graceful deletion; its kubelet does the rest."""
+        if "deletionTimestamp" not in raw["metadata"]:
+            raw["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+            self.put("pods", raw)
+
+    def _patch(self, raw: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+        if body["metadata"]["resourceVersion"] != raw["metadata"]["resourceVersion"]:
+            raise errors.from_status(409, "Conflict", "it changed")
+        before = raw["status"]
+        changed = copy.deepcopy(raw)
+        changed["status"] = merge(before, body["status"])
+        self._check(before, changed["status"])
+        return self.put("jobs", changed)
+
+    def _check(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Check what must hold of every status that is written."""
+        assert (after["state"], after["outcome"]) in PAIRS
+        if before.get("state") == "DONE":
+            assert after == before, "I2: a verdict changed"
+        if after["outcome"] == "SUCCEEDED":
+            assert self.truly_succeeded(after["claim"]["id"]), "I3: a success that was none"
+        where = [(s.get("attempt") or 1, s.get("launch") or 1) for s in (before, after)]
+        assert where[0] <= where[1], "a launch was taken back"
+        claims = [(s.get("claim") or {}).get("id") for s in (before, after)]
+        if claims[0] and claims[0] != claims[1]:
+            assert claims[1] is None, "a claim went from one runner to another"
+            assert where[0] < where[1], "a claim was released without counting the launch"
+        if claims[0] == claims[1] is not None:
+            assert before.get("sequence", 0) <= after["sequence"], "an older report was taken"
+
+
+class ModelClient:
+    """Looks like ``KubeClient``; its requests wait to be served.
+
+    Attributes:
+        pending: requests under way, also those of clients that died.
+    """
+
+    def __init__(self, pending: list[Request]) -> None:
+        self.pending = pending
+
+    async def get(self, path: str) -> dict[str, Any]:
+        return await self._send("GET", path)
+
+    async def list(self, path: str, _query: str = "") -> list[dict[str, Any]]:
+        return await self._send("LIST", path)
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._send("POST", path, body)
+
+    async def delete(self, path: str, *, uid: str) -> None:
+        await self._send("DELETE", path, {"uid": uid})
+
+    async def patch_status(
+        self, namespace: str, name: str, status: Mapping[str, Any], *, resource_version: str
+    ) -> dict[str, Any]:
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        return await self._send("PATCH", f"{names.job_path(namespace, name)}/status", body)
+
+    async def _send(self, method: str, path: str, body: Any = None) -> Any:
+        answer = asyncio.get_running_loop().create_future()
+        self.pending.append(Request(method, path, copy.deepcopy(body), answer))
+        return await answer

@@ -1,0 +1,360 @@
+"""A model of a cluster around the real controller: kubelet, runners, network, time.
+
+Real: the reconciler with its queue, slots and decisions, the desk that takes
+claims and reports, the store. Models: the API server (``model_api``), the
+kubelet, the runner's protocol as ``factotum.pod`` speaks it, and the clock.
+Nothing happens by itself: the test moves every part.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+from factotum.controller.claims import ClaimRequest, Denied, Desk, Granted, Later
+from factotum.controller.mirroring import JobMirror
+from factotum.controller.operator import Operator
+from factotum.controller.reconciler import Reconciler
+from factotum.controller.settings import Settings
+from factotum.controller.tokens import PodIdentity
+from factotum.core import termination
+from factotum.kube import errors, names
+from support import factfiles, jobs
+from support.model_api import NAMESPACE, Api, ModelClient, Request
+from support.model_parts import Box, Call, Runner, VirtualLoop
+
+TASKS = 2
+_FACTFILE = factfiles.graph("model", a=(), b=("a",))
+
+
+class Controller:
+    """One process of the controller, from its start to its death."""
+
+    def __init__(self, loop: VirtualLoop, pending: list[Request], api: Api) -> None:
+        settings = Settings(max_workers=1)
+        client: Any = ModelClient(pending)
+        self.operator = Operator(settings)
+        mirror = JobMirror(client, None)
+        self.reconciler = Reconciler(client, settings, None, mirror)
+        self.operator.reconciler = self.reconciler
+        self.operator._client, self.operator._mirror = client, mirror
+        self.desk: Desk | None = None
+        self.cursors = {kind: len(events) for kind, events in api.events.items()}
+        self._loop = loop
+        self._tasks = [loop.create_task(self._run())]
+
+    async def _run(self) -> None:
+        """Start as ``Operator.start`` does, without its servers."""
+        await self.operator._read_everything()
+        store = self.reconciler.store
+        for job in store.jobs.values():
+            if self.reconciler.is_holder(job):
+                self.reconciler.slots.hold(job.uid)
+        for uid in {*store.jobs, *(pod.job_uid for pod in store.pods())}:
+            self.reconciler.queue.add(uid)
+        self.desk = Desk(self.reconciler)
+        await self.reconciler.run()
+
+    def spawn(self, coroutine: Any) -> "asyncio.Task[Any]":
+        """Run something that dies with this process."""
+        task = self._loop.create_task(coroutine)
+        self._tasks.append(task)
+        return task
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the moments that it remembers by the real clock."""
+        for memory in self.reconciler._memories.values():
+            memory._progress_due -= seconds
+            memory.pending_since -= seconds
+            memory.refusal_until -= seconds
+            if memory.gone_since is not None:
+                memory.gone_since -= seconds
+
+    def kill(self) -> None:
+        """End at once: requests under way have nobody to answer to."""
+        for task in [*self._tasks, *self.reconciler._background]:
+            task.cancel()
+        self._loop.drain()
+
+
+class Cluster:
+    """Everything together; each method is one thing that may happen."""
+
+    def __init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.api = Api(self._truly_succeeded)
+        self.pending: list[Request] = []
+        self.boxes: dict[str, Box] = {}
+        self.calls: list[Call] = []
+        self.runners: dict[str, Runner] = {}
+        self.starts: Counter[tuple[str, str]] = Counter()
+        self.controller: Controller | None = None
+
+    def _truly_succeeded(self, claim_id: str) -> bool:
+        return self.runners[claim_id].succeeded
+
+    # --- API server and network -------------------------------------------------
+
+    def create_job(self, name: str) -> None:
+        """Create a job; its status is empty."""
+        uid = self.api.new_uid("job")
+        raw = jobs.raw_job(name=name, uid=uid, spec={"factfile": json.loads(_FACTFILE)})
+        self.api.put("jobs", raw, "ADDED")
+
+    def delete_job(self, name: str) -> None:
+        """Delete a job; the garbage collector deletes its Pods."""
+        uid = self.api.jobs[name]["metadata"]["uid"]
+        self.api.remove("jobs", name)
+        self.collect_garbage(uid)
+
+    def collect_garbage(self, uid: str) -> None:
+        """Delete the Pods of a job that is gone."""
+        for raw in list(self.api.pods.values()):
+            if raw["metadata"]["labels"][names.LABEL_JOB_UID] == uid:
+                self.delete_pod(raw)
+
+    def serve(self, request: Request, fate: str = "answered") -> None:
+        """Serve a request: it is ``answered``, its answer is ``lost``, or it ``fails``."""
+        self.pending.remove(request)
+        try:
+            result = None if fate == "fails" else self.api.handle(request)
+        except errors.KubeError as exc:
+            result = exc
+        if not request.answer.done():
+            if fate != "answered":
+                request.answer.set_exception(errors.UnreachableError("no answer"))
+            elif isinstance(result, errors.KubeError):
+                request.answer.set_exception(result)
+            else:
+                request.answer.set_result(result)
+        self.loop.drain()
+
+    def deliver(self, kind: str) -> bool:
+        """Deliver the next watch event; False if there is none."""
+        controller = self.controller
+        if controller is None or controller.desk is None:
+            return False
+        cursor = controller.cursors[kind]
+        if cursor >= len(self.api.events[kind]):
+            return False
+        controller.cursors[kind] += 1
+        change, raw = self.api.events[kind][cursor]
+        operator = controller.operator
+        (operator.job_changed if kind == "jobs" else operator.pod_changed)(change, raw)
+        self.loop.drain()
+        return True
+
+    # --- the controller -----------------------------------------------------------
+
+    def start_controller(self) -> None:
+        """Start a controller and let it read everything."""
+        self.controller = Controller(self.loop, self.pending, self.api)
+        self.loop.drain()
+        while self.controller.desk is None:
+            self.serve(next(r for r in self.pending if r.method == "LIST" and not r.answer.done()))
+
+    def kill_controller(self) -> None:
+        """Kill the controller: it forgets everything, its requests may still land."""
+        assert self.controller is not None
+        self.controller.kill()
+        self.controller = None
+        for call in self.calls:
+            call.task = None
+        self.calls = [c for c in self.calls if c.runner.call is c]
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, for timers, memories and moments in statuses alike."""
+        self.loop.moment += seconds
+        if self.controller is not None:
+            self.controller.pass_time(seconds)
+        for raw in self.api.jobs.values():
+            # The clock cannot be moved, so a moment to wait for comes nearer.
+            if "nextLaunchTime" in raw["status"] and seconds >= 60:
+                raw["status"]["nextLaunchTime"] = "2026-01-01T00:00:00Z"
+                self.api.put("jobs", raw)
+        self.loop.call_soon(lambda: None)
+        self.loop.drain()
+
+    # --- Pods -----------------------------------------------------------------------
+
+    def start_process(self, raw: dict[str, Any]) -> Runner:
+        """Start a runner in a Pod: the first, or by mistake another one."""
+        uid = raw["metadata"]["uid"]
+        box = self.boxes.setdefault(uid, Box(raw))
+        runner = Runner(raw, f"{len(self.runners) + 1:032}")
+        self.runners[runner.claim_id] = runner
+        box.runners.append(runner)
+        if raw["status"]["phase"] == "Pending":
+            self.api.put("pods", raw | {"status": {"phase": "Running"}})
+        return runner
+
+    def delete_pod(self, raw: dict[str, Any]) -> None:
+        """Delete a Pod in good order: its processes are told to stop."""
+        self.api.mark_deleted(raw)
+        self.tell_to_stop(raw["metadata"]["uid"])
+
+    def tell_to_stop(self, uid: str) -> None:
+        """Send TERM to a Pod's processes."""
+        for runner in self.boxes[uid].runners if uid in self.boxes else ():
+            self.stop(runner)
+
+    def remove_pod(self, raw: dict[str, Any]) -> None:
+        """Remove a Pod's object at once; its processes may go on."""
+        self.api.remove("pods", raw["metadata"]["name"])
+
+    def end_pod(self, box: Box) -> None:
+        """Have the kubelet tell of a Pod's end, and remove it if it was being deleted."""
+        name = box.pod["metadata"]["name"]
+        raw = self.api.pods.get(name)
+        if raw is None or raw["metadata"]["uid"] != box.pod["metadata"]["uid"]:
+            return
+        terminated = {
+            "exitCode": box.exit_code,
+            "reason": "Error" if box.exit_code else "Completed",
+            "message": box.log.decode(),
+        }
+        state = {"name": names.RUNNER_CONTAINER, "state": {"terminated": terminated}}
+        phase = "Failed" if box.exit_code else "Succeeded"
+        status = {"phase": phase, "containerStatuses": [state]}
+        if box.evicted:
+            status = {"phase": "Failed", "reason": "Evicted", "message": "out of disk"}
+        if raw["status"] != status:
+            self.api.put("pods", raw | {"status": status})
+        elif "deletionTimestamp" in raw["metadata"]:
+            self.remove_pod(raw)
+
+    # --- runners ----------------------------------------------------------------------
+
+    def ask(self, runner: Runner) -> None:
+        """Send the runner's claim, or its report."""
+        payload = None if runner.letters is None else runner.report()
+        runner.call = Call(runner, payload)
+        self.calls.append(runner.call)
+
+    def take(self, call: Call) -> None:
+        """Have the controller begin to work on a request that arrived."""
+        controller = self.controller
+        if controller is None or controller.desk is None:
+            return
+        metadata = call.runner.pod["metadata"]
+        identity = PodIdentity(
+            namespace=NAMESPACE, pod_name=metadata["name"], pod_uid=metadata["uid"]
+        )
+        uid = metadata["labels"][names.LABEL_JOB_UID]
+        attempt = int(metadata["annotations"][names.ANNOTATION_ATTEMPT])
+        if call.payload is None:
+            launch = int(metadata["annotations"][names.ANNOTATION_LAUNCH])
+            request = ClaimRequest(
+                uid=uid, attempt=attempt, launch=launch, claim_id=call.runner.claim_id
+            )
+            answer = controller.desk.claim(request, identity)
+        else:
+            answer = controller.desk.report(uid, attempt, call.payload, identity)
+        call.task = controller.spawn(_answered(answer))
+        self.loop.drain()
+
+    def answer(self, call: Call, *, lost: bool = False) -> None:
+        """Bring an answer to its runner, if that still waits for it."""
+        assert call.task is not None
+        self.calls.remove(call)
+        runner = call.runner
+        if lost or runner.call is not call or not runner.alive:
+            if runner.call is call:
+                runner.call = None
+            return
+        runner.call = None
+        result = call.task.result()
+        if call.payload is None:
+            self._claim_answered(runner, result)
+        elif isinstance(result, Granted):
+            runner.told = runner.told or call.payload.final
+            if result.body["order"] == "stop":
+                self.stop(runner)
+        elif isinstance(result, Denied):
+            assert result.status == 410, result
+            self.stop(runner)
+
+    def _claim_answered(self, runner: Runner, answer: Any) -> None:
+        if isinstance(answer, Denied):
+            self._exit(runner, 75)
+        elif isinstance(answer, Granted):
+            runner.letters = ["W"] * TASKS
+            self._write(runner)
+
+    def step(self, runner: Runner, *, succeeds: bool = True) -> None:
+        """Start the runner's next task, or end the one that runs."""
+        letters = runner.letters
+        assert letters is not None
+        if not runner.started:
+            runner.started = True
+            metadata = runner.pod["metadata"]
+            run = metadata["labels"][names.LABEL_JOB_UID], "1"
+            self.starts[run] += 1
+            assert self.starts[run] == 1, "I1: an attempt's tasks were started twice"
+        if "R" in letters:
+            letters[letters.index("R")] = "S" if succeeds else "F"
+            if not succeeds:
+                letters[:] = ["K" if letter == "W" else letter for letter in letters]
+        else:
+            letters[letters.index("W")] = "R"
+        runner.final = not set(letters) & {"W", "R"}
+        self._write(runner)
+
+    def stop(self, runner: Runner) -> None:
+        """Tell a runner to stop: it ends its tasks, which failed then, whatever their codes."""
+        if not runner.alive or runner.stopping or runner.final:
+            return
+        runner.stopping = True
+        if runner.letters is None:
+            box = self._box(runner)
+            box.log = box.log or termination.unstarted(runner.claim_id)
+            self._exit(runner, 75)
+            return
+        runner.interrupted += runner.letters.count("R")
+        runner.letters[:] = ["F" if letter == "R" else letter for letter in runner.letters]
+        runner.final = True
+        self._write(runner)
+
+    def kill(self, runner: Runner) -> None:
+        """Kill a runner: it says nothing any more."""
+        self._exit(runner, 137)
+
+    def exit(self, runner: Runner) -> None:
+        """Let a runner that is finished end."""
+        self._exit(runner, 0 if runner.succeeded else 2)
+
+    def _exit(self, runner: Runner, code: int) -> None:
+        runner.alive = False
+        runner.call = None
+        self._box(runner).exit_code = code
+
+    def _write(self, runner: Runner) -> None:
+        runner.sequence += 1
+        report = runner.report()
+        self._box(runner).log = termination.encode(
+            claim_id=runner.claim_id,
+            factfile_hash=jobs.DIGEST,
+            sequence=report.sequence,
+            final=report.final,
+            interrupted=report.interrupted,
+            states=report.states,
+            codes={},
+        )
+
+    def _box(self, runner: Runner) -> Box:
+        return self.boxes[runner.pod["metadata"]["uid"]]
+
+    def close(self) -> None:
+        """Let go of everything."""
+        if self.controller is not None:
+            self.controller.kill()
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.close()
+
+
+async def _answered(answer: Any) -> Any:
+    """Answer as the server does: an API server that cannot be reached means later."""
+    try:
+        return await answer
+    except errors.KubeError as exc:
+        return Later(message=str(exc))
