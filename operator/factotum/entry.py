@@ -28,7 +28,8 @@ def _open_standard_streams() -> None:
         try:
             os.fstat(fd)
         except OSError:
-            os.open("/dev/null", os.O_RDWR)  # gets the lowest number, which is this one
+            # Gets the lowest number, which is this one. Tasks inherit it, as any stream.
+            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
 
 
 def _die_by_interrupts() -> None:

@@ -37,8 +37,6 @@ def run(
     _check_numbers(given)
     pairs = tags.parse_pairs(given.values("--tag"))
     variables = environment.build_variables(given.value("--env"), pairs)
-    if given.has("--no-colour"):
-        os.environ["CLICOLOR"] = "0"  # the tasks inherit it
     endpoint = _check_webhook(given, console)
     if not _is_right_host(given, console):
         return ExitCode.SUCCESS
@@ -47,6 +45,8 @@ def run(
     except factfiles.FactfileProblem as problem:
         log.add(str(problem))
         raise CommandError(str(problem), ExitCode.BAD_FACTFILE) from None
+    for executor in sorted({task.executor for task in factfile.tasks} - {"shell"}):
+        log.add_warning(f"The executor '{executor}' is not known: its tasks run in the shell")
     log.add(f"'{given.operand}' is job '{factfile.name}' with {len(factfile.tasks)} tasks")
     execution = _build_execution(given, console, factfile)
     if given.value("--output-format") == "json":
@@ -163,7 +163,7 @@ def _execute(
     runner = Runner(
         execution,
         output=console if view is None else view.console,
-        environ=os.environ,
+        environ={**os.environ, "CLICOLOR": "0"} if given.has("--no-colour") else os.environ,
         listeners=listeners if view is None else [*listeners, view],
         max_parallel=given.number("--max-parallel"),
         tail_characters=(DEFAULT_TAIL_CHARACTERS if tail is None else tail) if webhook else None,

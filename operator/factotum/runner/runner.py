@@ -200,7 +200,9 @@ class Runner:
         """Take note of all ends that have been noticed."""
         while self._ended or self._failed:
             for process in _take_all(self._ended):
-                del self._processes[process.pid]
+                # Its number may have been given out again while a wide level was being started.
+                if self._processes.get(process.pid) is process:
+                    del self._processes[process.pid]
                 self._finish(process.run, process.return_code, process.duration_ns, None)
                 if process.death_signal is not None and self._log is not None:
                     # Code 1 in continueJob accepts this as well (Q17).
