@@ -1,10 +1,16 @@
 """Fixtures of all tests. The clusters are real and shared by a session."""
 
+import itertools
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from support import clusters, operator_process
+from support.workbench import Workbench
+
+_NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +37,14 @@ def installation() -> Iterator[operator_process.Installation]:
         made = operator_process.install(cluster)
         yield made
         made.api.close()
+
+
+@pytest.fixture
+def bench(
+    installation: operator_process.Installation, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Workbench]:
+    """A namespace of the test's own there, and what is needed to run operators for it."""
+    words = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
+    namespace = f"{words[:40].strip('-')}-{next(_NUMBERS)}"
+    with Workbench(installation, namespace, tmp_path) as made:
+        yield made

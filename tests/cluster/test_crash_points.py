@@ -10,11 +10,15 @@ import json
 import subprocess
 import time
 
+import pytest
+
 from support.kube_api import jobs_path, pods_path
 from support.manifests import make_factfile, make_task
 from support.operator_process import PROGRAMS
 from support.proxies import Act, Proxy
 from support.workbench import states
+
+pytestmark = pytest.mark.cluster
 
 ID_A, ID_B = "a" * 32, "b" * 32
 CHAIN = make_factfile(make_task("a"), make_task("b", "a"))

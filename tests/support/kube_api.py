@@ -251,16 +251,20 @@ class PodWatch:
 
     def _follow(self) -> None:
         while not self._stopping:
-            self._connection = self._api.connect(timeout=3600)
-            path = f"{pods_path(self._namespace)}?watch=1&resourceVersion={self._version}"
-            with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-                self._connection.request("GET", path)
-                answer = self._connection.getresponse()
-                while line := answer.readline():
-                    event = json.loads(line)
-                    if event["type"] == "ERROR":
-                        raise AssertionError(f"the watch of Pods was lost: {event}")
-                    metadata = event["object"]["metadata"]
-                    self._version = metadata["resourceVersion"]
-                    if event["type"] != "DELETED":
-                        self.pods[metadata["uid"]] = event["object"]
+            with contextlib.closing(self._api.connect(timeout=3600)) as connection:
+                self._connection = connection
+                with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                    self._take_events(connection)
+
+    def _take_events(self, connection: http.client.HTTPSConnection) -> None:
+        path = f"{pods_path(self._namespace)}?watch=1&resourceVersion={self._version}"
+        connection.request("GET", path)
+        with connection.getresponse() as answer:
+            while line := answer.readline():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise AssertionError(f"the watch of Pods was lost: {event}")
+                metadata = event["object"]["metadata"]
+                self._version = metadata["resourceVersion"]
+                if event["type"] != "DELETED":
+                    self.pods[metadata["uid"]] = event["object"]
