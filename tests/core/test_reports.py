@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.core.reports import STATE_WORDS, Report, ReportError
+from factotum.core.reports import MAX_BYTES, STATE_WORDS, Report, ReportError
 
 LETTERS = "".join(STATE_WORDS)
 RAW = {
@@ -179,3 +179,27 @@ def test_anything_is_a_report_or_an_error_and_a_report_stays_one(raw):
 def test_any_bytes_are_refused_in_words(payload):
     with pytest.raises(ReportError, match=r"."):
         Report.from_json(payload)
+
+
+def test_a_report_on_ten_thousand_tasks_still_fits_and_keeps_every_state_and_failure():
+    total = 10_000
+    report = Report(
+        claim_id="c" * 32,
+        sequence=7,
+        final=True,
+        interrupted=0,
+        states="S" * (total - 1) + "F",
+        codes=dict.fromkeys(range(total - 1), 0) | {total - 1: 5},
+        started=dict.fromkeys(range(total), 1_795_000_000_000),
+        seconds=dict.fromkeys(range(total), 0.123),
+        errors={total - 1: "é" * 500},
+        job_reference="a" * 64,
+        run_reference="b" * 64,
+    )
+
+    payload = report.to_json()
+    decoded = Report.from_json(payload)
+
+    assert len(payload) <= MAX_BYTES
+    assert decoded.states == report.states
+    assert decoded.codes[total - 1] == 5

@@ -70,23 +70,19 @@ class Report(NamedTuple):
         return self.final and not self.interrupted and not any(c in self.states for c in UNFINISHED)
 
     def to_json(self) -> bytes:
-        """Encode for the wire."""
-        return json.dumps(
-            {
-                "claim": self.claim_id,
-                "sequence": self.sequence,
-                "final": self.final,
-                "interrupted": self.interrupted,
-                "states": self.states,
-                "codes": self.codes,
-                "started": self.started,
-                "seconds": self.seconds,
-                "errors": self.errors,
-                "jobReference": self.job_reference,
-                "runReference": self.run_reference,
-            },
-            separators=(",", ":"),
-        ).encode()
+        """Encode for the wire, in at most MAX_BYTES.
+
+        Of a run too large for that, what matters least goes first: start
+        times, durations, codes of 0, texts. States and failures always fit.
+        """
+        encoded = _encode(self)
+        if len(encoded) > MAX_BYTES:
+            encoded = _encode(self._replace(started={}, seconds={}))
+        if len(encoded) > MAX_BYTES:
+            bad_codes = {task: code for task, code in self.codes.items() if code}
+            small = self._replace(started={}, seconds={}, codes=bad_codes, errors={})
+            encoded = _encode(small)
+        return encoded
 
     @classmethod
     def from_json(cls, payload: bytes) -> "Report":
@@ -121,6 +117,25 @@ class Report(NamedTuple):
             job_reference=_field(raw, "jobReference", str)[:_REFERENCE_LENGTH],
             run_reference=_field(raw, "runReference", str)[:_REFERENCE_LENGTH],
         )
+
+
+def _encode(report: Report) -> bytes:
+    return json.dumps(
+        {
+            "claim": report.claim_id,
+            "sequence": report.sequence,
+            "final": report.final,
+            "interrupted": report.interrupted,
+            "states": report.states,
+            "codes": report.codes,
+            "started": report.started,
+            "seconds": report.seconds,
+            "errors": report.errors,
+            "jobReference": report.job_reference,
+            "runReference": report.run_reference,
+        },
+        separators=(",", ":"),
+    ).encode()
 
 
 def _field(raw: Mapping[str, Any], name: str, kind: type) -> Any:

@@ -7,6 +7,7 @@ from the reporter's thread.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from factotum.core import reports, termination
@@ -61,7 +62,7 @@ class Progress:
         if error:
             # Room for each task's reason, but not for a megabyte of them.
             text = error[:_ERROR_LIMIT]
-            self._errors_room -= len(text) + 12
+            self._errors_room -= len(json.dumps(text)) + 12
             if self._errors_room > 0:
                 self._errors[index] = text
 
