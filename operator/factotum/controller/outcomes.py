@@ -41,8 +41,9 @@ def verdict_of(message: Verdict, seen: Observed, names: Sequence[str]) -> Report
         final=True,
         interrupted=message.interrupted,
         states=states,
+        # Codes that are 0 are not in it, and others may not have had room.
         codes={
-            index: message.codes.get(index, 0)
+            index: message.codes.get(index, known.codes.get(index, 0) if known else 0)
             for index, letter in enumerate(states)
             if letter in "SNF"
         },
