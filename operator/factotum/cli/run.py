@@ -63,9 +63,10 @@ def run(
 
         webhook = Webhook(endpoint, factfile, pairs, given, log)
     _execute(given, console, log, signals, execution, webhook)
-    _save_verdict(given, execution)
     _tell_result(given, console, execution)
     exit_code = _exit_code(execution)
+    if not _save_verdict(given, console, execution):
+        exit_code = exit_code or ExitCode.OTHER
     if webhook is not None:
         exit_code = webhook.wait(console, signals, exit_code)
     return exit_code
@@ -181,10 +182,11 @@ def _execute(
         signals.connect(None)
 
 
-def _save_verdict(given: Arguments, execution: Execution) -> None:
+def _save_verdict(given: Arguments, console: Console, execution: Execution) -> bool:
+    """Write the verdict if it is wanted; say whether all is well."""
     path = given.value("--verdict")
     if path is None:
-        return
+        return True
     from factotum.core import verdict
 
     beside = f"{path}.{os.getpid()}.new"
@@ -194,7 +196,9 @@ def _save_verdict(given: Arguments, execution: Execution) -> None:
         os.replace(beside, path)  # noqa: PTH105 - as above
     except (OSError, ValueError) as error:
         reason = factfiles.describe(error) if isinstance(error, OSError) else str(error)
-        raise CommandError(f"The verdict cannot be written to '{path}': {reason}") from None
+        console.out(f"The verdict cannot be written to '{path}': {reason}\n")
+        return False
+    return True
 
 
 def _tell_result(given: Arguments, console: Console, execution: Execution) -> None:
