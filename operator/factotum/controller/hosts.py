@@ -30,7 +30,8 @@ HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 NO_ADDRESS: Final = "could not find any IPv4 addresses for the supplied hostname"
 NO_MATCH: Final = "failed to match any of the interface addresses to the found host addresses"
 
-_NOT_FOUND: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
+# The last is the answer for an IPv6 address, which the original never matches.
+_NOT_FOUND: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY})
 _REMEMBER_SECONDS: Final = 30.0
 
 
@@ -84,7 +85,8 @@ def match(
     if value == "*":
         return AnyNode()
     nodes = list(nodes)
-    found = [n for n in nodes if value in (n.name, n.label) or value in n.hostnames]
+    # An empty value must not match a label that is missing.
+    found = [n for n in nodes if value and value in (n.name, n.label, *n.hostnames)]
     if not found:
         found = [n for n in nodes if value in n.addresses]
     if not found:
