@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from factotum.cli.arguments import Arguments
     from factotum.cli.webhook import Webhook
-    from factotum.core.execution import KeptResult
     from factotum.core.factfile import Factfile
+    from factotum.core.results import KeptResult
     from factotum.events.urls import Endpoint
     from factotum.runner.signals import ShutdownSignals
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from factotum.core.factfile import Factfile, Task
     from factotum.core.output import OutputTail
+    from factotum.core.results import KeptResult
 else:
     Protocol = object
 
@@ -154,19 +155,6 @@ class TaskTransition:
     def task_name(self) -> str:
         """The name of the task."""
         return self.run.name
-
-
-class KeptResult:
-    """The good result of a task in an earlier run, taken over by this one."""
-
-    __slots__ = ("duration_ns", "return_code", "started_at_ns")
-
-    def __init__(
-        self, return_code: int, started_at_ns: int | None = None, duration_ns: int | None = None
-    ) -> None:
-        self.return_code = return_code
-        self.started_at_ns = started_at_ns
-        self.duration_ns = duration_ns
 
 
 class Execution:

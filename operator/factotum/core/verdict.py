@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 
 from factotum.core import errors
-from factotum.core.execution import KeptResult
 from factotum.core.references import content_hash
+from factotum.core.results import KeptResult
 from factotum.core.states import TaskState
 
 TYPE_CHECKING = False

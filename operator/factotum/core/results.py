@@ -1,0 +1,16 @@
+"""Results that one run takes over from an earlier one."""
+
+from __future__ import annotations
+
+
+class KeptResult:
+    """The good result of a task in an earlier run, taken over by this one."""
+
+    __slots__ = ("duration_ns", "return_code", "started_at_ns")
+
+    def __init__(
+        self, return_code: int, started_at_ns: int | None = None, duration_ns: int | None = None
+    ) -> None:
+        self.return_code = return_code
+        self.started_at_ns = started_at_ns
+        self.duration_ns = duration_ns
