@@ -51,6 +51,10 @@ class Cluster(NamedTuple):
             )
         return done.stdout
 
+    def load(self, *archives: str) -> None:
+        """Load image archives into the node."""
+        _tool("load", "--name", self.name, *archives, timeout=300)
+
     def get(self, *arguments: str) -> Any:
         """Read objects as JSON."""
         return json.loads(self.kubectl("get", "-o", "json", *arguments))
@@ -67,6 +71,11 @@ def programs(*names: str) -> Path:
     return Path(_tool("bin"))
 
 
+def existing(name: str) -> Cluster:
+    """Speak to a cluster that is up already."""
+    return Cluster(name, Path(_tool("kubeconfig", "--name", name)), programs("kubectl"))
+
+
 @contextlib.contextmanager
 def running(
     name: str, *, profile: str = "control-plane", more: tuple[str, ...] = ()
@@ -75,7 +84,7 @@ def running(
     name = f"{name}-{os.getpid()}"
     try:
         _tool("up", "--name", name, "--profile", profile, *more, timeout=900)
-        yield Cluster(name, Path(_tool("kubeconfig", "--name", name)), programs("kubectl"))
+        yield existing(name)
     finally:
         _tool("down", "--name", name)
 

@@ -1,0 +1,103 @@
+"""A real kubelet with our chart installed on it, shared by this folder's tests.
+
+One machine has room for one node. NODE_CLUSTER=name uses a cluster that is up already instead of a
+fresh one (images and chart are brought level first) and leaves it up.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from support import clusters
+from support.clusters import ROOT, Cluster
+
+_NUMBERS = itertools.count(int(time.time()))
+_IMAGES = ("runner", "operator", "consul")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what lies here: it needs a real kubelet and images."""
+    for item in items:
+        if "tests/node/" in item.path.as_posix():
+            item.add_marker(pytest.mark.node)
+
+
+@pytest.fixture(scope="session")
+def kubelet() -> Iterator[Cluster]:
+    """A cluster with a real node, the operator and a Consul."""
+    archives = [ROOT / "build" / "images" / f"{name}.tar" for name in _IMAGES]
+    missing = [str(path) for path in archives if not path.exists()]
+    assert not missing, f"no {missing}: run `make images`"
+    with contextlib.ExitStack() as stack:
+        if name := os.environ.get("NODE_CLUSTER"):
+            cluster = clusters.existing(name)
+        else:
+            cluster = stack.enter_context(clusters.running("test-node", profile="node"))
+        cluster.load(*map(str, archives))
+        clusters.programs("helm")
+        cluster.run(
+            "helm",
+            *("upgrade", "--install", "factotum-operator", str(ROOT / "charts/factotum-operator")),
+            *("--namespace", "factotum-system", "--create-namespace"),
+            *("--set", "consul.enabled=true", "--set", "consul.image.repository=localhost/consul"),
+            *("--set-string", "consul.image.tag=1.8.7"),
+            *("--set-string", f"podAnnotations.build={int(time.time())}"),
+            *("--wait", "--timeout", "120s"),
+            timeout=150,
+        )
+        yield cluster
+
+
+@pytest.fixture
+def namespace(kubelet: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace that admits restricted Pods only."""
+    words = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
+    name = f"{words[:30].strip('-')}-{next(_NUMBERS)}"
+    make_namespace(kubelet, name)
+    yield name
+    kubelet.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def make_namespace(cluster: Cluster, name: str) -> None:
+    """Make a namespace under Pod Security `restricted`."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    metadata = {"name": name, "labels": labels}
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+
+Done = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def done(kubelet: Cluster) -> Done:
+    """Wait until a job is DONE and return it."""
+
+    def wait(namespace: str, name: str = "job", seconds: int = 90) -> dict[str, Any]:
+        kubelet.kubectl(
+            *("wait", "fj", name, "-n", namespace, f"--timeout={seconds}s"),
+            "--for=jsonpath={.status.state}=DONE",
+            timeout=seconds + 10,
+        )
+        return dict(kubelet.get("fj", name, "-n", namespace))
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def pod_log(kubelet: Cluster) -> Callable[[dict[str, Any]], str]:
+    """Read the log of a finished job's Pod."""
+
+    def read(job: dict[str, Any]) -> str:
+        pod, namespace = job["status"]["claim"]["podName"], job["metadata"]["namespace"]
+        # The verdict may be here before the kubelet has told of the container's start.
+        ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}"
+        kubelet.kubectl("wait", "pod", pod, "-n", namespace, ended, "--timeout=30s")
+        return kubelet.kubectl("logs", "-n", namespace, pod)
+
+    return read
