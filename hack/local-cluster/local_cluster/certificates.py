@@ -4,6 +4,7 @@ P-256 keys: made in a blink, where RSA ones would take a good part of the start-
 """
 
 import base64
+import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -84,24 +85,19 @@ def write_kubeconfig(path: Path, *, server: str, certificates: Path, user: str, 
     def embedded(file: str) -> str:
         return base64.b64encode((certificates / file).read_bytes()).decode()
 
-    path.write_text(
-        f"""\
-apiVersion: v1
-kind: Config
-clusters:
-- name: {name}
-  cluster:
-    server: {server}
-    certificate-authority-data: {embedded("ca.crt")}
-users:
-- name: {name}-{user}
-  user:
-    client-certificate-data: {embedded(f"{user}.crt")}
-    client-key-data: {embedded(f"{user}.key")}
-contexts:
-- name: {name}
-  context: {{cluster: {name}, user: {name}-{user}}}
-current-context: {name}
-"""
-    )
+    cluster = {"server": server, "certificate-authority-data": embedded("ca.crt")}
+    who = {
+        "client-certificate-data": embedded(f"{user}.crt"),
+        "client-key-data": embedded(f"{user}.key"),
+    }
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": f"{name}-{user}", "user": who}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": f"{name}-{user}"}}],
+        "current-context": name,
+    }
+    # JSON is YAML, and a cluster may be called "n" or "1" in it without becoming false or 1.
+    path.write_text(json.dumps(content, indent=2) + "\n")
     path.chmod(0o600)

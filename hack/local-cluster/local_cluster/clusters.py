@@ -84,11 +84,14 @@ def up(wish: Wish) -> Record:
         state.mkdir(parents=True, mode=0o700)
         try:
             return _bring_up(state, wish)
-        except BaseException:  # SIGINT too: a cluster is up, or nothing of it is there
+        except BaseException as error:  # SIGINT too: a cluster is up, or nothing of it is there
             # A second one must not stop the clean-up half-way.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             print(f"taking {wish.name!r} down again", file=sys.stderr, flush=True)
-            _remove(state)
+            try:
+                _remove(state)
+            except ClusterError as second:
+                raise ClusterError(f"{error}\nThen the clean-up failed: {second}") from error
             raise
 
 
