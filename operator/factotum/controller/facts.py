@@ -58,7 +58,7 @@ class PodView:
         job_uid = (metadata.get("labels") or {}).get(names.LABEL_JOB_UID)
         attempt = annotations.get(names.ANNOTATION_ATTEMPT, "")
         launch = annotations.get(names.ANNOTATION_LAUNCH, "")
-        if not job_uid or not attempt.isdigit() or not launch.isdigit():
+        if not job_uid or not attempt.isdecimal() or not launch.isdecimal():
             return None
         if owner_uid(raw) != job_uid:
             return None

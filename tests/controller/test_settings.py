@@ -1,0 +1,102 @@
+"""The operator's settings: flags first, then the environment, then defaults."""
+
+import pytest
+
+from factotum.controller.settings import Settings
+
+FLAGS = {
+    "--max-workers": ("7", "max_workers", 7),
+    "--runner-image": ("r:1", "runner_image", "r:1"),
+    "--runner-image-pull-policy": ("Always", "runner_image_pull_policy", "Always"),
+    "--claims-url": ("http://op:1/", "claims_url", "http://op:1"),
+    "--token-audience": ("aud", "token_audience", "aud"),
+    "--consul-address": ("consul:8500", "consul_address", "consul:8500"),
+    "--consul-namespace": ("a/b", "consul_namespace", "a/b"),
+    "--consul-name": ("me", "consul_name", "me"),
+    "--consul-kubernetes-namespace": ("jobs", "consul_kubernetes_namespace", "jobs"),
+    "--dns-timeout": ("1.5", "dns_timeout_seconds", 1.5),
+    "--log-format": ("json", "log_format", "json"),
+}
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    for flag in [*FLAGS, "--namespace", "--claims-address", "--liveness-address"]:
+        monkeypatch.delenv(variable(flag), raising=False)
+    monkeypatch.delenv("FACTOTUM_FORCE_CONSUL_NAME", raising=False)
+
+
+def variable(flag):
+    return "FACTOTUM_" + flag.removeprefix("--").replace("-", "_").upper()
+
+
+def test_without_anything_the_defaults_hold():
+    assert Settings.from_arguments([]) == Settings()
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_flag_sets_its_field(flag):
+    text, name, value = FLAGS[flag]
+
+    assert getattr(Settings.from_arguments([flag, text]), name) == value
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_variable_sets_what_its_flag_does(flag, monkeypatch):
+    text, name, value = FLAGS[flag]
+    monkeypatch.setenv(variable(flag), text)
+
+    assert getattr(Settings.from_arguments([]), name) == value
+
+
+def test_a_flag_wins_over_its_variable(monkeypatch):
+    monkeypatch.setenv("FACTOTUM_MAX_WORKERS", "3")
+
+    assert Settings.from_arguments(["--max-workers", "4"]).max_workers == 4
+
+
+def test_namespaces_are_repeated_flags_or_one_variable(monkeypatch):
+    assert Settings.from_arguments(["--namespace", "a", "--namespace", "b"]).namespaces == (
+        "a",
+        "b",
+    )
+    monkeypatch.setenv("FACTOTUM_NAMESPACE", "c,d,")
+    assert Settings.from_arguments([]).namespaces == ("c", "d")
+
+
+def test_addresses_have_a_host_and_a_port():
+    settings = Settings.from_arguments(
+        ["--claims-address", "127.0.0.1:9", "--liveness-address", "[::]:0"]
+    )
+
+    assert (settings.claims_host, settings.claims_port) == ("127.0.0.1", 9)
+    assert settings.liveness_port == 0
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--max-workers", "0"],
+        ["--max-workers", "many"],
+        ["--claims-address", "nowhere"],
+        ["--claims-address", "host:port"],
+        ["--log-format", "xml"],
+        ["--no-such-flag"],
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_meant_ends_the_program_with_a_word(argv, capsys):
+    with pytest.raises(SystemExit) as caught:
+        Settings.from_arguments(argv)
+
+    assert caught.value.code
+    assert isinstance(caught.value.code, str) or capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "forced"), [("", False), ("0", False), ("false", False), ("1", True), ("true", True)]
+)
+def test_forcing_the_consul_name_is_a_switch(text, forced, monkeypatch):
+    monkeypatch.setenv("FACTOTUM_FORCE_CONSUL_NAME", text)
+
+    assert Settings.from_arguments([]).force_consul_name is forced
