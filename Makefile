@@ -32,7 +32,7 @@ down: ## Remove what `make demo` brought up
 ##@ Check it
 
 .PHONY: test
-test: lint ready ## Run every test, those against a real API server, kubelet and Consul included
+test: lint ready room ## Run every test, those against a real API server, kubelet and Consul included
 	$(BIN)/pytest -m "not acceptance" $(PYTEST)
 
 .PHONY: unit
@@ -40,11 +40,11 @@ unit: install ## Run the tests that need neither cluster nor Consul nor images
 	$(BIN)/pytest -m "not (cluster or node or consul or images or acceptance)" $(PYTEST)
 
 .PHONY: acceptance
-acceptance: ready ## Run the checks of the project's promises and print their figures
+acceptance: ready room ## Run the checks of the project's promises and print their figures
 	ACCEPTANCE=full $(BIN)/pytest -s tests/acceptance tests/cluster $(PYTEST)
 
 .PHONY: bench
-bench: ready ## Measure; prints tables and writes build/bench.jsonl
+bench: ready room ## Measure; prints tables and writes build/bench.jsonl
 	$(BIN)/python -m benchmarks
 
 .PHONY: lint
@@ -92,6 +92,11 @@ crds: ## Copy crds/ into the chart
 ready: install ## Bring what the tests need: cluster programs, Consul, images
 	PYTHON=$(PYTHON) hack/prepare
 	hack/consul/fetch
+
+# The machine has room for one node: the demo's goes before the tests bring up theirs.
+.PHONY: room
+room:
+	@test -n "$(NODE_CLUSTER)" || $(CLUSTER_TOOL) down
 
 .PHONY: clean
 clean: ## Remove what was built here (caches in the home folder stay)

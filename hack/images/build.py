@@ -9,6 +9,7 @@ made of is gathered in a folder first; the folder's hash decides whether a build
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import platform
@@ -105,6 +106,13 @@ def build_images(names: list[str]) -> None:
     os.environ.setdefault("BUILDAH_ISOLATION", "chroot")
     os.environ.setdefault("STORAGE_DRIVER", "vfs")
     OUT.mkdir(parents=True, exist_ok=True)
+    with (OUT / ".lock").open("w") as lock:  # two builds at once would gather into one folder
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build_in_turn(names)
+
+
+def build_in_turn(names: list[str]) -> None:
+    """Build while no other run does."""
     builder = choose_builder()
     base = choose_base()
     print(f"images: {builder.program}, on {base}")
