@@ -16,7 +16,15 @@ class RunBook:
 
     def note(self, job: str, task: str) -> str:
         """Give the shell command that writes a run down; one short write is never torn."""
-        return f"echo '{job} {task}' >> '{self.path}'"
+        return f"echo '{job} {task}' $(date +%s.%N) >> '{self.path}'"
+
+    def first_starts(self) -> dict[str, float]:
+        """Give the moment at which each job's first task began."""
+        found: dict[str, float] = {}
+        for line in self.path.read_text().splitlines():
+            job, _, moment = line.split()
+            found.setdefault(job, float(moment))
+        return found
 
     def counts(self) -> Counter[tuple[str, str]]:
         """Count the runs by job and task."""
