@@ -47,3 +47,12 @@ def test_this_machine_matches(value):
 )
 def test_others_do_not(value, reason):
     assert host.find_mismatch(value) == reason
+
+
+def test_without_netlink_the_own_name_is_resolved(monkeypatch):
+    monkeypatch.delattr(socket, "AF_NETLINK")  # as on another system
+
+    expected = host.resolve(os.uname().nodename)
+    assert host.list_addresses() == {
+        each for each in expected if "." in each and not each.startswith("127.")
+    }

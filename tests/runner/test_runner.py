@@ -334,3 +334,34 @@ def test_no_descriptor_and_no_child_is_left(stage):
     assert count_descriptors() == before + 2  # the stage's own files
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_shell_that_may_not_be_executed_fails_the_task(stage, tmp_path):
+    (tmp_path / "sh").touch(mode=0o644)
+
+    done = stage(CHAIN, environ={"PATH": str(tmp_path)}).run()
+
+    assert done.execution.find("a").error_message == (
+        "Error executing process - Permission denied (os error 13)"
+    )
+
+
+def test_deaths_are_noticed_without_process_descriptors_too(stage, monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")  # as on an older system
+    text = factfile("x", task("t", "exec >&- 2>&-; sleep 0.3; exit 7"), task("u", "echo u"))
+
+    done = stage(text).run()
+
+    assert done.execution.find("t").return_code == 7
+    assert done.execution.find("t").duration_ns > 0.3e9
+
+
+def test_what_ended_before_a_stop_was_not_interrupted(stage):
+    on_stage = stage(factfile("x", task("a", "true"), task("b", "sleep 30")))
+    runner = on_stage.runner
+    runner.loop.call_at(time.monotonic() + 0.5, runner.request_stop)
+
+    on_stage.run()
+
+    assert not on_stage.execution.find("a").interrupted
+    assert on_stage.execution.find("b").interrupted

@@ -244,6 +244,7 @@ class Runner:
 
     def _stop(self, *, by_signal: bool) -> None:
         if not self.execution.stopped:
+            self._settle()  # what had ended before was not interrupted
             self.execution.stop()
             self._shutdown.begin(by_signal=by_signal)
 
