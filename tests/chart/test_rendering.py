@@ -7,26 +7,11 @@ import pytest
 import yaml
 
 from factotum.controller.settings import Settings
-from support.chart_reading import containers, named, of_kind, rules
+from support.chart_reading import CLUSTER_WIDE, NAMESPACED, containers, named, of_kind, rules
 from support.clusters import ROOT
 
 CHART = ROOT / "charts" / "factotum-operator"
 SOURCE = ROOT / "crds" / "factotumjobs.yaml"
-GROUP = "factotum.snowplowanalytics.com"
-
-# Every right of the operator. Whoever adds one says in the chart what for.
-NAMESPACED = {
-    (GROUP, "factotumjobs"): {"get", "list", "watch"},
-    (GROUP, "factotumjobs/status"): {"patch"},
-    ("", "pods"): {"get", "list", "watch", "create", "delete"},
-    ("", "configmaps"): {"get"},
-    ("", "events"): {"create"},
-}
-CLUSTER_WIDE = {
-    ("", "nodes"): {"get", "list", "watch"},
-    ("", "namespaces"): {"get"},
-    ("authentication.k8s.io", "tokenreviews"): {"create"},
-}
 
 
 def test_helm_finds_nothing_to_complain_of(helm):

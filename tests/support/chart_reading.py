@@ -1,9 +1,25 @@
-"""Ways to look at rendered manifests. Plain dictionaries in, plain values out."""
+"""The operator's rights, and ways to look at rendered manifests. Plain values in and out."""
 
 from collections.abc import Iterator
 from typing import Any
 
 Manifest = dict[str, Any]
+
+GROUP = "factotum.snowplowanalytics.com"
+
+# Every right of the operator. Whoever adds one says in the chart what for.
+NAMESPACED = {
+    (GROUP, "factotumjobs"): {"get", "list", "watch"},
+    (GROUP, "factotumjobs/status"): {"patch"},
+    ("", "pods"): {"get", "list", "watch", "create", "delete"},
+    ("", "configmaps"): {"get"},
+    ("", "events"): {"create"},
+}
+CLUSTER_WIDE = {
+    ("", "nodes"): {"list", "watch"},
+    ("", "namespaces"): {"get"},
+    ("authentication.k8s.io", "tokenreviews"): {"create"},
+}
 
 
 def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
