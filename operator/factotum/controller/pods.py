@@ -62,36 +62,40 @@ def build_runner_pod(
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": names.pod_name(job.name, job.uid, job.attempt, job.launch),
-            "namespace": job.namespace,
-            "labels": {
-                names.LABEL_JOB_UID: job.uid,
-                names.LABEL_JOB_NAME: names.label_value(job.name),
-                names.LABEL_MANAGED_BY: names.MANAGED_BY,
-                names.LABEL_COMPONENT: names.COMPONENT_RUNNER,
-            },
-            "annotations": {
-                names.ANNOTATION_JOB_ID: plan.job_id,
-                names.ANNOTATION_FACTFILE_HASH: plan.digest,
-                names.ANNOTATION_ATTEMPT: str(job.attempt),
-                names.ANNOTATION_LAUNCH: str(job.launch),
-                # Moving the Pod would end the run, and a run is not repeated.
-                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-                "karpenter.sh/do-not-disrupt": "true",
-            },
-            "ownerReferences": [
-                {
-                    "apiVersion": names.API_VERSION,
-                    "kind": names.KIND,
-                    "name": job.name,
-                    "uid": job.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": False,
-                }
-            ],
-        },
+        "metadata": _metadata(job, plan),
         "spec": spec,
+    }
+
+
+def _metadata(job: FactotumJob, plan: Plan) -> dict[str, Any]:
+    return {
+        "name": names.pod_name(job.name, job.uid, job.attempt, job.launch),
+        "namespace": job.namespace,
+        "labels": {
+            names.LABEL_JOB_UID: job.uid,
+            names.LABEL_JOB_NAME: names.label_value(job.name),
+            names.LABEL_MANAGED_BY: names.MANAGED_BY,
+            names.LABEL_COMPONENT: names.COMPONENT_RUNNER,
+        },
+        "annotations": {
+            names.ANNOTATION_JOB_ID: plan.job_id,
+            names.ANNOTATION_FACTFILE_HASH: plan.digest,
+            names.ANNOTATION_ATTEMPT: str(job.attempt),
+            names.ANNOTATION_LAUNCH: str(job.launch),
+            # Moving the Pod would end the run, and a run is not repeated.
+            "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+            "karpenter.sh/do-not-disrupt": "true",
+        },
+        "ownerReferences": [
+            {
+                "apiVersion": names.API_VERSION,
+                "kind": names.KIND,
+                "name": job.name,
+                "uid": job.uid,
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+        ],
     }
 
 
