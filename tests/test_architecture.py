@@ -1,0 +1,173 @@
+"""The shape of the code base: what may import what, how large things are, who maps errors.
+
+The layer contracts themselves are import-linter's and run with the other
+checks of ``make lint``. Here is what it cannot see: the source root beside
+the standard library's ``operator``, start-up imports, sizes, error mapping.
+"""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from factotum.cli.main import main
+from factotum.core import errors
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "operator"
+MODULES = sorted(SOURCE.rglob("*.py"))
+PROGRAMS = [path for path in (ROOT / "hack").rglob("*.py") if ".venv" not in path.parts]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+MAX_LINES = 400
+MAX_FUNCTION_LINES = 60
+BAD_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc"}
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+# --- the source root ----------------------------------------------------------------
+
+
+def test_the_source_root_is_no_package():
+    assert not (SOURCE / "__init__.py").exists()
+
+
+def test_the_standard_librarys_operator_wins():
+    code = "import operator, factotum; print(operator.itemgetter(0)('a'), operator.__file__)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.startswith("a ")
+    assert str(ROOT) not in done.stdout
+
+
+# --- start-up -----------------------------------------------------------------------
+
+LEAN = {"__future__", "_collections_abc", "_stat", "genericpath", "os", "os.path", "posixpath"}
+LEAN |= {"stat", "_json", "_socket", "_heapq", "select", "zlib", "collections", "time"}
+"""What a bare interpreter has anyway, and modules written in C."""
+
+
+def imported(code, *argv):
+    """Return the modules that some code imports into a bare interpreter."""
+    program = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(SOURCE)!r})\n"
+        f"sys.argv = {['factotum', *argv]!r}\n"
+        "before = set(sys.modules)\n"
+        f"{code}\n"
+        "print('modules:', *(set(sys.modules) - before), sep=' ')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    names = done.stdout.rpartition("modules: ")[2].split()
+    return {name for name in names if name.partition(".")[0] != "factotum"}
+
+
+@pytest.mark.parametrize(
+    ("code", "argv"),
+    [
+        pytest.param("import factotum.entry; factotum.entry.main()", ["--version"], id="version"),
+        pytest.param(
+            "import factotum.entry; factotum.entry.main()",
+            ["validate", "examples/echo.factfile"],
+            id="validate",
+        ),
+        pytest.param("import factotum.entry; import factotum.cli.run", [], id="run"),
+        pytest.param("import factotum.pod.work", [], id="work"),
+    ],
+)
+def test_starting_up_imports_only_what_it_needs(code, argv):
+    assert imported(code, *argv) <= LEAN
+
+
+def test_the_list_of_imports_would_tell_a_heavy_one():
+    assert "argparse" in imported("import argparse")
+
+
+# --- sizes and names ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [*MODULES, *PROGRAMS], ids=name_of)
+def test_a_module_is_small_and_says_why_it_exists(path):
+    text = path.read_text()
+    tree = ast.parse(text)
+
+    assert ast.get_docstring(tree) or not text.strip(), "it has no docstring"
+    assert len(text.splitlines()) < MAX_LINES
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            lines = node.end_lineno - node.lineno + 1
+            assert lines < MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", [*MODULES, *PROGRAMS, *TESTS], ids=name_of)
+def test_a_module_is_named_after_what_it_does(path):
+    assert not set(path.relative_to(ROOT).with_suffix("").parts) & BAD_NAMES
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_a_test_module_says_what_is_real_and_patches_nothing_of_ours(path):
+    text = path.read_text()
+
+    assert ast.get_docstring(ast.parse(text))
+    assert "mock" + ".patch" not in text
+    assert 'setattr("factotum' not in text.replace("'", '"') or path == Path(__file__)
+
+
+def calls_in(path, name):
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_console_and_main_talk_to_people(path):
+    assert not calls_in(path, "print")
+
+
+# --- errors -------------------------------------------------------------------------
+
+EXIT_CODES = {
+    errors.FactfileError: (["run", "{bad}"], 1),
+    errors.EnvironmentFormatError: (["run", "{good}", "--env", "{"], 3),
+    errors.StartError: (["run", "{good}", "--start", "nothing"], 3),
+    errors.VerdictError: (["run", "{good}", "--resume", "no verdict"], 3),
+}
+"""Every family of errors, a command that meets it, and its exit code."""
+
+
+def test_every_error_belongs_to_a_family_that_has_an_exit_code():
+    assert set(errors.FactotumError.__subclasses__()) == set(EXIT_CODES)
+
+
+@pytest.mark.parametrize("family", EXIT_CODES, ids=lambda family: family.__name__)
+def test_every_family_of_errors_ends_the_command_with_its_code(
+    family, tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "bad").write_text("{")
+    (tmp_path / "no verdict").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    argv, code = EXIT_CODES[family]
+    good = ROOT / "examples" / "echo.factfile"
+
+    result = main([part.format(bad="bad", good=good) if part != "{" else "{" for part in argv])
+
+    assert result == code
+    assert capfd.readouterr().out.strip()
