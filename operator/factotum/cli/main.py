@@ -10,7 +10,7 @@ import os
 import sys
 
 from factotum.cli import arguments, logfile, usage
-from factotum.cli.problems import CommandError
+from factotum.cli.problems import CommandError, exit_code_of
 from factotum.core import COMPATIBLE_VERSION, errors
 from factotum.core.states import ExitCode
 from factotum.runner.console import Console, wants_colour
@@ -85,7 +85,7 @@ def _parse_and_dispatch(
     except errors.EnvironmentFormatError as error:
         log.add_warning(f"--env: {error.problem}")
         console.out(str(error))  # without a line feed, as ever
-        return ExitCode.OTHER
+        return exit_code_of(error)
     except CommandError as error:
         console.out(f"{error}\n")
         return error.exit_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from factotum.cli import factfiles, logfile
-from factotum.cli.problems import CommandError
+from factotum.cli.problems import CommandError, exit_code_of
 from factotum.core import environment, errors, summary, tags
 from factotum.core.execution import Execution
 from factotum.core.states import ExitCode, RunState
@@ -121,9 +121,8 @@ def _build_execution(given: Arguments, console: Console, factfile: Factfile) -> 
     try:
         return Execution(factfile, given.value("--start"), eager=eager, kept=kept)
     except errors.StartError as error:
-        raise CommandError(
-            f"The job cannot be started from '{console.cyan(error.task)}' because {error}"
-        ) from None
+        text = f"The job cannot be started from '{console.cyan(error.task)}' because {error}"
+        raise CommandError(text, exit_code_of(error)) from None
 
 
 def _read_kept(path: str, factfile: Factfile) -> Mapping[str, KeptResult]:
