@@ -1,0 +1,71 @@
+"""What a good job costs the API server: the controller's writes, counted in the audit log.
+
+Real: the API server and its audit log, the operator's process with the chart's rights, a test node
+with the real runner.
+"""
+
+import json
+from collections import Counter
+
+import pytest
+
+from support.acceptance import report, sized
+from support.operator_process import AUDIT_USER
+from support.workbench import Workbench
+
+pytestmark = pytest.mark.cluster
+
+NATIVE_JOB = 7.9
+"""Writes of the Job controller for one native Job."""
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+def writes(bench, offset):
+    """Count the operator's writes since a place in the audit log, and collect its refusals."""
+    found: Counter[str] = Counter()
+    refused = []
+    with bench.installation.audit_log.open() as file:
+        file.seek(offset)
+        for line in file:
+            event = json.loads(line)
+            if event["user"]["username"] != AUDIT_USER:
+                continue
+            target = event["objectRef"]
+            what = "/".join(filter(None, (target["resource"], target.get("subresource"))))
+            if event["responseStatus"]["code"] == 403:
+                refused.append(f"{event['verb']} {what}")
+            if event["verb"] in WRITES:
+                found[f"{event['verb']} {what}"] += 1
+    return found, refused
+
+
+def test_good_job_costs_three_writes_and_one_event(bench: Workbench):
+    count = sized(20, 5)
+    with bench.nodes(), bench.operator():
+        offset = bench.installation.audit_log.stat().st_size
+        for number in range(count):
+            bench.create(bench.book.chain(f"job-{number}", "true", "true"), name=f"job-{number}")
+            assert bench.done(f"job-{number}")["outcome"] == "SUCCEEDED"
+        bench.api.wait_for(
+            f"/api/v1/namespaces/{bench.namespace}/events",
+            lambda events: len(events["items"]) >= count,
+            "one for each job",
+        )
+        found, refused = writes(bench, offset)
+
+    reviews = found.pop("create tokenreviews", 0)
+    events = found.pop("create events", 0)
+    stored = found.total()
+    report(
+        "8 writes",
+        jobs=count,
+        writes_per_job=stored / count,
+        events_per_job=events / count,
+        token_reviews_per_job=reviews / count,
+        native_job=NATIVE_JOB,
+        kinds=",".join(f"{what.replace(' ', ':')}={n}" for what, n in sorted(found.items())),
+    )
+    assert refused == []
+    assert events <= count
+    # A progress patch is due after a second; a slow machine may take one for a job or two.
+    assert stored / count <= 3.5
