@@ -82,6 +82,7 @@ constraints: ## Resolve the dependencies anew and write constraints.txt
 
 .PHONY: images
 images: ## Build the container images as OCI archives in build/images
+	hack/images/deps
 	$(PYTHON) hack/images/build.py
 
 .PHONY: crds

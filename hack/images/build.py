@@ -131,7 +131,7 @@ def choose_builder() -> Builder:
             return Builder(program)
     raise BuildError(
         f"{wanted or 'none of buildah, podman and docker'} found (or no docker daemon runs); "
-        "cure: apt-get install buildah, or hack/local-cluster/cluster deps"
+        "cure: hack/images/deps, or apt-get install buildah"
     )
 
 
