@@ -95,9 +95,9 @@ class Invariants(RuleBasedStateMachine):
     def serve(self, index, fate):
         self.cluster.serve(self.cluster.pending[index % len(self.cluster.pending)], fate)
 
-    @rule(kind=st.sampled_from(["jobs", "pods"]))
-    def deliver(self, kind):
-        self.cluster.deliver(kind)
+    @rule(kind=st.sampled_from(["jobs", "pods"]), batched=st.booleans())
+    def deliver(self, kind, batched):
+        self.cluster.deliver(kind, batched=batched)
 
     @rule()
     def settle(self):
@@ -107,7 +107,9 @@ class Invariants(RuleBasedStateMachine):
             while self.cluster.pending:
                 self.cluster.serve(self.cluster.pending[0])
                 busy = True
-            while self.cluster.deliver("jobs") or self.cluster.deliver("pods"):
+            while self.cluster.deliver("jobs", batched=True) or self.cluster.deliver(
+                "pods", batched=True
+            ):
                 busy = True
             for pod in self.unstarted_pods():
                 self.cluster.start_process(pod)
@@ -149,6 +151,21 @@ class Invariants(RuleBasedStateMachine):
     @rule(index=INDEX, succeeds=st.sampled_from([True, True, True, False]))
     def step(self, index, succeeds):
         self.cluster.step(self.running[index % len(self.running)], succeeds=succeeds)
+
+    @precondition(lambda self: self.running)
+    @rule(index=INDEX, removed=st.booleans())
+    def run_through(self, index, removed):
+        """A runner does all its tasks, tells nobody and ends; its Pod may go at once, too."""
+        runner = self.running[index % len(self.running)]
+        while not runner.final:
+            self.cluster.step(runner)
+        self.cluster.exit(runner)
+        box = self.cluster.boxes[runner.pod["metadata"]["uid"]]
+        if box.over:
+            self.cluster.end_pod(box)
+            pod = self.cluster.api.pod_of(runner.pod["metadata"]["uid"])
+            if removed and pod is not None:
+                self.cluster.remove_pod(pod)
 
     @precondition(lambda self: any(r.final for r in self.alive))
     @rule(index=INDEX)
@@ -305,9 +322,15 @@ class Invariants(RuleBasedStateMachine):
             runner = self.cluster.runners[claim["id"]]
             pod = self.cluster.api.pod_of(claim["podUID"])
             box = self.cluster.boxes[claim["podUID"]]
+            wrote = runner.final and claim["id"].encode() in box.log
+            if box.ended_at is not None and box.ended_at >= self.cluster.controller.began["pods"]:
+                # This controller was told of the end, whatever became of the Pod.
+                if wrote:
+                    promised[name] = "SUCCEEDED" if runner.succeeded else "FAILED"
+                continue
             if pod is None or box.evicted:
                 continue
-            if runner.final and box.log and claim["id"].encode() in box.log:
+            if wrote:
                 promised[name] = "SUCCEEDED" if runner.succeeded else "FAILED"
             elif runner.alive and "deletionTimestamp" not in pod["metadata"]:
                 failed = "F" in (runner.letters or ())

@@ -75,3 +75,48 @@ def test_a_job_that_runs_is_kept_whole():
 
     assert job.spec["factfile"] == {"big": 1}
     assert job.status["tasks"]
+
+
+ENDED = {
+    "phase": "Succeeded",
+    "containerStatuses": [{"name": "factotum", "state": {"terminated": {"exitCode": 0}}}],
+}
+
+
+def test_how_a_pod_ended_is_known_after_it_is_gone():
+    store = Store()
+    store.put_job(raw_job(status=working_status()))
+    store.put_pod(raw_pod(status=ENDED))
+    store.drop_pod(JOB_UID, "pod-uid-1")
+
+    assert [pod.terminated.exit_code for pod in store.pods_of(JOB_UID)] == [0]
+    assert store.pods() == []
+
+
+def test_how_a_pod_ended_is_of_no_use_once_the_job_is_done():
+    store = Store()
+    store.put_job(raw_job(status=working_status()))
+    store.put_pod(raw_pod(status=ENDED))
+    store.drop_pod(JOB_UID, "pod-uid-1")
+    store.put_job(raw_job(resourceVersion="11", status=done_status()))
+
+    assert store.pods_of(JOB_UID) == ()
+
+
+def test_a_job_that_is_gone_takes_everything_along():
+    store = Store()
+    store.put_job(raw_job(status=working_status()))
+    store.put_pod(raw_pod(status=ENDED))
+    store.drop_pod(JOB_UID, "pod-uid-1")
+    store.drop_job(JOB_UID)
+
+    assert store.pods_of(JOB_UID) == ()
+
+
+def test_a_pod_that_went_without_a_word_is_just_gone():
+    store = Store()
+    store.put_job(raw_job(status=working_status()))
+    store.put_pod(raw_pod())
+    store.drop_pod(JOB_UID, "pod-uid-1")
+
+    assert store.pods_of(JOB_UID) == ()

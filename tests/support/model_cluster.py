@@ -40,6 +40,7 @@ class Controller:
         self.operator._client, self.operator._mirror = client, mirror
         self.desk: Desk | None = None
         self.cursors = {kind: len(events) for kind, events in api.events.items()}
+        self.began = dict(self.cursors)
         self._loop = loop
         self._tasks = [loop.create_task(self._run())]
 
@@ -129,16 +130,23 @@ class Cluster:
                 request.answer.set_result(result)
         self.loop.drain()
 
-    def deliver(self, kind: str) -> bool:
-        """Deliver the next watch event; False if there is none."""
+    def deliver(self, kind: str, *, batched: bool = False) -> bool:
+        """Deliver the next watch event; False if there is none.
+
+        Args:
+            batched: of several events of one object in a row only the last, as kopf does.
+        """
         controller = self.controller
         if controller is None or controller.desk is None:
             return False
-        cursor = controller.cursors[kind]
-        if cursor >= len(self.api.events[kind]):
+        events, cursor = self.api.events[kind], controller.cursors[kind]
+        if cursor >= len(events):
             return False
-        controller.cursors[kind] += 1
-        change, raw = self.api.events[kind][cursor]
+        change, raw = events[cursor]
+        while batched and cursor + 1 < len(events) and same(events[cursor + 1][1], raw):
+            cursor += 1
+            change, raw = events[cursor]
+        controller.cursors[kind] = cursor + 1
         operator = controller.operator
         (operator.job_changed if kind == "jobs" else operator.pod_changed)(change, raw)
         self.loop.drain()
@@ -219,6 +227,8 @@ class Cluster:
         if box.evicted:
             status = {"phase": "Failed", "reason": "Evicted", "message": "out of disk"}
         if raw["status"] != status:
+            if not box.evicted:
+                box.ended_at = len(self.api.events["pods"])
             self.api.put("pods", raw | {"status": status})
         elif "deletionTimestamp" in raw["metadata"]:
             self.remove_pod(raw)
@@ -350,6 +360,11 @@ class Cluster:
             self.controller.kill()
         self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.close()
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two versions are of the same object."""
+    return one["metadata"]["uid"] == other["metadata"]["uid"]
 
 
 async def _answered(answer: Any) -> Any:

@@ -73,13 +73,18 @@ class Runner:
 
 @dataclass(slots=True, eq=False)
 class Box:
-    """A Pod on its node: its processes and the termination message file."""
+    """A Pod on its node: its processes and the termination message file.
+
+    Attributes:
+        ended_at: the watch event that told of its end with its message.
+    """
 
     pod: dict[str, Any]
     runners: list[Runner] = field(default_factory=list)
     log: bytes = b""
     exit_code: int = 0
     evicted: bool = False
+    ended_at: int | None = None
 
     @property
     def over(self) -> bool:

@@ -20,6 +20,7 @@ class Store:
         self.jobs: dict[JobUid, FactotumJob] = {}
         self.nodes: dict[str, NodeView] = {}
         self._pods: dict[JobUid, dict[str, PodView]] = defaultdict(dict)
+        self._last_words: dict[JobUid, dict[str, PodView]] = defaultdict(dict)
 
     def put_job(self, raw: Mapping[str, Any]) -> FactotumJob:
         """Take in a version of a job and return the newest known one."""
@@ -28,11 +29,14 @@ class Store:
         if known is not None and known.version >= job.version:
             return known
         self.jobs[job.uid] = job
+        if job.is_done:
+            self._last_words.pop(job.uid, None)
         return job
 
     def drop_job(self, uid: JobUid) -> None:
         """Forget a job that is gone."""
         self.jobs.pop(uid, None)
+        self._last_words.pop(uid, None)
 
     def put_pod(self, raw: Mapping[str, Any]) -> PodView | None:
         """Take in a version of a Pod; None if it is not ours."""
@@ -46,16 +50,18 @@ class Store:
         return pods[pod.uid]
 
     def drop_pod(self, job_uid: JobUid, pod_uid: str) -> None:
-        """Forget a Pod that is gone."""
-        pods = self._pods.get(job_uid)
-        if pods is not None:
-            pods.pop(pod_uid, None)
-            if not pods:
-                del self._pods[job_uid]
+        """Forget a Pod that is gone; but not its verdict, which may not have been read yet."""
+        pods = self._pods.get(job_uid, {})
+        pod = pods.pop(pod_uid, None)
+        if not pods:
+            self._pods.pop(job_uid, None)
+        job = self.jobs.get(job_uid)
+        if pod is not None and pod.terminated is not None and job is not None and not job.is_done:
+            self._last_words[job_uid][pod_uid] = pod
 
     def pods_of(self, uid: JobUid) -> tuple[PodView, ...]:
-        """Return a job's known Pods."""
-        return tuple(self._pods.get(uid, {}).values())
+        """Return a job's known Pods, and how those ended that are gone."""
+        return (*self._pods.get(uid, {}).values(), *self._last_words.get(uid, {}).values())
 
     def pods(self) -> list[PodView]:
         """Return every known Pod."""
