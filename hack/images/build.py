@@ -235,9 +235,14 @@ def installed_dependencies() -> Path:
 
 
 def pip() -> list[str]:
-    """Find a pip: the project's own environment first."""
+    """Find a pip: the project's own, else this Python's, else one made for the purpose."""
     ours = ROOT / ".venv" / "bin" / "python"
-    return [str(ours if ours.exists() else sys.executable), "-m", "pip"]
+    for python in (str(ours), sys.executable):
+        if Path(python).exists() and answers([python, "-m", "pip", "--version"]):
+            return [python, "-m", "pip"]
+    made = CACHE / "images" / "pip"
+    run([sys.executable, "-m", "venv", str(made)])
+    return [str(made / "bin" / "python"), "-m", "pip"]
 
 
 def copy_package(target: Path, *, without: frozenset[str]) -> None:
