@@ -11,7 +11,7 @@ from time import monotonic, time_ns
 
 from factotum.core import durations
 from factotum.core.states import TaskState
-from factotum.runner.console import Console, encode
+from factotum.runner.console import Console, encode, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,34 +30,40 @@ class _LiveConsole(Console):
 
     def __init__(self, original: Console) -> None:
         super().__init__(colour=original.colour, out_fd=original.out_fd, err_fd=original.err_fd)
-        self.block: list[str] = []
-        self._shown = 0
+        self._block: list[str] = []
+        self._shown = 0  # lines
+        self._is_writing = False
 
     def flush(self) -> None:
-        """Write what was gathered above the block."""
-        if self._parts and self._fd == self.err_fd and self.block:
-            self._erase()
+        """Write what was gathered, and the block below it."""
         super().flush()
+        if self._block and not self._shown and not self._is_writing and not self._open_lines:
+            self._shown = len(self._block)
+            self._draw("\n".join(self._block) + "\n")
 
-    def redraw(self, block: list[str]) -> None:
+    def show(self, block: list[str]) -> None:
         """Show another block in the place of the one there is."""
+        super().flush()
         self._erase()
-        self.block = block
-        if block:
-            super().out("\n".join(block) + "\n")
-            super().flush()
-        self._shown = len(block)
+        self._block = block
+        self.flush()
 
-    def write(self, fd: int, data: bytes) -> None:
-        """Take the block away, since something is about to be written in its place."""
+    def _put(self, fd: int, data: bytes) -> None:
         self._erase()
-        super().write(fd, data)
+        self._is_writing = True  # more may follow before the block is wanted again
+        super()._put(fd, data)
+        self._is_writing = False
 
     def _erase(self) -> None:
         if self._shown:
-            shown, self._shown = self._shown, 0
-            super().flush()
-            os.write(self.out_fd, encode(f"\x1b[{shown}A\r{_ERASE_BELOW}"))
+            self._draw(f"\x1b[{self._shown}A\r{_ERASE_BELOW}")
+            self._shown = 0
+
+    def _draw(self, text: str) -> None:
+        try:
+            write_all(self.out_fd, encode(text))
+        except OSError:
+            self._block = []  # the terminal has gone
 
 
 class ProgressView:
@@ -107,7 +113,7 @@ class ProgressView:
     def run_finished(self, execution: Execution) -> None:  # noqa: ARG002 - the protocol's
         """Take the block away for good."""
         self._execution = None
-        self.console.redraw([])
+        self.console.show([])
 
     def _tick(self) -> None:
         if self._execution is None or self._loop is None:
@@ -116,8 +122,7 @@ class ProgressView:
         self._loop.call_at(monotonic() + _REDRAW_SECONDS, self._tick)
 
     def _draw(self, execution: Execution) -> None:
-        self.console.flush()
-        self.console.redraw(self._lines(execution))
+        self.console.show(self._lines(execution))
 
     def _lines(self, execution: Execution) -> list[str]:
         width = _terminal_width(self.console.out_fd)

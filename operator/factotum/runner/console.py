@@ -97,7 +97,7 @@ class Console:
         if self._fd in self._gone:
             return
         try:
-            _write_all(self._fd, data)
+            write_all(self._fd, data)
         except OSError:
             self._gone.add(self._fd)  # nobody reads this any more, and nobody can be told
 
@@ -122,7 +122,8 @@ def encode(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def _write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything, waiting if the descriptor does not."""
     rest = memoryview(data)
     while rest:
         try:
