@@ -365,3 +365,34 @@ def test_what_ended_before_a_stop_was_not_interrupted(stage):
 
     assert not on_stage.execution.find("a").interrupted
     assert on_stage.execution.find("b").interrupted
+
+
+def test_a_stop_is_obeyed_while_a_wide_level_is_being_started(stage):
+    on_stage = stage(factfile("x", *(task(f"t{index}", "sleep 30") for index in range(2000))))
+    timer = threading.Timer(0.2, on_stage.runner.request_stop)
+    timer.start()
+
+    on_stage.run()
+
+    timer.join()
+    assert 0 < on_stage.execution.counts["FAILED"] < 2000
+    assert on_stage.execution.counts["WAITING"] + on_stage.execution.counts["FAILED"] == 2000
+    started = on_stage.diary.lines[2].split()[1:]
+    assert len(started) == on_stage.execution.counts["FAILED"]
+
+
+def test_a_listener_that_breaks_the_run_off_leaves_no_process(stage, tmp_path):
+    pid_file = tmp_path / "pid"
+    on_stage = stage(
+        factfile("x", task("a", f"echo $$ > {pid_file}; echo; sleep 30"), task("b", "sleep 0.3"))
+    )
+
+    def fail(*_):
+        raise RuntimeError
+
+    on_stage.diary.task_finished = fail
+    with pytest.raises(RuntimeError):
+        on_stage.run()
+
+    pid = int(pid_file.read_text())
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -9

@@ -84,21 +84,25 @@ class Loop:
         elif self._timers:
             timeout = max(0.0, self._timers[0].when - monotonic())
         self._read(timeout)
-        calls = self._calls
-        while calls:
-            calls.pop(0)()
+        self._call_back()
         if self._timers:
             self._call_timers()
 
-    def read_what_is_there(self) -> None:
-        """Serve the descriptors that can be read now, and nothing else; do not sleep."""
+    def serve_what_is_there(self) -> None:
+        """Serve descriptors and calls that are ready now, but no timers; do not sleep."""
         self._read(0)
+        self._call_back()
 
     def _read(self, timeout: float) -> None:
         for fd, _ in self._poller.poll(timeout):
             callback = self._readers.get(fd)
             if callback is not None:  # an earlier callback may have removed it
                 callback()
+
+    def _call_back(self) -> None:
+        calls = self._calls
+        while calls:
+            calls.pop(0)()
 
     def _call_timers(self) -> None:
         now = monotonic()

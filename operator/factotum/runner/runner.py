@@ -79,6 +79,7 @@ class Runner:
         self._deferred: list[TaskRun] = []
         self._next_heartbeat = 0.0
         self._is_held_back = False
+        self._is_starting = False
         self._shutdown = Shutdown(
             self.loop,
             output,
@@ -106,6 +107,8 @@ class Runner:
         try:
             self._run()
         finally:
+            for process in self._processes.values():  # only if a listener broke the run off
+                self._spawner.signal(process.pid, signals.SIGKILL)
             wake_ups.restore()
             self.loop.close()
             self._output.flush()
@@ -138,7 +141,7 @@ class Runner:
         """Start whatever may start now, over and over while tasks cannot be started at all."""
         batch = self._take()
         while batch or first:
-            self._start_all(batch)
+            batch = self._start_all(batch)
             if first:
                 self.execution.begin()
                 for listener in self._listeners:
@@ -162,15 +165,22 @@ class Runner:
             limit = self._max_parallel - self.execution.running_count
         return self.execution.take(limit)
 
-    def _start_all(self, runs: Sequence[TaskRun]) -> None:
-        for run in runs:
+    def _start_all(self, runs: list[TaskRun]) -> list[TaskRun]:
+        """Start these tasks, or as many as come before a stop, and return them."""
+        self._is_starting = True
+        for count, run in enumerate(runs):
+            if self.execution.stopped:
+                runs = runs[:count]
+                break
             self.execution.start(run, time_ns())
             self._output.err(summary.started_line(run))
             if self._log is not None:
                 self._log(f"Starting task '{run.name}': {run.task.command_line}")
             self._spawn(run)
             # Ends are noticed in time, but told only when the whole level has been started.
-            self.loop.read_what_is_there()
+            self.loop.serve_what_is_there()
+        self._is_starting = False
+        return runs
 
     def _spawn(self, run: TaskRun) -> None:
         out, err = self._build_streams(run)
@@ -244,7 +254,8 @@ class Runner:
 
     def _stop(self, *, by_signal: bool) -> None:
         if not self.execution.stopped:
-            self._settle()  # what had ended before was not interrupted
+            if not self._is_starting:
+                self._settle()  # what had ended before was not interrupted
             self.execution.stop()
             self._shutdown.begin(by_signal=by_signal)
 
