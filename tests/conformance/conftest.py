@@ -35,6 +35,28 @@ def factotum(command, tmp_path):
     return run
 
 
+DEVIATIONS = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def deviations(request) -> list[str]:
+    """Ids of the records that this run differed from on purpose; told at the end."""
+    return request.config.stash.setdefault(DEVIATIONS, [])
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    passed = terminalreporter.getreports("passed")
+    ids = [report.nodeid for report in passed if "tests/conformance" in report.nodeid]
+    if ids:
+        records = sum("test_golden.py" in each for each in ids)
+        different = sorted(config.stash.get(DEVIATIONS, []))
+        terminalreporter.write_line(
+            f"conformance: {records} recorded runs and {len(ids) - records} cases pass; "
+            f"{len(different)} runs differ on purpose (docs/reference/compatibility.md): "
+            f"{' '.join(different)}"
+        )
+
+
 class Replays:
     """Runs records, ahead of the tests that ask for them."""
 

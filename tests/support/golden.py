@@ -90,8 +90,13 @@ def replay(
 
 def differences(record: Record, seen: Observation) -> list[str]:
     """Return how a run differs from its record; empty if it conforms."""
-    found = _exact_differences(_general(record), seen._replace(**_general(seen._asdict())))
+    found = _all_differences(record, seen)
     return [] if found and is_accepted(record, seen) else found
+
+
+def deviates(record: Record, seen: Observation) -> bool:
+    """Whether a conforming run differs from its record on purpose."""
+    return bool(record.get("accept") and _all_differences(record, seen))
 
 
 def is_accepted(record: Record, seen: Observation) -> bool:
@@ -259,6 +264,10 @@ def _general(texts: Mapping[str, Any]) -> dict[str, Any]:
             if changed.get(name):
                 changed[name] = pattern.sub(mark, changed[name])
     return changed
+
+
+def _all_differences(record: Record, seen: Observation) -> list[str]:
+    return _exact_differences(_general(record), seen._replace(**_general(seen._asdict())))
 
 
 def _exact_differences(record: Record, seen: Observation) -> list[str]:
