@@ -160,7 +160,7 @@ def test_letters_that_did_not_fit_are_filled_in_by_the_exact_counts(states, data
 @given(letters, st.data())
 def test_letters_that_did_not_fit_are_the_known_ones_if_those_are_final(states, data):
     kept = data.draw(st.integers(0, len(states)))
-    message = termination.decode(make_message(states))._replace(states=states[:kept])
+    message = termination.decode(make_message(states)).replace(states=states[:kept])
     final = "".join(letter if letter in "SNFK" else "R" for letter in states)
     names = [str(index) for index in range(len(states))]
     job = make_job(status=working_status(tasks=[]))

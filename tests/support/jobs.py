@@ -163,7 +163,7 @@ def make_report(states: str = "SSS", **fields: Any) -> Report:
         job_reference="r" * 64,
         run_reference="q" * 64,
     )
-    return report._replace(**fields)
+    return report.replace(**fields)
 
 
 def make_message(

@@ -52,9 +52,7 @@ class Operator:
         self.reconciler = Reconciler(self._client, settings, self._resolver, self._mirror)
         await self._read_everything()
         store = self.reconciler.store
-        for job in store.jobs.values():
-            if self.reconciler.is_holder(job):
-                self.reconciler.slots.hold(job.uid)
+        self._count_holders()
         if entries is not None:
             self._mirror.start(store, entries, self._holds)
         for uid, job in store.jobs.items():
@@ -78,6 +76,16 @@ class Operator:
         await self._mirror.stop()
         self._resolver.close()
         await self._client.close()
+
+    def _count_holders(self) -> None:
+        """Count everything that is seen to run, also the Pods of jobs that are gone."""
+        reconciler = self.reconciler
+        for job in reconciler.store.jobs.values():
+            if reconciler.is_holder(job):
+                reconciler.slots.hold(job.uid)
+        for pod in reconciler.store.pods():
+            if not pod.ended:
+                reconciler.slots.hold(pod.job_uid)
 
     def _holds(self, job: FactotumJob) -> bool:
         return self.reconciler.slots.has(job.uid) or self.reconciler.is_holder(job)

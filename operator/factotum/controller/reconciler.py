@@ -341,12 +341,14 @@ class Reconciler:
     def _settle(self, uid: JobUid) -> None:
         """Keep or free the worker slot, by what is known after a look."""
         job = self.store.jobs.get(uid)
-        if job is not None and self.is_holder(job):
+        if job is None:
+            return  # deleted meanwhile: its next look lets go of it
+        if self.is_holder(job):
             self.slots.hold(uid)
             return
         for other in self.slots.release(uid):
             self.queue.add(other)
-        if job is not None and job.is_done:
+        if job.is_done:
             self._memories.pop(uid, None)
             self.queue.forget(uid)
 

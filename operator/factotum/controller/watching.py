@@ -75,7 +75,7 @@ def _with_last_word(seen: Observed, message: termination.Verdict) -> Observed:
     newest = seen.report.sequence if seen.report else seen.job.sequence
     if names is None or message.sequence <= newest:
         return seen
-    return replace(seen, report=verdict_of(message, seen, names)._replace(final=False))
+    return replace(seen, report=verdict_of(message, seen, names).replace(final=False))
 
 
 def _verdict(seen: Observed, report: Report, now: datetime) -> Decision:

@@ -5,11 +5,17 @@ the factfile and a report stays small. No task output in it, ever. Both sides
 use this module; the controller trusts nothing in a report it did not check.
 """
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from __future__ import annotations
 
-STATE_LETTERS: Final[Mapping[str, str]] = {
+from factotum.core.jsontext import quote
+from factotum.core.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+STATE_LETTERS = {
     "WAITING": "W",
     "RUNNING": "R",
     "SUCCEEDED": "S",
@@ -17,17 +23,17 @@ STATE_LETTERS: Final[Mapping[str, str]] = {
     "FAILED": "F",
     "SKIPPED": "K",
 }
-STATE_WORDS: Final[Mapping[str, str]] = {letter: word for word, letter in STATE_LETTERS.items()}
-UNFINISHED: Final = "WRF"
+STATE_WORDS = {letter: word for word, letter in STATE_LETTERS.items()}
+UNFINISHED = "WRF"
 """Letters that a successful run has none of."""
 
-MAX_BYTES: Final = 256 * 1024
-_REFERENCE_LENGTH: Final = 64
-_MOST: Final = 2**53
+MAX_BYTES = 256 * 1024
+_REFERENCE_LENGTH = 64
+_MOST = 2**53
 """Beyond it JSON's numbers are not exact."""
-_MAX_DIGITS: Final = 9
-_INT32: Final = 2**31
-_LAST_MOMENT: Final = 253_402_300_799_999
+_MAX_DIGITS = 9
+_INT32 = 2**31
+_LAST_MOMENT = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 
 
@@ -35,7 +41,7 @@ class ReportError(ValueError):
     """A report that says nothing usable; the text names the field."""
 
 
-class Report(NamedTuple):
+class Report(Value):
     """A snapshot of one run; tasks are in level order.
 
     Attributes:
@@ -52,17 +58,46 @@ class Report(NamedTuple):
         run_reference: the original's run reference.
     """
 
-    claim_id: str
-    sequence: int
-    final: bool
-    interrupted: int
-    states: str
-    codes: Mapping[int, int]
-    started: Mapping[int, int]
-    seconds: Mapping[int, float]
-    errors: Mapping[int, str]
-    job_reference: str
-    run_reference: str
+    __slots__ = (
+        "claim_id",
+        "codes",
+        "errors",
+        "final",
+        "interrupted",
+        "job_reference",
+        "run_reference",
+        "seconds",
+        "sequence",
+        "started",
+        "states",
+    )
+
+    def __init__(  # noqa: PLR0913 - its attributes
+        self,
+        *,
+        claim_id: str,
+        sequence: int,
+        final: bool,
+        interrupted: int,
+        states: str,
+        codes: Mapping[int, int],
+        started: Mapping[int, int],
+        seconds: Mapping[int, float],
+        errors: Mapping[int, str],
+        job_reference: str,
+        run_reference: str,
+    ) -> None:
+        self.claim_id = claim_id
+        self.sequence = sequence
+        self.final = final
+        self.interrupted = interrupted
+        self.states = states
+        self.codes = codes
+        self.started = started
+        self.seconds = seconds
+        self.errors = errors
+        self.job_reference = job_reference
+        self.run_reference = run_reference
 
     @property
     def succeeded(self) -> bool:
@@ -77,20 +112,22 @@ class Report(NamedTuple):
         """
         encoded = _encode(self)
         if len(encoded) > MAX_BYTES:
-            encoded = _encode(self._replace(started={}, seconds={}))
+            encoded = _encode(self.replace(started={}, seconds={}))
         if len(encoded) > MAX_BYTES:
             bad_codes = {task: code for task, code in self.codes.items() if code}
-            small = self._replace(started={}, seconds={}, codes=bad_codes, errors={})
+            small = self.replace(started={}, seconds={}, codes=bad_codes, errors={})
             encoded = _encode(small)
         return encoded
 
     @classmethod
-    def from_json(cls, payload: bytes) -> "Report":
+    def from_json(cls, payload: bytes) -> Report:
         """Decode and check a report.
 
         Raises:
             ReportError: it is not a report, whatever it is.
         """
+        import json  # only the controller reads reports
+
         try:
             raw = json.loads(payload)
         except (ValueError, RecursionError) as exc:
@@ -120,22 +157,20 @@ class Report(NamedTuple):
 
 
 def _encode(report: Report) -> bytes:
-    return json.dumps(
-        {
-            "claim": report.claim_id,
-            "sequence": report.sequence,
-            "final": report.final,
-            "interrupted": report.interrupted,
-            "states": report.states,
-            "codes": report.codes,
-            "started": report.started,
-            "seconds": report.seconds,
-            "errors": report.errors,
-            "jobReference": report.job_reference,
-            "runReference": report.run_reference,
-        },
-        separators=(",", ":"),
-    ).encode()
+    # By hand: what the json package costs to import, each job's start would pay.
+    def numbers(values: Mapping[int, float]) -> str:
+        return ",".join(f'"{task}":{value}' for task, value in values.items())
+
+    errors = ",".join(f'"{task}":{quote(text)}' for task, text in report.errors.items())
+    text = (
+        f'{{"claim":{quote(report.claim_id)},"sequence":{report.sequence}'
+        f',"final":{"true" if report.final else "false"},"interrupted":{report.interrupted}'
+        f',"states":"{report.states}","codes":{{{numbers(report.codes)}}}'
+        f',"started":{{{numbers(report.started)}}},"seconds":{{{numbers(report.seconds)}}}'
+        f',"errors":{{{errors}}},"jobReference":{quote(report.job_reference)}'
+        f',"runReference":{quote(report.run_reference)}}}'
+    )
+    return text.encode("utf-8", "replace")
 
 
 def _field(raw: Mapping[str, Any], name: str, kind: type) -> Any:

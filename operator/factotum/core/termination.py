@@ -10,21 +10,26 @@ LETTER=COUNT...``, the letters of the tasks in level order, and
 ``TASK:CODE`` pairs of the codes that are not 0.
 """
 
+from __future__ import annotations
+
 import zlib
-from collections.abc import Mapping
-from typing import Final, NamedTuple
 
 from factotum.core import reports
+from factotum.core.values import Value
 
-MAX_BYTES: Final = 2000
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_BYTES = 2000
 """Sure to survive: the kubelet cuts all containers' messages to 12 KiB."""
 
-_MAGIC: Final = "factotum/1"
-_HASH_LENGTH: Final = 16
-_KINDS: Final = {"progress": "P", "final": "F", "unstarted": "U"}
+_MAGIC = "factotum/1"
+_HASH_LENGTH = 16
+_KINDS = {"progress": "P", "final": "F", "unstarted": "U"}
 
 
-class Verdict(NamedTuple):
+class Verdict(Value):
     """What a termination message says.
 
     Attributes:
@@ -39,14 +44,37 @@ class Verdict(NamedTuple):
         codes: return codes that are not 0, by task, as far as they fit.
     """
 
-    claim_id: str
-    factfile_hash: str
-    sequence: int
-    kind: str
-    interrupted: int
-    counts: Mapping[str, int]
-    states: str
-    codes: Mapping[int, int]
+    __slots__ = (
+        "claim_id",
+        "codes",
+        "counts",
+        "factfile_hash",
+        "interrupted",
+        "kind",
+        "sequence",
+        "states",
+    )
+
+    def __init__(  # noqa: PLR0913 - its attributes
+        self,
+        *,
+        claim_id: str,
+        factfile_hash: str,
+        sequence: int,
+        kind: str,
+        interrupted: int,
+        counts: Mapping[str, int],
+        states: str,
+        codes: Mapping[int, int],
+    ) -> None:
+        self.claim_id = claim_id
+        self.factfile_hash = factfile_hash
+        self.sequence = sequence
+        self.kind = kind
+        self.interrupted = interrupted
+        self.counts = counts
+        self.states = states
+        self.codes = codes
 
     @property
     def succeeded(self) -> bool:

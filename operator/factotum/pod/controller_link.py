@@ -11,6 +11,8 @@ from __future__ import annotations
 import _socket  # the C part of socket: the module itself imports enum and selectors
 from time import monotonic
 
+from factotum.core import jsontext
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +142,5 @@ def _parse(received: bytes) -> Reply:
     status = rest[:3]
     if not version.startswith("HTTP/1.") or not status.isdecimal():
         raise ValueError("the answer is not HTTP")
-    import json
-
-    body = json.loads(payload)
+    body = jsontext.parse(payload.decode())
     return Reply(int(status), body if isinstance(body, dict) else {})

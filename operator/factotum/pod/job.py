@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
 
 from factotum.core import references, summary, tags
 from factotum.core.execution import Execution
@@ -13,7 +12,10 @@ from factotum.pod.progress import Progress
 from factotum.pod.reporting import Reporter
 from factotum.runner.runner import Runner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from factotum.core.execution import ExecutionListener
     from factotum.events.webhook import WebhookListener
     from factotum.pod.claiming import Work
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from factotum.runner.console import Console
     from factotum.runner.signals import ShutdownSignals
 
-GRACE_SECONDS: Final = 20.0
+GRACE_SECONDS = 20.0
 """What tasks get between TERM and KILL: the Pod's own grace less time to tell."""
-_DEFAULT_STDOUTERR: Final = 10_000
+_DEFAULT_STDOUTERR = 10_000
 
 
 class Job:

@@ -7,12 +7,11 @@ from the reporter's thread.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
-
 from factotum.core import reports, termination
+from factotum.core.jsontext import quote
 from factotum.core.reports import Report
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -62,7 +61,7 @@ class Progress:
         if error:
             # Room for each task's reason, but not for a megabyte of them.
             text = error[:_ERROR_LIMIT]
-            self._errors_room -= len(json.dumps(text)) + 12
+            self._errors_room -= len(quote(text).encode("utf-8", "replace")) + 12
             if self._errors_room > 0:
                 self._errors[index] = text
 

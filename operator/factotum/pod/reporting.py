@@ -7,12 +7,12 @@ given up; and the final report is given a little time at the end.
 
 from __future__ import annotations
 
-import threading
+import _thread  # threading imports functools and collections: more than the claim takes
 import time
-from typing import TYPE_CHECKING, Final
 
 from factotum.pod.controller_link import ControllerLink, UnreachableError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from factotum.pod.surroundings import Surroundings
     from factotum.pod.termination_log import TerminationLog
 
-MIN_SECONDS: Final = 1.0
-HEARTBEAT_SECONDS: Final = 10.0
-STALE_SECONDS: Final = 30.0
-FINAL_SECONDS: Final = 2.0
-_TRY_SECONDS: Final = 10.0
-_RETRY_SECONDS: Final = 1.0
-_HTTP_OK: Final = 200
-_HTTP_GONE: Final = 410
+MIN_SECONDS = 1.0
+HEARTBEAT_SECONDS = 10.0
+STALE_SECONDS = 30.0
+FINAL_SECONDS = 2.0
+_TRY_SECONDS = 10.0
+_HTTP_OK = 200
+_HTTP_GONE = 410
 
 
 class Reporter:
@@ -54,18 +53,17 @@ class Reporter:
         self._progress = progress
         self._log = log
         self._stop = stop
-        self._wake = threading.Condition()
-        self._changed = False
+        self._bell = _Bell()
+        self._lock = _thread.allocate_lock()
         self._closing = False
         self._answered = _boot_seconds()
         self._asked = 0.0
         self._dismissed = False
-        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
     def start(self) -> None:
         """Begin to report."""
         self._log.write(self._progress.termination_message())
-        self._thread.start()
+        _thread.start_new_thread(self._run, ())
 
     # --- ExecutionListener, called by the runner's loop -------------------------
 
@@ -127,9 +125,7 @@ class Reporter:
             until_told: whether to go on trying after FINAL_SECONDS: a Pod
                 that is being deleted takes its termination message along.
         """
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
+        self._closing = True
         # The thread may be waiting for an answer that does not come: a
         # connection of its own does not wait behind it.
         link = ControllerLink(self._surroundings)
@@ -144,28 +140,22 @@ class Reporter:
         return False
 
     def _change(self) -> None:
-        with self._wake:
+        with self._lock:
             self._progress.sequence += 1
-            self._log.write(self._progress.termination_message())
-            self._changed = True
-            self._wake.notify()
+        self._log.write(self._progress.termination_message())
+        self._bell.ring()
 
     def _run(self) -> None:
-        while True:
-            with self._wake:
-                if not self._changed and not self._closing:
-                    self._wake.wait(HEARTBEAT_SECONDS)
-                if self._closing:
-                    return
+        while not self._closing:
+            if not self._bell.wait(HEARTBEAT_SECONDS):
                 # A heartbeat is a report like any other, only with nothing new in it.
-                if not self._changed:
+                with self._lock:
                     self._progress.sequence += 1
-                self._changed = False
-            taken = self._send(self._link, seconds=_TRY_SECONDS)
-            with self._wake:
-                if not taken:
-                    self._changed = True
-                self._wake.wait_for(lambda: self._closing, MIN_SECONDS if taken else _RETRY_SECONDS)
+            if self._closing:
+                return
+            if not self._send(self._link, seconds=_TRY_SECONDS):
+                self._bell.ring()
+            time.sleep(MIN_SECONDS)
 
     def _send(self, link: ControllerLink, *, seconds: float) -> bool:
         """Send the run as it is; return whether it was taken."""
@@ -183,6 +173,25 @@ class Reporter:
             self._dismissed = True
             self._stop()
         return False
+
+
+class _Bell:
+    """Wakes the one thread that waits for it; rings that nobody heard are one."""
+
+    def __init__(self) -> None:
+        self._ringing = _thread.allocate_lock()
+        self._silence = _thread.allocate_lock()
+        self._silence.acquire()
+
+    def ring(self) -> None:
+        """Wake the waiting thread, or the next one that comes to wait."""
+        with self._ringing:
+            if self._silence.locked():
+                self._silence.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a ring; return whether there was one in time."""
+        return self._silence.acquire(timeout=seconds)
 
 
 def _boot_seconds() -> float:
