@@ -175,7 +175,8 @@ class Runner:
             self.execution.start(run, time_ns())
             self._output.err(summary.started_line(run))
             if self._log is not None:
-                self._log(f"Starting task '{run.name}': {run.task.command_line}")
+                # Without its command line: values of variables may be secret.
+                self._log(f"Starting task '{run.name}'")
             self._spawn(run)
             # Ends are noticed in time, but told only when the whole level has been started.
             self.loop.serve_what_is_there()
