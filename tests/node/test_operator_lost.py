@@ -1,0 +1,92 @@
+"""The operator's Pod force-deleted under running jobs: every result right, no task twice.
+
+Real: kubelet, containerd, images, chart. The tasks write their runs into their Pods' logs; a watch
+keeps every Pod that ever was, so a second one cannot go unseen.
+"""
+
+import time
+
+import pytest
+
+from support.acceptance import report, sized
+from support.kube_api import KubeApi, PodWatch, jobs_path
+from support.manifests import make_factfile, make_job, make_task
+
+OPERATOR = "app.kubernetes.io/component=controller"
+SYSTEM = "factotum-system"
+
+
+@pytest.fixture
+def api(kubelet):
+    made = KubeApi(kubelet.kubeconfig)
+    yield made
+    made.close()
+
+
+def held(name, seconds):
+    """Build a job of three tasks that each say so when they begin."""
+    commands = (f"sleep {seconds}", f"sleep {seconds}", "exit 3" if name.endswith("7") else "true")
+    tasks = [
+        make_task(
+            f"t{n}",
+            *([f"t{n - 1}"] if n else []),
+            command=f"echo 'RUN t{n}'; {command}",
+            arguments=[],
+        )
+        for n, command in enumerate(commands)
+    ]
+    return make_factfile(*tasks)
+
+
+def runs_of(kubelet, namespace, pod):
+    log = kubelet.kubectl("logs", "-n", namespace, pod)
+    return sorted(line.split("RUN ")[1] for line in log.splitlines() if "] RUN t" in line)
+
+
+@pytest.mark.acceptance
+def test_jobs_survive_the_loss_of_the_operators_pod(kubelet, api, namespace):
+    jobs, losses = sized(20, 8), sized(5, 2)
+    between = 7
+    names = [f"job-{n}" for n in range(jobs)]
+    uids = {}
+    with PodWatch(api, namespace) as watch:
+        for name in names:
+            manifest = make_job(namespace, held(name, between * losses // 2 + 4), name=name)
+            uids[name] = api.create_job(manifest)["metadata"]["uid"]
+        began = time.monotonic()
+        running_at_losses = []
+        for number in range(losses):
+            # The first loss falls on the launches.
+            time.sleep(between if number else 2)
+            states = [j.get("status", {}).get("state") for j in api.items(jobs_path(namespace))]
+            running_at_losses.append(states.count("WORKING"))
+            kubelet.kubectl(
+                *("delete", "pod", "-n", SYSTEM, "-l", OPERATOR, "--force", "--grace-period=0")
+            )
+        ended = api.wait_all_done(namespace, seconds=200)
+        spanned = time.monotonic() - began
+        pods = {name: watch.of_job(uid) for name, uid in uids.items()}
+
+    wrong = [
+        name
+        for name, job in ended.items()
+        if job["status"]["outcome"] != ("FAILED" if name.endswith("7") else "SUCCEEDED")
+        or [t["state"] for t in job["status"]["tasks"]][:2] != ["SUCCEEDED", "SUCCEEDED"]
+    ]
+    runs = {
+        name: [run for pod in made for run in runs_of(kubelet, namespace, pod["metadata"]["name"])]
+        for name, made in pods.items()
+    }
+    twice = [name for name, found in runs.items() if found != ["t0", "t1", "t2"]]
+    report(
+        "5 operator Pod lost",
+        jobs=jobs,
+        losses=losses,
+        working_at_losses="/".join(map(str, running_at_losses)),
+        seconds=spanned,
+        right=jobs - len(wrong),
+        jobs_with_a_task_twice_or_lost=len(twice),
+        pods=sum(map(len, pods.values())),
+    )
+    assert wrong == []
+    assert twice == []
