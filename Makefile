@@ -41,7 +41,7 @@ unit: install ## Run the tests that need neither cluster nor Consul nor images
 
 .PHONY: acceptance
 acceptance: ready room ## Run the checks of the project's promises and print their figures
-	ACCEPTANCE=full $(BIN)/pytest -s tests/acceptance tests/cluster $(PYTEST)
+	ACCEPTANCE=full $(BIN)/pytest -s tests/acceptance tests/cluster tests/node $(PYTEST)
 
 .PHONY: bench
 bench: ready room ## Measure; prints tables and writes build/bench.jsonl
