@@ -109,7 +109,7 @@ compdef _factotum factotum
 
 def _zsh_option(name: str) -> str:
     option = usage.OPTIONS[name]
-    text = "".join(each for each in option.explanation if each not in "[]'\"\\:{}")
+    text = option.explanation.replace("[", "\\[").replace("]", "\\]").replace("'", "'\\''")
     many = "*" if option.repeatable else ""
     if option.value is None:
         return f"'{many}{name}[{text}]'"
