@@ -359,7 +359,7 @@ class Invariants(RuleBasedStateMachine):
 
 TestInvariants = Invariants.TestCase
 TestInvariants.settings = settings(
-    max_examples=150,
+    max_examples=120,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

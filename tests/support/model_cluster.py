@@ -48,9 +48,7 @@ class Controller:
         """Start as ``Operator.start`` does, without its servers."""
         await self.operator._read_everything()
         store = self.reconciler.store
-        for job in store.jobs.values():
-            if self.reconciler.is_holder(job):
-                self.reconciler.slots.hold(job.uid)
+        self.operator._count_holders()
         for uid in {*store.jobs, *(pod.job_uid for pod in store.pods())}:
             self.reconciler.queue.add(uid)
         self.desk = Desk(self.reconciler)
@@ -90,6 +88,7 @@ class Cluster:
         self.runners: dict[str, Runner] = {}
         self.starts: Counter[tuple[str, str]] = Counter()
         self.controller: Controller | None = None
+        self.is_crowded = False
 
     def _truly_succeeded(self, claim_id: str) -> bool:
         return self.runners[claim_id].succeeded
@@ -117,6 +116,8 @@ class Cluster:
     def serve(self, request: Request, fate: str = "answered") -> None:
         """Serve a request: it is ``answered``, its answer is ``lost``, or it ``fails``."""
         self.pending.remove(request)
+        if request.method == "POST" and request.path.endswith("/pods") and fate != "fails":
+            self._check_slots(request)
         try:
             result = None if fate == "fails" else self.api.handle(request)
         except errors.KubeError as exc:
@@ -129,6 +130,19 @@ class Cluster:
             else:
                 request.answer.set_result(result)
         self.loop.drain()
+
+    def _check_slots(self, request: Request) -> None:
+        """Check that a Pod is only made while no other job's may run."""
+        if request.answer.cancelled():
+            # Its sender is dead; whoever came after it could not know of it.
+            self.is_crowded = True
+        uid = request.body["metadata"]["labels"][names.LABEL_JOB_UID]
+        others = {
+            pod["metadata"]["labels"][names.LABEL_JOB_UID]
+            for pod in self.api.pods.values()
+            if pod["status"]["phase"] not in ("Succeeded", "Failed")
+        } - {uid}
+        assert not others or self.is_crowded, "more jobs run than there are workers"
 
     def deliver(self, kind: str, *, batched: bool = False) -> bool:
         """Deliver the next watch event; False if there is none.
@@ -192,8 +206,9 @@ class Cluster:
         runner = Runner(raw, f"{len(self.runners) + 1:032}")
         self.runners[runner.claim_id] = runner
         box.runners.append(runner)
-        if raw["status"]["phase"] == "Pending":
-            self.api.put("pods", raw | {"status": {"phase": "Running"}})
+        stored = self.api.pod_of(uid)
+        if stored is not None and stored["status"]["phase"] == "Pending":
+            self.api.put("pods", stored | {"status": {"phase": "Running"}})
         return runner
 
     def delete_pod(self, raw: dict[str, Any]) -> None:

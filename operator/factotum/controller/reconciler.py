@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -368,10 +368,7 @@ class Reconciler:
 
     def _record(self, job: FactotumJob, notice: Notice) -> None:
         """Record an Event, without waiting for it."""
-        self._spawn(self._post_event(job, notice))
-
-    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(coroutine)
+        task = asyncio.create_task(self._post_event(job, notice))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
