@@ -1,0 +1,35 @@
+"""The original's recorded runs on a real kubelet: the same events, task states and outcome.
+
+Real: kubelet, containerd, images, chart, and a webhook receiver on this machine, which the Pods
+reach by the node's address. The records (tests/conformance/golden) are the original's own.
+"""
+
+import pytest
+
+from support.acceptance import report, sized
+from support.kube_api import KubeApi
+from support.recorded_jobs import RecordedJobs, usable
+
+
+@pytest.fixture
+def api(kubelet):
+    made = KubeApi(kubelet.kubeconfig)
+    yield made
+    made.close()
+
+
+def node_address(api):
+    (node,) = (n for n in api.items("/api/v1/nodes") if n["metadata"]["name"] == "node-1")
+    return next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
+
+
+def test_recorded_runs_of_the_original_are_the_same_in_pods(kubelet, api, namespace, tmp_path):
+    # What depends on the order of ends is compared on the test node, a few at a time.
+    chosen = [pair for pair in usable() if "timing" not in pair[0]][:: sized(1, 6)]
+    with RecordedJobs(api, namespace, host=node_address(api)) as jobs:
+        for record, spec in chosen:
+            jobs.start(record, spec)
+        events, wrong = jobs.compare(tmp_path, seconds=240)
+
+    report("2 original's records in Pods", records=len(chosen), events=events, different=len(wrong))
+    assert wrong == []
