@@ -140,9 +140,16 @@ class Cluster:
         others = {
             pod["metadata"]["labels"][names.LABEL_JOB_UID]
             for pod in self.api.pods.values()
-            if pod["status"]["phase"] not in ("Succeeded", "Failed")
+            if pod["status"]["phase"] not in ("Succeeded", "Failed") and self._may_run(pod)
         } - {uid}
         assert not others or self.is_crowded, "more jobs run than there are workers"
+
+    def _may_run(self, pod: dict[str, Any]) -> bool:
+        """Whether a Pod runs tasks or may get to: without its job it cannot claim any more."""
+        box = self.boxes.get(pod["metadata"]["uid"])
+        claimed = box is not None and any(runner.letters for runner in box.runners)
+        uid = pod["metadata"]["labels"][names.LABEL_JOB_UID]
+        return claimed or self.api.job_of(uid) is not None
 
     def deliver(self, kind: str, *, batched: bool = False) -> bool:
         """Deliver the next watch event; False if there is none.
