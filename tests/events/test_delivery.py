@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from factotum.events.delivery import Delivery
-from factotum.events.posting import Poster
+from factotum.events.posting import Answer, Poster
 from factotum.events.retries import RetryPolicy
 from factotum.events.updates import Update
 from factotum.events.urls import parse_webhook_url
@@ -362,6 +362,40 @@ def test_end_is_told_in_the_sender_s_thread(deliver):
         delivery.abort()
 
     assert told == ["webhook"]
+
+
+def test_try_without_a_descriptor_does_not_count():
+    """A client of our own, since a server in this process would lack descriptors as well."""
+
+    class Short:
+        def __init__(self):
+            self.answers = [Answer(0, "", is_shortage=True)] * 2 + [
+                Answer(500, ""),
+                Answer(200, ""),
+            ]
+
+        def post(self, _, connected):
+            connected()
+            return self.answers.pop(0)
+
+        def abort(self):
+            """Nothing hangs here."""
+
+    failures = []
+    delivery = Delivery(
+        Short,
+        lambda update: update.run_duration.encode(),
+        policy=QUICK,
+        warn=lambda _, answer: failures.append(answer.status),
+    )
+    before = open_files()
+    delivery.put(event(1))
+    delivery.close()
+
+    assert delivery.drain(10)
+    assert (delivery.delivered, failures) == (1, [500])
+    delivery.abort()
+    assert open_files() == before
 
 
 def test_nothing_is_left_open_after_any_kind_of_answer(deliver):

@@ -15,6 +15,7 @@ from factotum.core.output import OutputTail
 from factotum.events.retries import RetryPolicy
 from factotum.events.urls import parse_webhook_url
 from factotum.events.webhook import WebhookListener
+from support.commands import factotum_command, run_command
 from support.factfiles import CHAIN, factfile, task
 from support.receivers import HANG, Receiver, Reply, reply
 
@@ -172,3 +173,17 @@ def test_abort_leaves_the_rest_undelivered(listen):
         assert listener.drain()
     assert listener.finished
     assert listener.undelivered == 4
+
+
+def test_level_wider_than_the_descriptors_loses_no_event(tmp_path):
+    """With 40 descriptors about a dozen tasks run at once, and each end makes room for another."""
+    tasks = [task(f"t{number}", "sleep 0.2") for number in range(60)]
+    (tmp_path / "job").write_text(factfile("wide", *tasks))
+    with Receiver() as receiver:
+        argv = [factotum_command(), "run", "job", "--webhook", receiver.url]
+        limited = ["sh", "-c", 'ulimit -n 40; exec "$0" "$@"', *argv]
+        run = run_command(limited, cwd=tmp_path)
+
+    assert run.exit == 0
+    assert run.out.endswith("Waiting for webhook to finish sending events... done!\n")
+    assert len(receiver.requests) == 4 + 60

@@ -12,6 +12,8 @@ import threading
 import time
 from collections import deque
 
+from factotum.events.descriptors import SpareDescriptors
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,9 @@ else:
 DELIVERED = 200
 """The one status that counts; all other good ones do not (as in the original)."""
 
+_SHORTAGE_SECONDS = 0.5
+"""The pause when this machine has no descriptor left; such a try does not count."""
+
 _TIDY_SECONDS = 0.2
 """How long an aborted delivery may take to close its connection before nobody cares."""
 
@@ -33,8 +38,8 @@ _TIDY_SECONDS = 0.2
 class Client(Protocol):
     """What makes a request; `posting.Poster` is the real one."""
 
-    def post(self, body: bytes) -> Answer:
-        """Send the body and return what came of it."""
+    def post(self, body: bytes, connected: Callable[[], None]) -> Answer:
+        """Send the body and return what came of it; say when no descriptor will be needed."""
 
     def abort(self) -> None:
         """Let the request under way fail at once; called by another thread."""
@@ -70,6 +75,7 @@ class Delivery:
         self._wake = wake
         self._events: deque[Update] = deque()
         self._changed = threading.Condition()  # guards what follows, and counts with it
+        self._spares = SpareDescriptors()
         self._client: Client | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -86,6 +92,7 @@ class Delivery:
             self._events.append(event)
             self._changed.notify_all()
         if self._thread is None:
+            self._spares.hold()  # now, before tasks take them all
             # Daemon: a consumer that hangs must not keep a finished run alive.
             self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
             self._thread.start()
@@ -147,19 +154,33 @@ class Delivery:
 
     def _run(self) -> None:
         try:
-            self._client = self._make_client()
-            while (event := self._next()) is not None:
-                if self._deliver(self._client, self._assemble(event)):
+            client = self._prepare()
+            while client is not None and (event := self._next()) is not None:
+                if self._deliver(client, self._assemble(event)):
                     with self._changed:
                         self.delivered += 1
                         self._patient_since = time.monotonic()
         finally:
+            self._spares.release()
             with self._changed:
                 self._ended = True
                 self._events.clear()
                 self._changed.notify_all()
             if self._wake is not None:
                 self._wake()
+
+    def _prepare(self) -> Client | None:
+        while True:
+            self._spares.release()
+            try:
+                self._client = self._make_client()
+            except (OSError, ImportError):  # no descriptor left to import anything
+                if not self._pause(_SHORTAGE_SECONDS):
+                    return None
+            else:
+                return self._client
+            finally:
+                self._spares.hold()
 
     def _next(self) -> Update | None:
         with self._changed:
@@ -168,14 +189,21 @@ class Delivery:
             return None if self._is_over() or not self._events else self._events.popleft()
 
     def _deliver(self, client: Client, body: bytes) -> bool:
-        for failed in range(1, self._policy.tries + 1):
-            answer = client.post(body)
+        failed = 0
+        while failed < self._policy.tries:
+            self._spares.release()
+            answer = client.post(body, self._spares.hold)
+            self._spares.hold()
             if answer.status == DELIVERED:
                 return True
             if self._aborted:
                 return False
-            self._warn(body, answer)
-            if not self._pause(self._policy.pause_after(failed, _draw)):
+            pause = _SHORTAGE_SECONDS
+            if not answer.is_shortage:
+                failed += 1
+                self._warn(body, answer)
+                pause = self._policy.pause_after(failed, _draw)
+            if not self._pause(pause):
                 return False
         return False
 

@@ -10,6 +10,7 @@ https. Redirects are not followed and proxies not asked: neither is, on purpose.
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/json; charset=utf-8"
 
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _MOST_HEADER_BYTES = 64 * 1024
 _CHUNK = 16 * 1024
 
@@ -33,13 +35,15 @@ class Answer:
     Attributes:
         status: the HTTP status, 0 if the transport failed.
         reason: the status line's text, or what failed.
+        is_shortage: this machine had no descriptor or memory; it says nothing of the consumer.
     """
 
-    __slots__ = ("reason", "status")
+    __slots__ = ("is_shortage", "reason", "status")
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, *, is_shortage: bool = False) -> None:
         self.status = status
         self.reason = reason
+        self.is_shortage = is_shortage
 
 
 class Poster:
@@ -55,14 +59,19 @@ class Poster:
         self._socket: socket.socket | None = None
         self._aborted = False
 
-    def post(self, body: bytes) -> Answer:
-        """Send the body and return the answer; no error gets out."""
+    def post(self, body: bytes, connected: Callable[[], None]) -> Answer:
+        """Send the body and return the answer; no error gets out.
+
+        Args:
+            body: of the request.
+            connected: called when no further descriptor will be needed.
+        """
         try:
-            return self._exchange(body)
+            return self._exchange(body, connected)
         except TimeoutError:
             return Answer(0, f"no answer within {self._timeout:g} s")
         except OSError as error:  # includes resolver and TLS errors
-            return Answer(0, _describe(error))
+            return Answer(0, _describe(error), is_shortage=error.errno in _SHORTAGES)
         except ValueError as error:  # a name that TLS cannot ask for: a label too long, or none
             return Answer(0, str(error))
 
@@ -76,9 +85,10 @@ class Poster:
             except OSError:
                 return  # not connected yet, or closed in this moment: the flag does the rest
 
-    def _exchange(self, body: bytes) -> Answer:
+    def _exchange(self, body: bytes, connected: Callable[[], None]) -> Answer:
         connection = self._connect(time.monotonic() + self._timeout)
         try:
+            connected()
             connection.settimeout(self._timeout)
             connection.sendall(self._head(len(body)))
             connection.sendall(body)
