@@ -9,6 +9,7 @@ import time
 import pytest
 
 from support.acceptance import report, sized
+from support.clusters import ROOT
 from support.kube_api import KubeApi, PodWatch, jobs_path
 from support.manifests import make_factfile, make_job, make_task
 
@@ -43,10 +44,20 @@ def runs_of(kubelet, namespace, pod):
     return sorted(line.split("RUN ")[1] for line in log.splitlines() if "] RUN t" in line)
 
 
+@pytest.fixture
+def workers(kubelet):
+    """More workers than usual: as many as a small node's requests of CPU leave room for."""
+    chart = str(ROOT / "charts" / "factotum-operator")
+    upgrade = ("upgrade", "factotum-operator", chart, "-n", SYSTEM, "--reuse-values", "--wait")
+    kubelet.run("helm", *upgrade, "--set", "maxWorkers=30")
+    yield 30
+    kubelet.run("helm", *upgrade, "--set", "maxWorkers=20")
+
+
 @pytest.mark.acceptance
-def test_jobs_survive_the_loss_of_the_operators_pod(kubelet, api, namespace):
-    jobs, losses = sized(20, 8), sized(5, 2)
-    between = 7
+def test_jobs_survive_the_loss_of_the_operators_pod(kubelet, api, namespace, workers):
+    jobs, losses = sized(50, 8), sized(5, 2)
+    between = sized(9, 7)
     names = [f"job-{n}" for n in range(jobs)]
     uids = {}
     with PodWatch(api, namespace) as watch:
@@ -81,6 +92,7 @@ def test_jobs_survive_the_loss_of_the_operators_pod(kubelet, api, namespace):
     report(
         "5 operator Pod lost",
         jobs=jobs,
+        workers=workers,
         losses=losses,
         working_at_losses="/".join(map(str, running_at_losses)),
         seconds=spanned,
