@@ -6,6 +6,7 @@ of their own. Each record still has its own folder, process and server.
 """
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from support import golden
 from support.commands import Run, factotum_command, run_command
+from support.receivers import Receiver
 
 QUICK_TRIES = ("--webhook-backoff", "0.05")
 """The pauses between tries are a matter of tests/events; here they only cost time."""
@@ -31,6 +33,29 @@ def factotum(command, tmp_path):
     def run(*args: str | bytes, environ: Mapping[str, str] | None = None, **options) -> Run:
         quick = QUICK_TRIES if "--webhook" in args else ()
         return run_command([command, *args, *quick], cwd=tmp_path, environ=environ, **options)
+
+    return run
+
+
+class Posted:
+    """A run with a webhook: what it left, and what it posted."""
+
+    def __init__(self, run, receiver):
+        self.run = run
+        self.requests = receiver.requests
+        self.documents = [json.loads(request.body) for request in receiver.requests]
+        self.events = [document["data"] for document in self.documents]
+
+
+@pytest.fixture
+def post(factotum, tmp_path):
+    """Run a factfile with a webhook."""
+
+    def run(text, *args, answers=(200,), path="/", **options):
+        (tmp_path / "job").write_text(text)
+        with Receiver(answers) as receiver:
+            url = receiver.url + path
+            return Posted(factotum("run", "job", "--webhook", url, *args, **options), receiver)
 
     return run
 

@@ -8,53 +8,14 @@ import itertools
 import random
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from factotum.events.delivery import Delivery
-from factotum.events.posting import Answer, Poster
+from factotum.events.posting import Answer
 from factotum.events.retries import RetryPolicy
-from factotum.events.updates import Update
-from factotum.events.urls import parse_webhook_url
+from support.deliveries import QUICK, bodies, body_of, event, open_files
 from support.receivers import DROP, HANG, Receiver, Reply, reply
-
-QUICK = RetryPolicy(pauses=(0.01,))
-
-
-def event(number):
-    return Update("", b"", "", str(number), ())
-
-
-@pytest.fixture
-def deliver():
-    """Make deliveries to a URL; each must have ended when the test has."""
-    made = []
-
-    def make(url, policy=QUICK, **options):
-        failures = []
-        delivery = Delivery(
-            lambda: Poster(parse_webhook_url(url), policy.timeout),
-            lambda update: update.run_duration.encode(),
-            policy=policy,
-            warn=lambda body, answer: failures.append((body, answer.status, answer.reason)),
-            **options,
-        )
-        made.append(delivery)
-        return delivery, failures
-
-    yield make
-    for delivery in made:
-        delivery.abort()
-    assert [each for each in threading.enumerate() if each.name == "webhook"] == []
-
-
-def open_files():
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def bodies(receiver):
-    return [request.body for request in receiver.requests]
 
 
 def test_events_arrive_in_order_one_at_a_time(deliver):
@@ -266,104 +227,6 @@ def test_answer_that_comes_in_drops_does_not_extend_the_time(deliver):
     assert failures[0][2] == "no answer within 0.3 s"
 
 
-def test_abort_breaks_off_a_hanging_request_at_once(deliver):
-    with Receiver([HANG]) as receiver:
-        delivery, failures = deliver(receiver.url)
-        delivery.put(event(1))
-        delivery.put(event(2))
-        delivery.close()
-        receiver.wait_for(1)
-        timer = threading.Timer(0.1, delivery.abort)
-        timer.start()
-        begun = time.monotonic()
-
-        assert delivery.drain()
-        assert time.monotonic() - begun < 1
-        timer.join()
-    assert delivery.finished
-    assert (delivery.produced, delivery.delivered, failures) == (2, 0, [])
-
-
-def test_abort_breaks_off_a_pause_at_once(deliver):
-    delivery, failures = deliver("http://127.0.0.1:1/", RetryPolicy(pauses=(60,)))
-    delivery.put(event(1))
-    while not failures:
-        time.sleep(0.01)
-    begun = time.monotonic()
-    delivery.abort()
-
-    assert delivery.drain(5)
-    assert time.monotonic() - begun < 1
-
-
-def test_patience_ends_when_nothing_gets_through(deliver):
-    policy = RetryPolicy(pauses=(0.05,), patience=0.3)
-    delivery, failures = deliver("http://127.0.0.1:1/", policy)
-    for number in range(1000):
-        delivery.put(event(number))
-    delivery.close()
-    begun = time.monotonic()
-
-    assert delivery.drain()
-    assert 0.2 <= time.monotonic() - begun < 1
-    assert delivery.delivered == 0
-    assert failures
-
-
-def test_patience_ends_in_the_middle_of_a_request(deliver):
-    with Receiver([HANG]) as receiver:
-        delivery, _ = deliver(receiver.url, RetryPolicy(patience=0.3))
-        delivery.put(event(1))
-        delivery.close()
-        begun = time.monotonic()
-
-        assert delivery.drain()
-        assert 0.2 <= time.monotonic() - begun < 1
-
-
-def test_patience_lasts_as_long_as_events_get_through(deliver):
-    with Receiver(lambda *_: Reply(reply(200).raw, delay=0.1)) as receiver:
-        delivery, _ = deliver(receiver.url, RetryPolicy(patience=0.4))
-        for number in range(10):
-            delivery.put(event(number))
-        delivery.close()
-
-        assert delivery.drain()
-    assert delivery.delivered == 10
-
-
-def test_limit_of_the_wait_ends_the_wait_but_not_the_delivery(deliver):
-    with Receiver(lambda *_: Reply(reply(200).raw, delay=0.2)) as receiver:
-        delivery, _ = deliver(receiver.url)
-        delivery.put(event(1))
-        delivery.close()
-
-        assert not delivery.drain(0.01)
-        assert delivery.drain(10)
-    assert delivery.delivered == 1
-
-
-def test_delivery_without_events_is_finished_when_closed(deliver):
-    delivery, _ = deliver("http://127.0.0.1:1/")
-    delivery.close()
-
-    assert delivery.drain()
-
-
-def test_end_is_told_in_the_sender_s_thread(deliver):
-    told = []
-    with Receiver() as receiver:
-        delivery, _ = deliver(
-            receiver.url, wake=lambda: told.append(threading.current_thread().name)
-        )
-        delivery.put(event(1))
-        delivery.close()
-        assert delivery.drain(10)
-        delivery.abort()
-
-    assert told == ["webhook"]
-
-
 def test_try_without_a_descriptor_does_not_count():
     """A client of our own, since a server in this process would lack descriptors as well."""
 
@@ -384,7 +247,7 @@ def test_try_without_a_descriptor_does_not_count():
     failures = []
     delivery = Delivery(
         Short,
-        lambda update: update.run_duration.encode(),
+        body_of,
         policy=QUICK,
         warn=lambda _, answer: failures.append(answer.status),
     )

@@ -1,0 +1,25 @@
+"""Stand-ins for events, whose body is their number, and what tests ask of their delivery."""
+
+from pathlib import Path
+
+from factotum.events.retries import RetryPolicy
+from factotum.events.updates import Update
+from support.receivers import Receiver
+
+QUICK = RetryPolicy(pauses=(0.01,))
+
+
+def event(number: int) -> Update:
+    return Update("", b"", "", str(number), ())
+
+
+def body_of(update: Update) -> bytes:
+    return update.run_duration.encode()
+
+
+def bodies(receiver: Receiver) -> list[bytes]:
+    return [request.body for request in receiver.requests]
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
