@@ -1,7 +1,8 @@
 """What the command line may cost: the goals, asked of the benchmarks' own figures.
 
-The full figures are measured with `make acceptance`; the goals of time are those of a machine
-on which the original needs what is recorded in the benchmarks. The quick part of the run is
+The full figures are measured with `make acceptance`. The original's times were recorded on an
+idle machine of the same kind; on one that is slower or busy they are scaled by what the other
+sides of the same table need there. The quick part of the run is
 about what no machine changes: memory that does not grow, and the barrier between levels.
 """
 
@@ -12,6 +13,14 @@ import sys
 import pytest
 
 ORIGINAL = "Factotum 0.7.0 (recorded elsewhere)"
+
+IDLE = {
+    "start: --version": ("python3 -c pass", 12.5),
+    "start: run of three echoes": ("python3 -c pass", 12.5),
+    "per task: chain": ("sh: a plain loop", 690),
+    "per task: level": ("sh: a plain loop", 420),
+}
+"""What a side of the table needs on that machine when nothing else runs."""
 
 
 @pytest.fixture
@@ -46,6 +55,12 @@ def figure(figures, name, side):
     return found
 
 
+def original(figures, name):
+    """Return what the original would need where these figures come from."""
+    side, idle = IDLE[name]
+    return figure(figures, name, ORIGINAL) * max(1, figure(figures, name, side) / idle)
+
+
 def test_flood_of_output_and_the_barrier_between_levels(measure):
     figures = measure("--quick", "output_memory", "schedules")
 
@@ -59,7 +74,7 @@ def test_flood_of_output_and_the_barrier_between_levels(measure):
 def test_short_commands_start_within_four_times_the_original(measure):
     def check(figures):
         for name in ("start: --version", "start: run of three echoes"):
-            assert figure(figures, name, "factotum ") <= 4 * figure(figures, name, ORIGINAL), name
+            assert figure(figures, name, "factotum ") <= 4 * original(figures, name), name
 
     undisturbed(check, measure, "cli_startup")
 
@@ -68,7 +83,7 @@ def test_short_commands_start_within_four_times_the_original(measure):
 def test_task_is_no_dearer_than_the_original_s(measure):
     def check(figures):
         for name in ("per task: chain", "per task: level"):
-            assert figure(figures, name, "factotum run") <= figure(figures, name, ORIGINAL), name
+            assert figure(figures, name, "factotum run") <= original(figures, name), name
 
     undisturbed(check, measure, "per_task")
 
