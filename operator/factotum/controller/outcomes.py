@@ -41,12 +41,7 @@ def verdict_of(message: Verdict, seen: Observed, names: Sequence[str]) -> Report
         final=True,
         interrupted=message.interrupted,
         states=states,
-        # Codes that are 0 are not in it, and others may not have had room.
-        codes={
-            index: message.codes.get(index, known.codes.get(index, 0) if known else 0)
-            for index, letter in enumerate(states)
-            if letter in "SNF"
-        },
+        codes=_codes(message, known, states),
         started=known.started if known else {},
         seconds=known.seconds if known else {},
         errors={
@@ -57,6 +52,16 @@ def verdict_of(message: Verdict, seen: Observed, names: Sequence[str]) -> Report
         job_reference=known.job_reference if known else seen.job.status.get("jobReference", ""),
         run_reference=known.run_reference if known else seen.job.status.get("runReference", ""),
     )
+
+
+def _codes(message: Verdict, known: Report | None, states: str) -> dict[int, int]:
+    codes = dict(known.codes) if known else {}
+    codes |= message.codes
+    for index, letter in enumerate(states):
+        # A task that failed with a code nobody told has none, rather than 0.
+        if letter in "SN":
+            codes.setdefault(index, 0)
+    return {index: code for index, code in codes.items() if states[index] in "SNF"}
 
 
 def _padded(message: Verdict, known: Report | None, total: int) -> str:

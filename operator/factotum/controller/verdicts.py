@@ -30,7 +30,6 @@ class Decision:
     Attributes:
         ask: questions; nothing else is done until they are answered.
         patch: a status patch, which also fences what follows it.
-        reported: sequence of the report that the patch contains.
         delete: Pods to delete.
         create: create the Pod of the current launch, from these facts.
         again_in: seconds after which to look again, whatever happens.
@@ -38,7 +37,6 @@ class Decision:
 
     ask: frozenset[Ask] = field(default_factory=frozenset)
     patch: Mapping[str, Any] | None = None
-    reported: int = 0
     notice: Notice | None = None
     delete: tuple[PodView, ...] = ()
     create: bool = False
@@ -48,7 +46,7 @@ class Decision:
 NOTHING: Final = Decision()
 
 
-def done(patch: Mapping[str, Any], *, reported: int = 0) -> Decision:
+def done(patch: Mapping[str, Any]) -> Decision:
     """Write a job's end, and record an Event about it."""
     succeeded = patch["outcome"] == "SUCCEEDED"
     notice = Notice(
@@ -56,4 +54,4 @@ def done(patch: Mapping[str, Any], *, reported: int = 0) -> Decision:
         reason=patch["reason"],
         message=patch["message"],
     )
-    return Decision(patch=patch, reported=reported, notice=notice)
+    return Decision(patch=patch, notice=notice)

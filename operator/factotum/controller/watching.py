@@ -39,7 +39,7 @@ def watch(seen: Observed, claim: Claim, now: datetime) -> Decision:
             return Decision(again_in=1.0)
         if (names := _task_names(seen)) is None:
             return Decision(ask=frozenset({Ask.FACTFILE}))
-        return Decision(patch=status.progressed(job, report, names), reported=report.sequence)
+        return Decision(patch=status.progressed(job, report, names))
     return Decision(again_in=RETRY_SECONDS) if pod is None else NOTHING
 
 
@@ -91,7 +91,7 @@ def _verdict(seen: Observed, report: Report, now: datetime) -> Decision:
     patch = status.progressed(seen.job, report, names) | status.finished(
         seen.job, succeeded=report.succeeded, reason=reason, message=message, now=now
     )
-    return done(patch, reported=report.sequence)
+    return done(patch)
 
 
 def _interruption(seen: Observed, message: str) -> tuple[str, str]:

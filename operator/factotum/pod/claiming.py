@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from factotum.pod.surroundings import Surroundings
 
 GIVE_UP_SECONDS = 300.0
+EXIT_UNSTARTED = 75
+"""Exit code of a runner that ran nothing: another Pod may."""
 _TRY_SECONDS = 10.0
 _MAX_PAUSE_SECONDS = 5.0
 _HTTP_OK = 200

@@ -8,6 +8,7 @@ from factotum.core import references, summary, tags
 from factotum.core.execution import Execution
 from factotum.core.factfile import Factfile
 from factotum.core.states import ExitCode, RunState
+from factotum.pod.claiming import EXIT_UNSTARTED, unstarted_message
 from factotum.pod.progress import Progress
 from factotum.pod.reporting import Reporter
 from factotum.runner.runner import Runner
@@ -86,16 +87,26 @@ class Job:
             grace_seconds=GRACE_SECONDS,
         )
         stop.append(runner)
+        if signals.count:
+            return self._give_back(log)
         reporter.start()
         signals.connect(runner.on_signal)
         runner.run()
         signals.connect(None)
         self._say_end()
+        if progress.is_untouched:
+            return self._give_back(log)
         reporter.finish(until_told=lambda: signals.count > 0)
         if webhook is not None:
             self._drain(webhook, signals)
         succeeded = self._execution.state == RunState.SUCCEEDED
         return ExitCode.SUCCESS if succeeded else ExitCode.TASK_FAILED
+
+    def _give_back(self, log: TerminationLog) -> int:
+        """Release the claim: nothing was run, so another Pod may run it."""
+        log.write(unstarted_message(self._work.claim_id))
+        self._console.err("Nothing was run: told to stop before the first task\n")
+        return EXIT_UNSTARTED
 
     def _webhook(self, settings: dict[str, Any]) -> WebhookListener | None:
         """Prepare the user's webhook.

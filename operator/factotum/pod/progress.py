@@ -40,6 +40,11 @@ class Progress:
         self.final = False
         self.interrupted = 0
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether there are tasks and none was ever started."""
+        return bool(self._letters) and not self._started
+
     def started(self, name: str, epoch_ns: int) -> None:
         """A task was started."""
         index = self._index[name]
@@ -71,6 +76,9 @@ class Progress:
         self.sequence += 1
         if self._letters:
             self._errors[0] = problem[:_ERROR_LIMIT]
+        else:
+            # Without a task that could be seen not to have run, this says it.
+            self.interrupted = 1
 
     def snapshot(self) -> Report:
         """Return the run as it is now."""

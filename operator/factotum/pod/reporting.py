@@ -101,6 +101,8 @@ class Reporter:
 
     def run_finished(self, _: Execution) -> None:
         """Keep the verdict; ``finish`` tells it."""
+        if self._progress.is_untouched:
+            return  # told to stop before anything ran: another Pod may run it
         self._progress.final = True
         self._change()
 

@@ -21,8 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EXIT_UNSTARTED = 75
-
 
 def main(argv: Sequence[str]) -> int:
     """Run the Pod's job.
@@ -64,14 +62,14 @@ def _work(surroundings: Surroundings, console: Console, signals: ShutdownSignals
         )
     except claiming.RefusedError as exc:
         say(f"Nothing to run: {exc}")
-        return EXIT_UNSTARTED
+        return claiming.EXIT_UNSTARTED
     except claiming.GaveUpError as exc:
         # The claim may stand without our knowing. Not over another process's
         # word, though: that one may be running the job.
         if log.is_empty():
             log.write(claiming.unstarted_message(exc.claim_id))
         say(f"Nothing was run: {exc}")
-        return EXIT_UNSTARTED
+        return claiming.EXIT_UNSTARTED
     from factotum.pod.job import Job
 
     try:
@@ -79,7 +77,7 @@ def _work(surroundings: Surroundings, console: Console, signals: ShutdownSignals
     except FactotumError as exc:
         log.write(claiming.unstarted_message(work.claim_id))
         say(f"This runner cannot run what the operator accepted: {exc}")
-        return EXIT_UNSTARTED
+        return claiming.EXIT_UNSTARTED
 
 
 def _import_the_rest() -> None:

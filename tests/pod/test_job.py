@@ -1,0 +1,89 @@
+"""A claimed job before and at its end: real tasks, a real termination log, and no controller.
+
+Nothing listens at the controller's address, so what the Pod itself keeps is all there is. Claims,
+orders and reports that arrive are shown in tests/cluster.
+"""
+
+import os
+
+import pytest
+
+from factotum.core import termination
+from factotum.pod.claiming import EXIT_UNSTARTED, Work
+from factotum.pod.controller_link import ControllerLink
+from factotum.pod.job import Job
+from factotum.pod.surroundings import Surroundings
+from factotum.pod.termination_log import TerminationLog
+from factotum.runner.console import Console
+from factotum.runner.signals import ShutdownSignals
+from support.factfiles import factfile, task
+
+CLAIM = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def run_job(tmp_path):
+    """Run a factfile as a claimed job and return exit code and verdict."""
+    token = tmp_path / "token"
+    token.write_text("none")
+    log = tmp_path / "termination-log"
+    surroundings = Surroundings(
+        {
+            "PATH": os.environ["PATH"],
+            "FACTOTUM_OPERATOR_URL": "http://127.0.0.1:9",
+            "FACTOTUM_JOB_UID": "uid",
+            "FACTOTUM_ATTEMPT": "1",
+            "FACTOTUM_LAUNCH": "1",
+            "FACTOTUM_TOKEN_FILE": str(token),
+        }
+    )
+
+    def run(*tasks, signals=0, **body):
+        shutdown = ShutdownSignals()
+        shutdown.count = signals
+        work = Work(
+            CLAIM,
+            {"factfile": factfile("job", *tasks), "factfileHash": "f" * 64, **body},
+        )
+        with (tmp_path / "output").open("wb") as output:
+            console = Console(colour=False, out_fd=output.fileno(), err_fd=output.fileno())
+            job = Job(surroundings, work, console)
+            code = job.run(ControllerLink(surroundings), TerminationLog(str(log)), shutdown)
+        return code, termination.decode(log.read_text())
+
+    return run
+
+
+def test_a_job_keeps_its_verdict_though_no_controller_answers(run_job):
+    code, verdict = run_job(task("a"), task("b", after=["a"]))
+
+    assert code == 0
+    assert verdict.succeeded
+    assert verdict.claim_id == CLAIM
+    assert verdict.states == "SS"
+
+
+def test_a_failure_is_kept_with_its_code(run_job):
+    code, verdict = run_job(task("a", "exit 5"), task("b", after=["a"]))
+
+    assert code == 2
+    assert (verdict.kind, verdict.states, verdict.codes) == ("final", "FK", {0: 5})
+
+
+def test_a_runner_told_to_stop_before_its_first_task_gives_the_claim_back(run_job, tmp_path):
+    code, verdict = run_job(task("a", f"touch {tmp_path}/ran"), signals=1)
+
+    assert code == EXIT_UNSTARTED
+    assert (verdict.kind, verdict.claim_id) == ("unstarted", CLAIM)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "tasks", [pytest.param([], id="no-task"), pytest.param(["a"], id="a-task")]
+)
+def test_a_webhook_url_that_is_none_is_never_a_success(run_job, tasks):
+    code, verdict = run_job(*map(task, tasks), webhook={"url": "http://"})
+
+    assert code == 3
+    assert verdict.kind == "final"
+    assert not verdict.succeeded
