@@ -9,6 +9,7 @@ from typing import Any
 
 import kopf
 
+from factotum.controller.forgetfulness import NoDiffBase, NoProgress
 from factotum.controller.operator import Operator
 from factotum.kube import errors, names
 from factotum.persistence.consul import ConsulAddressError
@@ -30,6 +31,8 @@ def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
         settings.watching.label_selectors["pods"] = names.LABEL_JOB_UID
         settings.networking.request_timeout = 30
         settings.posting.enabled = False
+        settings.persistence.diffbase_storage = NoDiffBase()
+        settings.persistence.progress_storage = NoProgress()
         # No look at CRDs and namespaces: no rights for it needed.
         settings.scanning.disabled = True
         try:

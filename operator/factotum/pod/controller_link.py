@@ -115,7 +115,12 @@ class ControllerLink:
 
 def _connect(address: tuple[str, int], deadline: float) -> _socket.socket:
     failure: OSError = ConnectionError("the name resolves to no address")
-    for family, kind, protocol, _, target in _socket.getaddrinfo(*address, 0, _socket.SOCK_STREAM):
+    host, port = address
+    # As bytes: a name given as text is put through the codec for names of all
+    # scripts first, and importing that takes as long as asking the controller.
+    for family, kind, protocol, _, target in _socket.getaddrinfo(
+        host.encode("ascii"), port, 0, _socket.SOCK_STREAM
+    ):
         connection = _socket.socket(family, kind, protocol)
         try:
             connection.settimeout(_left(deadline))
