@@ -68,8 +68,20 @@ def test_error_texts_are_cut_first():
     assert {t["errorMessage"] for t in fields["tasks"]} == {"x" * 160}
 
 
-def test_then_only_numbers_stay_of_tasks_that_need_no_attention():
+def test_then_tasks_that_succeeded_keep_their_names_alone():
     tasks = many(1950, returnCode=0, durationSeconds=1.234, startedAt="2026-03-01T12:00:00.000Z")
+    bad = {"name": "bad", "state": "FAILED", "returnCode": 5, "errorMessage": "x" * 100}
+    tasks[7:7] = [bad]
+
+    kept = status.task_fields(tasks)["tasks"]
+
+    assert [t["name"] for t in kept] == [t["name"] for t in tasks]
+    assert kept[7] == bad
+    assert kept[0] == {"name": "task-0", "state": "SUCCEEDED"}
+
+
+def test_then_only_numbers_stay_of_tasks_that_need_no_attention():
+    tasks = [{"name": f"{index}" * 20, "state": "SUCCEEDED"} for index in range(1950)]
     tasks[7:7] = [{"name": "bad", "state": "FAILED", "errorMessage": "x" * 500}]
 
     fields = status.task_fields(tasks)
@@ -80,8 +92,8 @@ def test_then_only_numbers_stay_of_tasks_that_need_no_attention():
 
 
 def test_tasks_that_wait_go_before_those_that_succeeded():
-    done = many(700, returnCode=0, startedAt="2026-03-01T12:00:00.000Z")
-    tasks = done + many(1300, "WAITING", errorMessage="")
+    done = [{"name": f"{index}" * 20, "state": "SUCCEEDED"} for index in range(700)]
+    tasks = done + many(1300, "WAITING", errorMessage="x" * 100)
 
     kept = status.task_fields(tasks)["tasks"]
 

@@ -175,8 +175,9 @@ def tasks_of(report: Report, names: Sequence[str]) -> list[dict[str, Any]]:
 def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
     """Return the status fields that tell of the tasks, cut to what fits.
 
-    Error messages are shortened first; if that is not enough, the tasks that
-    need no attention go and only their number stays, in ``taskCounts``.
+    Error messages are shortened first, then tasks that succeeded keep no more
+    than their name; if that is not enough, the tasks that need no attention go
+    and only their number stays, in ``taskCounts``.
     """
     counts = Counter(str(task["state"]) for task in tasks)
     executed = sum(counts[state] for state in ("SUCCEEDED", "SUCCEEDED_NO_OP", "FAILED"))
@@ -185,6 +186,11 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
         for task in kept:
             if "errorMessage" in task:
                 task["errorMessage"] = task["errorMessage"][:_SHORT_ERROR]
+    if not _fits(kept):
+        kept = [
+            {"name": task["name"], "state": task["state"]} if task["state"] == "SUCCEEDED" else task
+            for task in kept
+        ]
     for unremarkable in (
         ("WAITING",),
         ("WAITING", "SUCCEEDED"),
