@@ -16,6 +16,7 @@ import pytest
 
 from support import clusters
 from support.clusters import ROOT, Cluster
+from support.kube_api import KubeApi
 
 _NUMBERS = itertools.count(int(time.time()))
 _IMAGES = ("runner", "operator", "consul")
@@ -52,6 +53,14 @@ def kubelet() -> Iterator[Cluster]:
             timeout=150,
         )
         yield cluster
+
+
+@pytest.fixture
+def api(kubelet: Cluster) -> Iterator[KubeApi]:
+    """Its API, asked without a kubectl per question."""
+    made = KubeApi(kubelet.kubeconfig)
+    yield made
+    made.close()
 
 
 @pytest.fixture

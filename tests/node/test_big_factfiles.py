@@ -12,18 +12,11 @@ import pytest
 
 from support import bare_pods
 from support.acceptance import report, sized
-from support.kube_api import KubeApi, jobs_path, pods_path
+from support.kube_api import jobs_path, pods_path
 from support.manifests import make_factfile, make_job, make_task
 
 STATUS_LIMIT = 128 * 1024
 OBJECT_LIMIT = 1024 * 1024
-
-
-@pytest.fixture
-def api(kubelet):
-    made = KubeApi(kubelet.kubeconfig)
-    yield made
-    made.close()
 
 
 def chain(count):

@@ -8,17 +8,10 @@ import time
 
 import pytest
 
-from support.kube_api import KubeApi, PodWatch, jobs_path, pods_path
+from support.kube_api import PodWatch, jobs_path, pods_path
 from support.manifests import make_factfile, make_job, make_task
 
 OBLIGING = "trap 'exit 0' TERM; sleep 60 & wait; echo"
-
-
-@pytest.fixture
-def api(kubelet):
-    made = KubeApi(kubelet.kubeconfig)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -10,18 +10,11 @@ import pytest
 
 from support.acceptance import report, sized
 from support.clusters import ROOT
-from support.kube_api import KubeApi, PodWatch, jobs_path
+from support.kube_api import PodWatch, jobs_path
 from support.manifests import make_factfile, make_job, make_task
 
 OPERATOR = "app.kubernetes.io/component=controller"
 SYSTEM = "factotum-system"
-
-
-@pytest.fixture
-def api(kubelet):
-    made = KubeApi(kubelet.kubeconfig)
-    yield made
-    made.close()
 
 
 def held(name, seconds):

@@ -4,18 +4,8 @@ Real: kubelet, containerd, images, chart, and a webhook receiver on this machine
 reach by the node's address. The records (tests/conformance/golden) are the original's own.
 """
 
-import pytest
-
 from support.acceptance import report, sized
-from support.kube_api import KubeApi
 from support.recorded_jobs import RecordedJobs, usable
-
-
-@pytest.fixture
-def api(kubelet):
-    made = KubeApi(kubelet.kubeconfig)
-    yield made
-    made.close()
 
 
 def node_address(api):

@@ -12,17 +12,10 @@ import pytest
 
 from support import bare_pods
 from support.acceptance import report, sized
-from support.kube_api import KubeApi, pods_path
+from support.kube_api import pods_path
 from support.manifests import make_factfile, make_job, make_task
 
 GOAL = 1.15
-
-
-@pytest.fixture
-def api(kubelet):
-    made = KubeApi(kubelet.kubeconfig)
-    yield made
-    made.close()
 
 
 def first_time(kubelet, namespace, pod):
