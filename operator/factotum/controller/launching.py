@@ -44,7 +44,9 @@ def launch(seen: Observed, now: datetime) -> Decision:
         return Decision(again_in=RETRY_SECONDS)
     alive = next((p for p in current if p in running), None)
     if alive is not None:
-        return _starting(seen, alive, now)
+        # Its claim found the content changed: nothing will ever run, so it need not be waited for.
+        stop = _refuse(seen, now) if isinstance(seen.factfile, Refused) else None
+        return stop or _starting(seen, alive, now)
     if current:
         return unstarted_end(job, current[-1], now)
     return _prepare(seen, now)
