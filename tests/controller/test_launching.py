@@ -104,6 +104,11 @@ ROWS = [
         id="an invalid factfile never gets a Pod",
     ),
     pytest.param(
+        observed(NEW, make_pod(), factfile=Refused(reason="FactfileChanged", message="other")),
+        {"patch": "DONE/FAILED FactfileChanged", "event": "Warning"},
+        id="content that changed before the claim is not waited for",
+    ),
+    pytest.param(
         observed(NEW, factfile=Refused(reason="InvalidStart", message="bad"), has_slot=False),
         {"patch": "DONE/FAILED InvalidStart", "event": "Warning"},
         id="a start task that does not exist never waits for a slot",
