@@ -4,7 +4,6 @@ Real: Consul with its data on disk, the API server with our chart, the operator'
 node with the real runner.
 """
 
-import json
 import statistics
 import time
 
@@ -12,11 +11,10 @@ import pytest
 
 from support.acceptance import report, sized
 from support.consul import ConsulProcess
+from support.mirrored import seconds_until_mirrored
 from support.workbench import Workbench
 
 pytestmark = [pytest.mark.cluster, pytest.mark.consul]
-
-PREFIX = "com.snowplowanalytics/factotum"
 
 
 def start_jobs(bench, batch, count, *, then=lambda _: None):
@@ -34,27 +32,6 @@ def start_jobs(bench, batch, count, *, then=lambda _: None):
     return jobs, [starts[name] - moment for name, moment in created.items()]
 
 
-def wrong_entries(bench, consul, jobs):
-    wrong = []
-    for name, job in jobs.items():
-        status = job["status"]
-        raw = consul.get(f"{PREFIX}/{bench.namespace}/{status['jobId']}")
-        entry = json.loads(raw) if raw else {}
-        seen = (entry.get("state"), entry.get("lastOutcome"))
-        right_name = entry.get("jobRequest", {}).get("jobName") == f"{bench.namespace}/{name}"
-        if seen != (status["state"], status["outcome"]) or not right_name:
-            wrong.append(name)
-    return wrong
-
-
-def seconds_until_right(bench, consul, jobs):
-    began = time.monotonic()
-    while wrong := wrong_entries(bench, consul, jobs):
-        assert time.monotonic() - began < 30, f"wrong entries 30 s after its return: {wrong}"
-        time.sleep(0.1)
-    return time.monotonic() - began
-
-
 @pytest.mark.parametrize("outage", ["stopped", "frozen"])
 def test_consul_outage_delays_no_job_and_leaves_no_entry_wrong(bench: Workbench, tmp_path, outage):
     count = sized(20, 8)
@@ -69,10 +46,10 @@ def test_consul_outage_delays_no_job_and_leaves_no_entry_wrong(bench: Workbench,
 
         with bench.operator(f"--max-workers={count}", f"--consul-address={consul.address}"):
             before, usual = start_jobs(bench, "before", count)
-            assert seconds_until_right(bench, consul, before) < 5
+            assert seconds_until_mirrored(bench, consul, before) < 5
             jobs, during = start_jobs(bench, "during", count, then=leave_in_the_middle)
             come_back()
-            behind = seconds_until_right(bench, consul, jobs)
+            behind = seconds_until_mirrored(bench, consul, jobs)
 
     report(
         f"6 consul {outage}",

@@ -1,7 +1,7 @@
 """The controller killed again and again under running jobs: every result right, no task twice.
 
 Real: the API server with our chart, the operator's process and its kills, a test node with the
-real runner as local processes. The tasks themselves write their runs to a file.
+real runner as local processes, Consul. The tasks themselves write their runs to a file.
 """
 
 import os
@@ -11,7 +11,9 @@ import time
 import pytest
 
 from support.acceptance import report, sized
+from support.consul import ConsulProcess
 from support.kube_api import PodWatch, pods_path
+from support.mirrored import seconds_until_mirrored
 from support.workbench import Workbench, states
 
 pytestmark = pytest.mark.cluster
@@ -52,15 +54,17 @@ def make(bench, name, commands):
     return bench.create(factfile, name=name, constraints={"host": "fake-1"})
 
 
-def test_jobs_survive_a_controller_that_is_killed_again_and_again(bench: Workbench):
+@pytest.mark.consul
+def test_jobs_survive_a_controller_that_is_killed_again_and_again(bench: Workbench, tmp_path):
     jobs, kills = sized(50, 12), sized(20, 5)
     # Other moments with another SEED.
     chance = random.Random(os.environ.get("SEED", "7"))  # noqa: S311 - no secrets
     gates = [bench.folder / f"gate-{n}" for n in range(4)]
     expected, uids = {}, {}
     kinds = ("good", "failing", "early-end", "slow-end")
-    operator = bench.operator(f"--max-workers={jobs + kills}")
-    with bench.nodes(), PodWatch(bench.api, bench.namespace) as watch, operator:
+    consul = ConsulProcess.keeping(tmp_path / "consul")
+    operator = bench.operator(f"--max-workers={jobs + kills}", f"--consul-address={consul.address}")
+    with consul, bench.nodes(), PodWatch(bench.api, bench.namespace) as watch, operator:
         for number in range(jobs):
             name = f"{kinds[number % 4]}-{number}"
             commands, outcome, letters = expectations(kinds[number % 4], gates[number // 4 % 4])
@@ -81,6 +85,7 @@ def test_jobs_survive_a_controller_that_is_killed_again_and_again(bench: Workben
         ended = bench.api.wait_all_done(bench.namespace, seconds=150)
         spanned = time.monotonic() - began
         operator.wait_ready()
+        mirrored = seconds_until_mirrored(bench, consul, ended)
         pods = {name: len(watch.of_job(uid)) for name, uid in uids.items()}
 
     wrong = {}
@@ -102,6 +107,7 @@ def test_jobs_survive_a_controller_that_is_killed_again_and_again(bench: Workben
         tasks_expected=tasks,
         tasks_run_twice=len(bench.book.twice()),
         jobs_with_several_pods=sum(count > 1 for count in pods.values()),
+        consul_right_after_seconds=mirrored,
     )
     assert wrong == {}
     assert bench.book.twice() == []
