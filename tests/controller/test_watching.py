@@ -20,6 +20,7 @@ from support.jobs import (
     OTHER_CLAIM_ID,
     POD_UID,
     TASKS,
+    after,
     brief,
     ended_pod,
     make_job,
@@ -424,6 +425,23 @@ def test_an_interrupted_run_has_its_pods_own_reason():
 
     assert patch["reason"] == "DeadlineExceeded"
     assert "too long" in patch["message"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        pytest.param(10, "DeadlineExceeded", id="it has passed"),
+        pytest.param(60, "Interrupted", id="it has not"),
+    ],
+)
+def test_a_run_stopped_by_its_deadline_says_so_before_the_kubelet_does(seconds, reason):
+    job = make_job(status=working_status(), spec={"activeDeadlineSeconds": seconds})
+    pod = make_pod(started=format_time(after(-10)))
+    report = make_report("SFW", final=True, interrupted=1)
+
+    patch = decide(observed(job, pod, report=report), NOW).patch
+
+    assert patch["reason"] == reason
 
 
 def test_a_run_that_could_not_begin_tells_the_runners_words():

@@ -79,5 +79,6 @@ def test_deadline_is_no_success(api, namespace):
         time.sleep(1)
 
     print(f"{status['reason']}: {status['message']}")
-    assert (status["outcome"], status["tasks"][0]["state"]) == ("FAILED", "FAILED")
+    assert (status["outcome"], status["reason"]) == ("FAILED", "DeadlineExceeded")
+    assert status["tasks"][0]["state"] == "FAILED"
     assert len(watch.pods) == 1

@@ -39,11 +39,11 @@ def runs_of(kubelet, namespace, pod):
 
 @pytest.fixture
 def workers(kubelet):
-    """More workers than usual: as many as a small node's requests of CPU leave room for."""
+    """More workers than usual, so that all jobs run when the operator is lost."""
     chart = str(ROOT / "charts" / "factotum-operator")
     upgrade = ("upgrade", "factotum-operator", chart, "-n", SYSTEM, "--reuse-values", "--wait")
-    kubelet.run("helm", *upgrade, "--set", "maxWorkers=30")
-    yield 30
+    kubelet.run("helm", *upgrade, "--set", "maxWorkers=50")
+    yield 50
     kubelet.run("helm", *upgrade, "--set", "maxWorkers=20")
 
 

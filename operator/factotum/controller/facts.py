@@ -44,6 +44,8 @@ class PodView:
     waiting: str
     """Why it does not start, if that is known: a reason and a sentence."""
     terminated: Terminated | None
+    started: str = ""
+    """When the kubelet took it on: what its deadline counts from."""
 
     @property
     def ended(self) -> bool:
@@ -81,6 +83,7 @@ class PodView:
             deleting="deletionTimestamp" in metadata,
             node_name=(raw.get("spec") or {}).get("nodeName", ""),
             waiting=_waiting(status, container),
+            started=status.get("startTime") or "",
             terminated=None
             if ended is None
             else Terminated(

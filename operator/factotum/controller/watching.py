@@ -4,7 +4,7 @@ Pure; one half of ``decisions``.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from factotum.controller import status
@@ -14,7 +14,7 @@ from factotum.controller.outcomes import known_report, lost, verdict_of
 from factotum.controller.verdicts import NOTHING, RETRY_SECONDS, Decision, done
 from factotum.core import termination
 from factotum.core.reports import Report
-from factotum.kube.resource import Claim
+from factotum.kube.resource import Claim, parse_time
 
 GONE_SECONDS: Final = 60.0
 """How long a runner whose Pod was removed may still report its end."""
@@ -87,19 +87,24 @@ def _verdict(seen: Observed, report: Report, now: datetime) -> Decision:
     if report.states and not report.states.strip("W") and not report.interrupted:
         reason, message = "NotRun", report.errors.get(0, "the runner started no task")
     elif report.interrupted or (not report.succeeded and reason != "TaskFailed"):
-        reason, message = _interruption(seen, message)
+        reason, message = _interruption(seen, message, now)
     patch = status.progressed(seen.job, report, names) | status.finished(
         seen.job, succeeded=report.succeeded, reason=reason, message=message, now=now
     )
     return done(patch)
 
 
-def _interruption(seen: Observed, message: str) -> tuple[str, str]:
+def _interruption(seen: Observed, message: str, now: datetime) -> tuple[str, str]:
     """Return why a run was shut down, as far as its Pod says."""
     claim = seen.job.claim
     pod = next((p for p in seen.pods if claim and p.uid == claim.pod_uid), None)
     if pod is not None and pod.reason:
         return pod.reason, f"the run was shut down: {pod.message or pod.reason}. {message}"
+    deadline = seen.job.spec.get("activeDeadlineSeconds")
+    started = parse_time(pod.started) if pod is not None else None
+    # The runner's last report overtakes the kubelet's word about its deadline.
+    if deadline and started and now - started >= timedelta(seconds=deadline - 1):
+        return "DeadlineExceeded", f"the run took longer than {deadline} s. {message}"
     cause = "its Pod was deleted" if pod is None or pod.deleting else "its Pod was told to stop"
     return "Interrupted", f"the run was shut down: {cause}. {message}"
 

@@ -6,6 +6,7 @@ are plain JSON. Failures become the exceptions of ``errors``.
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ RawObject = dict[str, Any]
 """A Kubernetes object as its JSON says."""
 
 _REQUEST_SECONDS = 30.0
+_CREDENTIALS_SECONDS = 10.0
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -32,6 +34,8 @@ class KubeClient:
         configuration.connection_pool_maxsize = 64
         self._configuration = configuration
         self._api = kube_client.ApiClient(configuration)
+        self._known: dict[str, str] = {}
+        self._known_until = 0.0
 
     @classmethod
     async def from_environment(cls) -> Self:
@@ -69,9 +73,7 @@ class KubeClient:
                 ``UnreachableError`` when there was none.
         """
         headers = {"Accept": "application/json", "Content-Type": content_type}
-        for setting in (await self._configuration.auth_settings()).values():
-            if setting["in"] == "header":
-                headers[setting["key"]] = setting["value"]
+        headers |= await self._credentials()
         try:
             response = await self._api.rest_client.request(
                 method,
@@ -84,11 +86,26 @@ class KubeClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             msg = f"{method} {path}: {str(exc) or type(exc).__name__}"
             raise errors.UnreachableError(msg) from exc
+        if response.status == 401:
+            self._known_until = 0.0
         answer = _decoded(payload)
         if response.status >= 400:
             message = str(answer.get("message") or payload[:200].decode("utf-8", "replace"))
             raise errors.from_status(response.status, str(answer.get("reason", "")), message)
         return answer
+
+    async def _credentials(self) -> dict[str, str]:
+        """Return the headers that say who we are, asked for only now and then.
+
+        The client library asks twice in a thread of its own each time, to see
+        whether the token was renewed: two milliseconds of each request.
+        """
+        now = time.monotonic()
+        if now >= self._known_until:
+            settings = (await self._configuration.auth_settings()).values()
+            self._known = {s["key"]: s["value"] for s in settings if s["in"] == "header"}
+            self._known_until = now + _CREDENTIALS_SECONDS
+        return self._known
 
     async def get(self, path: str) -> RawObject:
         """Read one object as it is now."""
