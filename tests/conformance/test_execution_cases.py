@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from factotum.core import durations
-from support.commands import Signal
+from support.commands import Signal, at_once
 from support.factfiles import CHAIN, FAIL, factfile, task
 from support.receivers import HANG, Receiver
 
@@ -39,7 +39,9 @@ def test_return_code_is_judged_by_continue_job(ok, status, code, factotum, job):
         " - 2 (task expects one of the following return codes to continue [0,1])\n"
     )
     assert run.exit == code
-    assert run.err.endswith(f"Task 'a': {'succeeded after 0.0s' if not code else reason.strip()}\n")
+    assert at_once(run.err).endswith(
+        f"Task 'a': {'succeeded after 0.0s' if not code else reason.strip()}\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_colours_of_a_run(case, factotum, job):
     run = factotum("run", "job", environ={"CLICOLOR_FORCE": "1"})
 
     b, c, d = (f"'{CYAN}{name}{OFF}'" for name in "bcd")
-    assert run.out == (
+    assert at_once(run.out) == (
         f"[{CYAN}a{OFF}] A\n"
         f"{GREEN}2/4 tasks run in 0.0s\n{OFF}"
         f"Factotum job executed abnormally as a task ({b}) failed"
