@@ -3,6 +3,7 @@
 Real: kubelet, containerd, images, chart.
 """
 
+import os
 import subprocess
 import threading
 
@@ -38,7 +39,7 @@ def test_progress_moves_while_it_runs(kubelet, done, namespace):
     columns = ("-o", "jsonpath={.status.state} {.status.progress}{'\\n'}")
     with subprocess.Popen(
         [str(kubelet.programs / "kubectl"), *watch, *columns],
-        env={"KUBECONFIG": str(kubelet.kubeconfig)},
+        env=os.environ | {"KUBECONFIG": str(kubelet.kubeconfig)},
         stdout=subprocess.PIPE,
         text=True,
     ) as watching:
