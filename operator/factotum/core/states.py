@@ -32,16 +32,6 @@ class RunState:
     ALL = (WAITING, RUNNING, SUCCEEDED, FAILED)
 
 
-class JobState:
-    """Where a job stands in the queue, in Factotum Server's words."""
-
-    QUEUED = "QUEUED"
-    WORKING = "WORKING"
-    DONE = "DONE"
-
-    ALL = (QUEUED, WORKING, DONE)
-
-
 class ExitCode:
     """What the process tells its caller."""
 

@@ -82,10 +82,6 @@ class Verdict(Value):
         unfinished = any(self.counts.get(letter) for letter in reports.UNFINISHED)
         return self.kind == "final" and not self.interrupted and not unfinished
 
-    def matches_hash(self, factfile_hash: str) -> bool:
-        """Whether it speaks of that factfile."""
-        return factfile_hash[:_HASH_LENGTH] == self.factfile_hash
-
 
 def unstarted(claim_id: str) -> bytes:
     """Encode the message of a runner that ends before its first task."""
