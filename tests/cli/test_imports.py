@@ -62,7 +62,7 @@ def test_plain_commands_import_nothing_but_c_modules(tmp_path, argv):
 
 def test_the_pure_core_does_not_import_what_needs_time(tmp_path):
     script = (
-        "import factotum.core.factfile\n"
+        "import factotum.core.factfile.document\n"
         "print('re' in sys.modules, 'json' in sys.modules, 'enum' in sys.modules)"
     )
 

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from factotum.core import durations
+from factotum.core.run import durations
 from support.commands import Signal, at_once
 from support.factfiles import CHAIN, FAIL, factfile, task
 from support.receivers import HANG, Receiver

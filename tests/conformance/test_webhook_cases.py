@@ -12,7 +12,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from factotum.core import durations, references
+from factotum.core.factfile import references
+from factotum.core.run import durations
 from factotum.events.retries import RetryPolicy
 from support import factfiles
 from support.factfiles import CHAIN, ECHO, EMPTY, FAIL, MIXED, MULTI, NOOP, factfile, task

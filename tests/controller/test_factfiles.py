@@ -9,7 +9,7 @@ import pytest
 
 from factotum.controller import factfiles
 from factotum.controller.facts import Plan, Refused
-from factotum.core import references
+from factotum.core.factfile import references
 from support.factfiles import CHAIN, SCHEMA, graph
 from support.jobs import make_job
 

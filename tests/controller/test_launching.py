@@ -22,7 +22,7 @@ from factotum.controller.facts import (
     Unreadable,
 )
 from factotum.controller.launching import LAUNCH_BACKOFF_SECONDS, MAX_LAUNCHES
-from factotum.core import termination
+from factotum.core.wire import termination
 from factotum.kube.resource import format_time
 from support.jobs import (
     CLAIM_ID,

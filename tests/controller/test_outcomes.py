@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from factotum.controller.facts import Terminated
 from factotum.controller.outcomes import known_report, lost, verdict_of
-from factotum.core import reports, termination
+from factotum.core.wire import reports, termination
 from support.jobs import (
     CLAIM_ID,
     DIGEST,

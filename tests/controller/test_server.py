@@ -12,7 +12,7 @@ import pytest
 from factotum.controller.claims import Denied, Granted, Later
 from factotum.controller.server import ClaimsServer
 from factotum.controller.tokens import PodIdentity
-from factotum.core.reports import MAX_BYTES
+from factotum.core.wire.reports import MAX_BYTES
 from factotum.kube import errors
 from support.jobs import CLAIM_ID, make_report
 

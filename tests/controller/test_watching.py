@@ -12,7 +12,7 @@ from factotum.controller.decisions import decide
 from factotum.controller.facts import Ask, Refused, Unreadable
 from factotum.controller.launching import MAX_LAUNCHES
 from factotum.controller.watching import GONE_SECONDS
-from factotum.core import termination
+from factotum.core.wire import termination
 from factotum.kube.resource import format_time
 from support.jobs import (
     CLAIM_ID,

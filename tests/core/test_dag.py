@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.core import dag, errors
+from factotum.core import errors
+from factotum.core.factfile import dag
 
 
 def build(**tasks: list[str]) -> dag.Dag:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factotum.core import execution as machine
-from factotum.core.execution import Execution
-from factotum.core.factfile import Factfile
-from factotum.core.results import KeptResult
+from factotum.core.factfile.document import Factfile
+from factotum.core.run import execution as machine
+from factotum.core.run.execution import Execution
+from factotum.core.run.results import KeptResult
 from support import models
 from support.factfiles import APPLES, CHAIN, DIAMOND, EMPTY, FAIL, NOOP, factfile, task
 

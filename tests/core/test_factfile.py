@@ -5,7 +5,7 @@ import json
 import pytest
 
 from factotum.core import errors
-from factotum.core.factfile import Factfile, to_compact
+from factotum.core.factfile.document import Factfile, to_compact
 from support.factfiles import CHAIN, factfile, task
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.core import jsonsyntax, jsontext
+from factotum.core import jsontext
+from factotum.core.factfile import jsonsyntax
 
 
 def explain(text: str) -> str:

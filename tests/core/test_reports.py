@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.core.reports import MAX_BYTES, STATE_WORDS, Report, ReportError
+from factotum.core.wire.reports import MAX_BYTES, STATE_WORDS, Report, ReportError
 
 LETTERS = "".join(STATE_WORDS)
 RAW = {

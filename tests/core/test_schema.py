@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.core import schema
+from factotum.core.factfile import schema
 from support.factfiles import CHAIN, SCHEMA
 
 PUBLISHED = json.loads(Path(schema.__file__).with_name("factfile.schema.json").read_text())

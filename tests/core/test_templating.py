@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.core import errors, templating
+from factotum.core import errors
+from factotum.core.factfile import templating
 
 VALUES = {"x": "<a&b>'q\"", "v": "V", "tag:env": "prod", "a.b": "w", "empty": ""}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.core import reports, termination
+from factotum.core.wire import reports, termination
 
 CLAIM = "0123456789abcdef" * 2
 DIGEST = "fedcba9876543210" * 4

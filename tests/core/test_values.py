@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.core import durations, environment, errors, references, tags
-from factotum.core.output import OutputTail
+from factotum.core import errors
+from factotum.core.factfile import environment, references, tags
+from factotum.core.run import durations
+from factotum.core.run.output import OutputTail
 from support.factfiles import CHAIN, ECHO
 
 SECOND = 1_000_000_000

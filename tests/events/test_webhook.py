@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from factotum.core.execution import Execution
-from factotum.core.factfile import Factfile
-from factotum.core.output import OutputTail
+from factotum.core.factfile.document import Factfile
+from factotum.core.run.execution import Execution
+from factotum.core.run.output import OutputTail
 from factotum.events.retries import RetryPolicy
 from factotum.events.urls import parse_webhook_url
 from factotum.events.webhook import WebhookListener

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from factotum.core import termination
+from factotum.core.wire import termination
 from factotum.pod.claiming import EXIT_UNSTARTED, Work
 from factotum.pod.controller_link import ControllerLink
 from factotum.pod.job import Job

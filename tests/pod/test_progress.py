@@ -1,7 +1,7 @@
 """How far the run is, as reports and termination messages tell it. Pure."""
 
-from factotum.core import termination
-from factotum.core.reports import Report
+from factotum.core.wire import termination
+from factotum.core.wire.reports import Report
 from factotum.pod.progress import Progress
 
 DIGEST = "ab" * 32

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.core.output import OutputTail
+from factotum.core.run.output import OutputTail
 from factotum.runner.console import Console
 from factotum.runner.lines import LONG_LINE, LineStream
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from factotum.core.execution import Execution
-from factotum.core.factfile import Factfile
+from factotum.core.factfile.document import Factfile
+from factotum.core.run.execution import Execution
 from factotum.runner.console import Console
 from factotum.runner.runner import Runner
 from support.factfiles import CHAIN, DIAMOND, EMPTY, FAIL, factfile, task

@@ -8,8 +8,8 @@ from typing import Any
 
 from factotum.controller.decisions import Decision
 from factotum.controller.facts import AnyNode, Observed, Plan, PodView, Terminated
-from factotum.core import termination
-from factotum.core.reports import Report
+from factotum.core.wire import termination
+from factotum.core.wire.reports import Report
 from factotum.kube import names
 from factotum.kube.resource import FactotumJob, JobUid
 

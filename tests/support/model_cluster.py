@@ -17,7 +17,7 @@ from factotum.controller.operator import Operator
 from factotum.controller.reconciler import Reconciler
 from factotum.controller.settings import Settings
 from factotum.controller.tokens import PodIdentity
-from factotum.core import termination
+from factotum.core.wire import termination
 from factotum.kube import errors, names
 from support import factfiles, jobs
 from support.model_api import NAMESPACE, Api, ModelClient, Request

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from factotum.core.reports import Report
+from factotum.core.wire.reports import Report
 from support import jobs
 
 

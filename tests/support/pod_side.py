@@ -7,7 +7,7 @@ import http.client
 import json
 from typing import Any
 
-from factotum.core.reports import Report
+from factotum.core.wire.reports import Report
 from support.kube_api import KubeApi, RawObject
 
 

@@ -6,8 +6,8 @@ import os
 
 from factotum.cli import factfiles
 from factotum.core import errors
-from factotum.core.dot import to_dot
-from factotum.core.states import ExitCode
+from factotum.core.factfile.drawing import to_dot
+from factotum.core.words.states import ExitCode
 from factotum.runner.console import encode
 
 TYPE_CHECKING = False

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from time import time_ns
 
-from factotum.core import summary
+from factotum.core.run import summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from factotum.cli.logfile import LogFile
-    from factotum.core.execution import Execution, TaskRun
+    from factotum.core.run.execution import Execution, TaskRun
     from factotum.runner.console import Console
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from factotum.core import errors
-from factotum.core.factfile import Factfile
+from factotum.core.factfile.document import Factfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

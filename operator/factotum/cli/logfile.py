@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from time import time_ns
 
-from factotum.core import durations
+from factotum.core.run import durations
 from factotum.runner.console import encode
 
 _FOLDER = ".factotum"

@@ -12,7 +12,7 @@ import sys
 from factotum.cli import arguments, logfile, usage
 from factotum.cli.problems import CommandError, exit_code_of
 from factotum.core import COMPATIBLE_VERSION, errors
-from factotum.core.states import ExitCode
+from factotum.core.words.states import ExitCode
 from factotum.runner.console import Console, wants_colour
 
 TYPE_CHECKING = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from factotum.core import errors
-from factotum.core.states import ExitCode
+from factotum.core.words.states import ExitCode
 
 EXIT_CODES: tuple[tuple[type[errors.FactotumError], int], ...] = (
     (errors.FactfileError, ExitCode.BAD_FACTFILE),

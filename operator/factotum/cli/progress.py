@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 from time import monotonic, time_ns
 
-from factotum.core import durations
-from factotum.core.states import TaskState
+from factotum.core.run import durations
+from factotum.core.words.states import TaskState
 from factotum.runner.console import Console, encode, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from factotum.core.execution import Execution, TaskRun, TaskTransition
+    from factotum.core.run.execution import Execution, TaskRun, TaskTransition
     from factotum.runner.loop import Loop
 
 _REDRAW_SECONDS = 1.0

@@ -6,9 +6,11 @@ import os
 
 from factotum.cli import factfiles, logfile
 from factotum.cli.problems import CommandError, exit_code_of
-from factotum.core import environment, errors, summary, tags
-from factotum.core.execution import Execution
-from factotum.core.states import ExitCode, RunState
+from factotum.core import errors
+from factotum.core.factfile import environment, tags
+from factotum.core.run import summary
+from factotum.core.run.execution import Execution
+from factotum.core.words.states import ExitCode, RunState
 from factotum.runner.console import Console
 
 TYPE_CHECKING = False
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
     from factotum.cli.arguments import Arguments
     from factotum.cli.webhook import Webhook
-    from factotum.core.factfile import Factfile
-    from factotum.core.results import KeptResult
+    from factotum.core.factfile.document import Factfile
+    from factotum.core.run.results import KeptResult
     from factotum.events.urls import Endpoint
     from factotum.runner.signals import ShutdownSignals
 
@@ -126,11 +128,11 @@ def _build_execution(given: Arguments, console: Console, factfile: Factfile) -> 
 
 
 def _read_kept(path: str, factfile: Factfile) -> Mapping[str, KeptResult]:
-    from factotum.core import verdict
+    from factotum.core.run import saved_run
 
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
-            return verdict.parse_kept(file.read(), factfile)
+            return saved_run.parse_kept(file.read(), factfile)
     except OSError as error:
         reason = factfiles.describe(error)
     except (UnicodeDecodeError, ValueError) as error:
@@ -186,12 +188,12 @@ def _save_verdict(given: Arguments, console: Console, execution: Execution) -> b
     path = given.value("--verdict")
     if path is None:
         return True
-    from factotum.core import verdict
+    from factotum.core.run import saved_run
 
     beside = f"{path}.{os.getpid()}.new"
     try:
         with open(beside, "w", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
-            file.write(verdict.render(execution))
+            file.write(saved_run.render(execution))
         os.replace(beside, path)  # noqa: PTH105 - as above
     except (OSError, ValueError) as error:
         reason = factfiles.describe(error) if isinstance(error, OSError) else str(error)
@@ -204,9 +206,9 @@ def _tell_result(given: Arguments, console: Console, execution: Execution) -> No
     console.out(summary.summary(execution, console.green, console.cyan))
     if given.value("--output-format") == "json":
         from factotum.cli.jsonoutput import print_json
-        from factotum.core import verdict
+        from factotum.core.run import saved_run
 
-        print_json(console, verdict.describe(execution))
+        print_json(console, saved_run.describe(execution))
 
 
 def _exit_code(execution: Execution) -> int:

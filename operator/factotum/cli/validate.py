@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from factotum.cli import factfiles
-from factotum.core import environment, errors, tags
-from factotum.core.states import ExitCode
+from factotum.core import errors
+from factotum.core.factfile import environment, tags
+from factotum.core.words.states import ExitCode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from factotum.cli.problems import CommandError
-from factotum.core.references import run_reference, uuid_text
-from factotum.core.states import ExitCode
+from factotum.core.factfile.references import run_reference, uuid_text
+from factotum.core.words.states import ExitCode
 from factotum.events.retries import RetryPolicy
 from factotum.events.webhook import WebhookListener
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from factotum.cli.arguments import Arguments
     from factotum.cli.logfile import LogFile
-    from factotum.core.factfile import Factfile
+    from factotum.core.factfile.document import Factfile
     from factotum.events.urls import Endpoint
     from factotum.runner.console import Console
     from factotum.runner.signals import ShutdownSignals

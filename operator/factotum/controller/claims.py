@@ -18,7 +18,7 @@ from factotum.controller import factfiles, status
 from factotum.controller.facts import Plan, PodView, Unreadable
 from factotum.controller.reconciler import Reconciler
 from factotum.controller.tokens import PodIdentity
-from factotum.core.reports import Report
+from factotum.core.wire.reports import Report
 from factotum.kube import errors, names
 from factotum.kube.resource import FactotumJob, JobUid
 

@@ -9,9 +9,9 @@ import json
 from typing import Any
 
 from factotum.controller.facts import FactfileFact, Plan, Refused, Unreadable
-from factotum.core import references, tags
 from factotum.core.errors import FactfileError, StartError
-from factotum.core.factfile import Factfile
+from factotum.core.factfile import references, tags
+from factotum.core.factfile.document import Factfile
 from factotum.kube import errors
 from factotum.kube.client import KubeClient
 from factotum.kube.resource import FactotumJob

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from factotum.core.reports import Report
+from factotum.core.wire.reports import Report
 from factotum.kube import names
 from factotum.kube.resource import FactotumJob, JobUid
 

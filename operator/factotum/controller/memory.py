@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from factotum.controller.facts import Plan, PodRefusal, Refused
-from factotum.core.reports import Report
+from factotum.core.wire.reports import Report
 
 _MIN_PROGRESS_SECONDS = 1.0
 _PROGRESS_SHARE = 20

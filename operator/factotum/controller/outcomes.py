@@ -7,9 +7,9 @@ tasks.
 from collections.abc import Sequence
 
 from factotum.controller.facts import Observed, PodView
-from factotum.core import reports
-from factotum.core.reports import Report
-from factotum.core.termination import Verdict
+from factotum.core.wire import reports
+from factotum.core.wire.reports import Report
+from factotum.core.wire.termination import Verdict
 from factotum.kube.resource import parse_time
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from factotum.controller.claims import Answer, ClaimRequest, Denied, Desk, Granted
 from factotum.controller.tokens import PodIdentity, TokenReviewer
-from factotum.core.reports import MAX_BYTES, Report, ReportError
+from factotum.core.wire.reports import MAX_BYTES, Report, ReportError
 from factotum.kube import errors
 from factotum.kube.resource import JobUid
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from factotum.controller.conditions import derive_conditions
 from factotum.controller.facts import Plan, PodView
-from factotum.core import reports
-from factotum.core.reports import Report
+from factotum.core.wire import reports
+from factotum.core.wire.reports import Report
 from factotum.kube.resource import FactotumJob, format_time
 
 MAX_TASK_BYTES: Final = 112 * 1024

@@ -12,8 +12,8 @@ from factotum.controller.facts import Ask, Observed, Plan, PodView
 from factotum.controller.launching import unstarted_end
 from factotum.controller.outcomes import known_report, lost, verdict_of
 from factotum.controller.verdicts import NOTHING, RETRY_SECONDS, Decision, done
-from factotum.core import termination
-from factotum.core.reports import Report
+from factotum.core.wire import termination
+from factotum.core.wire.reports import Report
 from factotum.kube.resource import Claim, parse_time
 
 GONE_SECONDS: Final = 60.0

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 
-from factotum.core import COMPATIBLE_VERSION, durations, references
+from factotum.core import COMPATIBLE_VERSION
+from factotum.core.factfile import references
 from factotum.core.jsontext import quote
+from factotum.core.run import durations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from factotum.core.execution import TaskRun, TaskTransition
-    from factotum.core.factfile import Factfile
+    from factotum.core.factfile.document import Factfile
+    from factotum.core.run.execution import TaskRun, TaskTransition
 
 JOB_UPDATE = "iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"
 TASK_UPDATE = "iglu:com.snowplowanalytics.factotum/task_update/jsonschema/1-0-0"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 
-from factotum.core import durations
-from factotum.core.states import RunState, TaskState
+from factotum.core.run import durations
+from factotum.core.words.states import RunState, TaskState
 from factotum.events import updates
 from factotum.events.delivery import Delivery
 from factotum.events.retries import RetryPolicy
@@ -19,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from factotum.core.execution import Execution, TaskRun, TaskTransition
-    from factotum.core.factfile import Factfile
+    from factotum.core.factfile.document import Factfile
+    from factotum.core.run.execution import Execution, TaskRun, TaskTransition
     from factotum.events.delivery import Client
     from factotum.events.posting import Answer
     from factotum.events.urls import Endpoint

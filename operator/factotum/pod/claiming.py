@@ -51,7 +51,7 @@ class GaveUpError(Exception):
 
 def unstarted_message(claim_id: str) -> bytes:
     """Return the termination message by which the controller releases a claim."""
-    from factotum.core import termination
+    from factotum.core.wire import termination
 
     return termination.unstarted(claim_id)
 

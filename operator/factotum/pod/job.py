@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from factotum.core import references, summary, tags
-from factotum.core.execution import Execution
-from factotum.core.factfile import Factfile
-from factotum.core.states import ExitCode, RunState
+from factotum.core.factfile import references, tags
+from factotum.core.factfile.document import Factfile
+from factotum.core.run import summary
+from factotum.core.run.execution import Execution
+from factotum.core.words.states import ExitCode, RunState
 from factotum.pod.claiming import EXIT_UNSTARTED, unstarted_message
 from factotum.pod.progress import Progress
 from factotum.pod.reporting import Reporter
@@ -17,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from factotum.core.execution import ExecutionListener
+    from factotum.core.run.execution import ExecutionListener
     from factotum.events.webhook import WebhookListener
     from factotum.pod.claiming import Work
     from factotum.pod.controller_link import ControllerLink

@@ -7,9 +7,9 @@ from the reporter's thread.
 
 from __future__ import annotations
 
-from factotum.core import reports, termination
 from factotum.core.jsontext import quote
-from factotum.core.reports import Report
+from factotum.core.wire import reports, termination
+from factotum.core.wire.reports import Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

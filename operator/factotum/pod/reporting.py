@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from factotum.core.execution import Execution, TaskRun, TaskTransition
+    from factotum.core.run.execution import Execution, TaskRun, TaskTransition
     from factotum.pod.progress import Progress
     from factotum.pod.surroundings import Surroundings
     from factotum.pod.termination_log import TerminationLog

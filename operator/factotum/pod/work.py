@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from factotum.core.errors import FactotumError
-from factotum.core.states import ExitCode
+from factotum.core.words.states import ExitCode
 from factotum.pod import claiming
 from factotum.pod.controller_link import ControllerLink
 from factotum.pod.surroundings import MissingVariableError, Surroundings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from factotum.core.output import OutputTail
+    from factotum.core.run.output import OutputTail
     from factotum.runner.console import Console
 
 LONG_LINE = 64 * 1024

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from factotum.core.execution import TaskRun
+    from factotum.core.run.execution import TaskRun
     from factotum.runner.loop import Loop
 
 _CHUNK = 1 << 16  # what a pipe holds

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from time import monotonic, monotonic_ns, time_ns
 
-from factotum.core import summary
-from factotum.core.output import OutputTail
+from factotum.core.run import summary
+from factotum.core.run.output import OutputTail
 from factotum.runner import signals
 from factotum.runner.console import Console, encode
 from factotum.runner.lines import LineStream
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TypeVar
 
-    from factotum.core.execution import Execution, ExecutionListener, TaskRun
+    from factotum.core.run.execution import Execution, ExecutionListener, TaskRun
 
     _Item = TypeVar("_Item")
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import zlib
 
-from factotum.core import reports
 from factotum.core.values import Value
+from factotum.core.wire import reports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 
 from factotum.core import errors
-from factotum.core.references import content_hash
-from factotum.core.results import KeptResult
-from factotum.core.states import TaskState
+from factotum.core.factfile.references import content_hash
+from factotum.core.run.results import KeptResult
+from factotum.core.words.states import TaskState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from factotum.core.execution import Execution, TaskRun
-    from factotum.core.factfile import Factfile
+    from factotum.core.factfile.document import Factfile
+    from factotum.core.run.execution import Execution, TaskRun
 
 FORMAT = "factotum-verdict/1"
 

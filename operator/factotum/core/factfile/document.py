@@ -7,7 +7,8 @@ document, then task by task.
 
 from __future__ import annotations
 
-from factotum.core import dag, errors, jsontext, schema, templating
+from factotum.core import errors, jsontext
+from factotum.core.factfile import dag, schema, templating
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _read_document(text: str) -> dict[str, Any]:
     try:
         document = jsontext.parse(text)
     except jsontext.BadJsonError:
-        from factotum.core import jsonsyntax
+        from factotum.core.factfile import jsonsyntax
 
         raise jsonsyntax.explain(text) from None
     violations = schema.find_violations(document)

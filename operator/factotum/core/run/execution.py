@@ -7,16 +7,16 @@ drives it (the runner, a dry run, a test) reports what happened.
 
 from __future__ import annotations
 
-from factotum.core.states import RunState, TaskState
+from factotum.core.words.states import RunState, TaskState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Protocol
 
-    from factotum.core.factfile import Factfile, Task
-    from factotum.core.output import OutputTail
-    from factotum.core.results import KeptResult
+    from factotum.core.factfile.document import Factfile, Task
+    from factotum.core.run.output import OutputTail
+    from factotum.core.run.results import KeptResult
 else:
     Protocol = object
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from factotum.core.factfile import Factfile
+    from factotum.core.factfile.document import Factfile
 
 
 def to_dot(factfile: Factfile, start: str | None = None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from factotum.core import errors, jsontext, tags
+from factotum.core import errors, jsontext
+from factotum.core.factfile import tags
 
 
 def parse_variables(text: str) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from factotum.core import durations
-from factotum.core.states import TaskState
+from factotum.core.run import durations
+from factotum.core.words.states import TaskState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from factotum.core.execution import Execution, TaskRun
+    from factotum.core.run.execution import Execution, TaskRun
 
 STOPPED = "Shutdown requested, skipping remaining task groups\n"
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from factotum.core import errors, verdict
-from factotum.core.execution import Execution
-from factotum.core.factfile import Factfile
+from factotum.core import errors
+from factotum.core.factfile.document import Factfile
+from factotum.core.run import saved_run
+from factotum.core.run.execution import Execution
 from support.factfiles import CHAIN, FAIL
 
 
@@ -21,7 +22,7 @@ def run_fail() -> Execution:
 
 
 def test_a_verdict_tells_every_task():
-    document = json.loads(verdict.render(run_fail()))
+    document = json.loads(saved_run.render(run_fail()))
 
     assert document["state"] == "FAILED"
     assert [task["state"] for task in document["tasks"]] == [
@@ -47,7 +48,7 @@ def test_a_verdict_tells_every_task():
 def test_a_resumed_run_keeps_what_succeeded():
     execution = run_fail()
 
-    kept = verdict.parse_kept(verdict.render(execution), execution.factfile)
+    kept = saved_run.parse_kept(saved_run.render(execution), execution.factfile)
 
     assert set(kept) == {"a"}
     again = Execution(execution.factfile, kept=kept)
@@ -61,7 +62,7 @@ def test_interrupted_tasks_run_again():
     execution.stop()
     execution.finish(run, 0, 3)
 
-    kept = verdict.parse_kept(verdict.render(execution), execution.factfile)
+    kept = saved_run.parse_kept(saved_run.render(execution), execution.factfile)
 
     assert kept == {}
 
@@ -77,12 +78,12 @@ def test_interrupted_tasks_run_again():
 )
 def test_other_documents_are_refused(text, problem):
     with pytest.raises(errors.VerdictError, match=problem):
-        verdict.parse_kept(text, Factfile.parse(CHAIN, {}))
+        saved_run.parse_kept(text, Factfile.parse(CHAIN, {}))
 
 
 def test_another_value_of_a_variable_makes_it_another_factfile():
     text = CHAIN.replace('"A"', '"{{x}}"')
-    saved = verdict.render(Execution(Factfile.parse(text, {"x": "1"})))
+    saved = saved_run.render(Execution(Factfile.parse(text, {"x": "1"})))
 
     with pytest.raises(errors.VerdictError, match="another factfile"):
-        verdict.parse_kept(saved, Factfile.parse(text, {"x": "2"}))
+        saved_run.parse_kept(saved, Factfile.parse(text, {"x": "2"}))

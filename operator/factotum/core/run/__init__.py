@@ -1,0 +1,1 @@
+"""One run of a factfile as a state machine, and what is told and kept of it."""

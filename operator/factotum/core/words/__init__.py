@@ -1,0 +1,1 @@
+"""The closed sets of words: states, reasons, and the original's sentences."""
