@@ -6,8 +6,8 @@ requests, is in ``test_invariants``.
 
 import pytest
 
-from factotum.controller.claims import ClaimRequest, Denied, Granted, judge_claim, judge_report
-from factotum.controller.tokens import PodIdentity
+from factotum.controller.claims.desk import ClaimRequest, Denied, Granted, judge_claim, judge_report
+from factotum.controller.claims.tokens import PodIdentity
 from support.jobs import (
     CLAIM_ID,
     JOB_UID,

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from factotum.controller import factfiles
-from factotum.controller.facts import Plan, Refused
+from factotum.controller.facts.observed import Plan, Refused
+from factotum.controller.observe import factfile as factfiles
 from factotum.core.factfile import references
 from support.factfiles import CHAIN, SCHEMA, graph
 from support.jobs import make_job

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from factotum.controller.facts import PodView, Terminated
+from factotum.controller.facts.observed import PodView, Terminated
 from factotum.kube import names
 from support.jobs import JOB_UID, raw_pod
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from factotum.controller.facts import AnyNode, HostUnknown, NoNode, OnNode, SeveralNodes
-from factotum.controller.hosts import (
+from factotum.controller.facts.observed import AnyNode, HostUnknown, NoNode, OnNode, SeveralNodes
+from factotum.controller.observe.hosts import (
     NO_ADDRESS,
     NO_MATCH,
     NodeView,

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from factotum.controller.launching import MAX_LAUNCHES
+from factotum.controller.decide.launching import MAX_LAUNCHES
 from support.model_cluster import Cluster
 
 INDEX = st.integers(0, 7)
@@ -41,7 +41,7 @@ class Invariants(RuleBasedStateMachine):
         super().__init__()
         self.cluster = Cluster()
         self.bugs = Bugs()
-        self.logger = logging.getLogger("factotum.controller.reconciler")
+        self.logger = logging.getLogger("factotum.controller.reconcile.reconciler")
         self.logger.addHandler(self.bugs)
         self.logger.propagate = False
         self.deletions = 0

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from factotum.controller.decisions import decide, queued
-from factotum.controller.facts import (
+from factotum.controller.decide.launching import LAUNCH_BACKOFF_SECONDS, MAX_LAUNCHES
+from factotum.controller.decide.table import decide, queued
+from factotum.controller.facts.observed import (
     Ask,
     HostUnknown,
     NoNode,
@@ -21,7 +22,6 @@ from factotum.controller.facts import (
     Terminated,
     Unreadable,
 )
-from factotum.controller.launching import LAUNCH_BACKOFF_SECONDS, MAX_LAUNCHES
 from factotum.core.wire import termination
 from factotum.kube.resource import format_time
 from support.jobs import (

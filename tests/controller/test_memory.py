@@ -2,8 +2,8 @@
 
 import pytest
 
-from factotum.controller.facts import PodRefusal
-from factotum.controller.memory import JobMemory
+from factotum.controller.facts.observed import PodRefusal
+from factotum.controller.reconcile.memory import JobMemory
 
 PASSING = PodRefusal(permanent=False, reason="QuotaExceeded", message="full")
 FINAL = PodRefusal(permanent=True, reason="PodRejected", message="bad")

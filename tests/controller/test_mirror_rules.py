@@ -2,7 +2,7 @@
 
 import pytest
 
-from factotum.controller.mirror_rules import Close, Held, Keep, Write, decide, wanted
+from factotum.controller.mirror.rules import Close, Held, Keep, Write, decide, wanted
 from support.mirrors import OTHER, US, view
 
 WORKING = view("working", "WORKING", created=5, holds=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.controller.facts import Terminated
-from factotum.controller.outcomes import known_report, lost, verdict_of
+from factotum.controller.decide.outcomes import known_report, lost, verdict_of
+from factotum.controller.facts.observed import Terminated
 from factotum.core.wire import reports, termination
 from support.jobs import (
     CLAIM_ID,

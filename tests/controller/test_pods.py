@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from factotum.controller.facts import AnyNode, OnNode, PodView
-from factotum.controller.pods import build_runner_pod
+from factotum.controller.apply.manifest import build_runner_pod
+from factotum.controller.facts.observed import AnyNode, OnNode, PodView
 from factotum.controller.settings import Settings
 from factotum.kube import names
 from support.jobs import DIGEST, JOB_UID, make_job, make_plan

@@ -9,9 +9,9 @@ import socket
 import aiohttp
 import pytest
 
-from factotum.controller.claims import Denied, Granted, Later
-from factotum.controller.server import ClaimsServer
-from factotum.controller.tokens import PodIdentity
+from factotum.controller.claims.desk import Denied, Granted, Later
+from factotum.controller.claims.server import ClaimsServer
+from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire.reports import MAX_BYTES
 from factotum.kube import errors
 from support.jobs import CLAIM_ID, make_report

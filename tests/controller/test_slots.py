@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.controller.slots import Slots, Waiting, admit
+from factotum.controller.queue.slots import Slots, Waiting, admit
 
 EARLY, LATE = Waiting("2026-03-01T10:00:00Z", "a"), Waiting("2026-03-01T11:00:00Z", "b")
 LATE_TOO = Waiting("2026-03-01T11:00:00Z", "c")

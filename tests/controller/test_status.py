@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from factotum.controller import status
-from factotum.controller.conditions import derive_conditions
-from factotum.controller.status import MAX_TASK_BYTES
+from factotum.controller.decide import status
+from factotum.controller.decide.conditions import derive_conditions
+from factotum.controller.decide.status import MAX_TASK_BYTES
 from factotum.kube.resource import format_time
 from support.jobs import (
     NOW,

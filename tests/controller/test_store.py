@@ -1,6 +1,6 @@
 """The store: only newer versions count, and done jobs are kept small. Pure."""
 
-from factotum.controller.store import Store
+from factotum.controller.facts.cache import Store
 from support.jobs import JOB_UID, done_status, raw_job, raw_pod, working_status
 
 

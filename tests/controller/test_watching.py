@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from factotum.controller.decisions import decide
-from factotum.controller.facts import Ask, Refused, Unreadable
-from factotum.controller.launching import MAX_LAUNCHES
-from factotum.controller.watching import GONE_SECONDS
+from factotum.controller.decide.launching import MAX_LAUNCHES
+from factotum.controller.decide.running import GONE_SECONDS
+from factotum.controller.decide.table import decide
+from factotum.controller.facts.observed import Ask, Refused, Unreadable
 from factotum.core.wire import termination
 from factotum.kube.resource import format_time
 from support.jobs import (

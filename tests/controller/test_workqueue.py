@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from factotum.controller.workqueue import WorkQueue
+from factotum.controller.work_queue import WorkQueue
 
 
 async def taken(queue, seconds=0.05):

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from factotum.controller.decisions import Decision
-from factotum.controller.facts import AnyNode, Observed, Plan, PodView, Terminated
+from factotum.controller.decide.table import Decision
+from factotum.controller.facts.observed import AnyNode, Observed, Plan, PodView, Terminated
 from factotum.core.wire import termination
 from factotum.core.wire.reports import Report
 from factotum.kube import names

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from factotum.controller.mirror_rules import MirrorView
+from factotum.controller.mirror.rules import MirrorView
 from factotum.persistence.entries import EntrySettings, JobKey
 
 US = "factotum-operator-test"

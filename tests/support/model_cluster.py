@@ -11,12 +11,12 @@ import json
 from collections import Counter
 from typing import Any
 
-from factotum.controller.claims import ClaimRequest, Denied, Desk, Granted, Later
-from factotum.controller.mirroring import JobMirror
+from factotum.controller.claims.desk import ClaimRequest, Denied, Desk, Granted, Later
+from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.mirror.feeding import JobMirror
 from factotum.controller.operator import Operator
-from factotum.controller.reconciler import Reconciler
+from factotum.controller.reconcile.reconciler import Reconciler
 from factotum.controller.settings import Settings
-from factotum.controller.tokens import PodIdentity
 from factotum.core.wire import termination
 from factotum.kube import errors, names
 from support import factfiles, jobs

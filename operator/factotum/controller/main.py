@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import kopf
 
-from factotum.controller import handlers
 from factotum.controller.operator import Operator
 from factotum.controller.settings import Settings
+from factotum.controller.watch import handlers
 
 
 def main(argv: Sequence[str] | None = None) -> int:

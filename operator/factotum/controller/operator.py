@@ -9,13 +9,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from factotum.controller import mirroring
-from factotum.controller.claims import Desk
-from factotum.controller.hosts import NodeView, Resolver
-from factotum.controller.reconciler import Reconciler
-from factotum.controller.server import ClaimsServer
+from factotum.controller.claims.desk import Desk
+from factotum.controller.claims.server import ClaimsServer
+from factotum.controller.claims.tokens import TokenReviewer
+from factotum.controller.mirror import feeding as mirroring
+from factotum.controller.observe.hosts import NodeView, Resolver
+from factotum.controller.reconcile.reconciler import Reconciler
 from factotum.controller.settings import Settings
-from factotum.controller.tokens import TokenReviewer
 from factotum.kube import errors, names
 from factotum.kube.client import KubeClient, RawObject
 from factotum.kube.resource import FactotumJob

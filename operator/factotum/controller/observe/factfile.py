@@ -8,7 +8,7 @@ import base64
 import json
 from typing import Any
 
-from factotum.controller.facts import FactfileFact, Plan, Refused, Unreadable
+from factotum.controller.facts.observed import FactfileFact, Plan, Refused, Unreadable
 from factotum.core.errors import FactfileError, StartError
 from factotum.core.factfile import references, tags
 from factotum.core.factfile.document import Factfile

@@ -6,8 +6,8 @@ everything in the answer, so the Pod may be lost and made again freely.
 
 from typing import Any, Final
 
-from factotum.controller.facts import HostFact, OnNode, Plan
-from factotum.controller.hosts import HOSTNAME_LABEL
+from factotum.controller.facts.observed import HostFact, OnNode, Plan
+from factotum.controller.observe.hosts import HOSTNAME_LABEL
 from factotum.controller.settings import Settings
 from factotum.kube import names
 from factotum.kube.resource import FactotumJob

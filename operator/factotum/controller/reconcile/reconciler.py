@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from factotum.controller import decisions, factfiles, hosts, pods
-from factotum.controller.decisions import Decision, Notice
-from factotum.controller.facts import (
+from factotum.controller.apply import manifest as pods
+from factotum.controller.decide import table as decisions
+from factotum.controller.decide.table import Decision, Notice
+from factotum.controller.facts.cache import Store
+from factotum.controller.facts.observed import (
     Ask,
     FactfileFact,
     HostFact,
@@ -25,12 +27,13 @@ from factotum.controller.facts import (
     PodView,
     Unreadable,
 )
-from factotum.controller.memory import JobMemory
-from factotum.controller.mirroring import JobMirror
+from factotum.controller.mirror.feeding import JobMirror
+from factotum.controller.observe import factfile as factfiles
+from factotum.controller.observe import hosts
+from factotum.controller.queue.slots import Slots, Waiting
+from factotum.controller.reconcile.memory import JobMemory
 from factotum.controller.settings import Settings
-from factotum.controller.slots import Slots, Waiting
-from factotum.controller.store import Store
-from factotum.controller.workqueue import WorkQueue
+from factotum.controller.work_queue import WorkQueue
 from factotum.kube import errors, names
 from factotum.kube.client import KubeClient
 from factotum.kube.resource import FactotumJob, JobUid, format_time

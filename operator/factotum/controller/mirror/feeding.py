@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from factotum.controller.mirror import HeldByOther, Mirror, Taken, Unreachable
-from factotum.controller.mirror_rules import MirrorView
+from factotum.controller.facts.cache import Store
+from factotum.controller.mirror.mirror import HeldByOther, Mirror, Taken, Unreachable
+from factotum.controller.mirror.rules import MirrorView
 from factotum.controller.settings import Settings
-from factotum.controller.store import Store
 from factotum.kube import errors, names
 from factotum.kube.client import KubeClient
 from factotum.kube.resource import FactotumJob, JobUid

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from factotum.controller import status
-from factotum.controller.facts import Ask, Observed, Plan, PodView
-from factotum.controller.launching import unstarted_end
-from factotum.controller.outcomes import known_report, lost, verdict_of
-from factotum.controller.verdicts import NOTHING, RETRY_SECONDS, Decision, done
+from factotum.controller.decide import status
+from factotum.controller.decide.decision import NOTHING, RETRY_SECONDS, Decision, done
+from factotum.controller.decide.launching import unstarted_end
+from factotum.controller.decide.outcomes import known_report, lost, verdict_of
+from factotum.controller.facts.observed import Ask, Observed, Plan, PodView
 from factotum.core.wire import termination
 from factotum.core.wire.reports import Report
 from factotum.kube.resource import Claim, parse_time

@@ -7,7 +7,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from factotum.controller.facts import Plan, PodRefusal, Refused
+from factotum.controller.facts.observed import Plan, PodRefusal, Refused
 from factotum.core.wire.reports import Report
 
 _MIN_PROGRESS_SECONDS = 1.0

@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from factotum.controller.mirror_rules import (
+from factotum.controller.mirror.presence import Presence, Timing
+from factotum.controller.mirror.rules import (
     Close,
     Held,
     Keep,
@@ -25,8 +26,7 @@ from factotum.controller.mirror_rules import (
     decide,
     wanted,
 )
-from factotum.controller.presence import Presence, Timing
-from factotum.controller.workqueue import WorkQueue
+from factotum.controller.work_queue import WorkQueue
 from factotum.persistence.consul import ABSENT, Store, StoredValue
 from factotum.persistence.entries import Entry, EntrySettings, EntryState, JobKey, StoredEntry
 from factotum.persistence.errors import (

@@ -9,8 +9,8 @@ from typing import Final, TypeGuard
 
 from aiohttp import web
 
-from factotum.controller.claims import Answer, ClaimRequest, Denied, Desk, Granted
-from factotum.controller.tokens import PodIdentity, TokenReviewer
+from factotum.controller.claims.desk import Answer, ClaimRequest, Denied, Desk, Granted
+from factotum.controller.claims.tokens import PodIdentity, TokenReviewer
 from factotum.core.wire.reports import MAX_BYTES, Report, ReportError
 from factotum.kube import errors
 from factotum.kube.resource import JobUid

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from factotum.controller import status
-from factotum.controller.facts import (
+from factotum.controller.decide import status
+from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice, done
+from factotum.controller.facts.observed import (
     Ask,
     HostUnknown,
     NoNode,
@@ -20,7 +21,6 @@ from factotum.controller.facts import (
     SeveralNodes,
     Unreadable,
 )
-from factotum.controller.verdicts import RETRY_SECONDS, Decision, Notice, done
 from factotum.kube.resource import FactotumJob, parse_time
 
 MAX_LAUNCHES: Final = 6

@@ -7,10 +7,10 @@ the same facts gives the same, and a decision carried out leaves nothing to do.
 
 from datetime import datetime
 
-from factotum.controller.facts import Observed
-from factotum.controller.launching import launch, queued
-from factotum.controller.verdicts import NOTHING, RETRY_SECONDS, Decision, Notice
-from factotum.controller.watching import watch
+from factotum.controller.decide.decision import NOTHING, RETRY_SECONDS, Decision, Notice
+from factotum.controller.decide.launching import launch, queued
+from factotum.controller.decide.running import watch
+from factotum.controller.facts.observed import Observed
 
 
 def decide(seen: Observed, now: datetime) -> Decision:

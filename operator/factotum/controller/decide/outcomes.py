@@ -6,7 +6,7 @@ tasks.
 
 from collections.abc import Sequence
 
-from factotum.controller.facts import Observed, PodView
+from factotum.controller.facts.observed import Observed, PodView
 from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
 from factotum.core.wire.termination import Verdict

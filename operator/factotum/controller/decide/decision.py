@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from factotum.controller.facts import Ask, PodView
+from factotum.controller.facts.observed import Ask, PodView
 
 RETRY_SECONDS: Final = 5.0
 """When to look again for what is not there yet."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import kopf
 
-from factotum.controller.forgetfulness import NoDiffBase, NoProgress
 from factotum.controller.operator import Operator
+from factotum.controller.watch.storages import NoDiffBase, NoProgress
 from factotum.kube import errors, names
 from factotum.persistence.consul import ConsulAddressError
 from factotum.persistence.entries import EntrySettingsError

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from factotum.controller.facts import PodView
-from factotum.controller.hosts import NodeView
+from factotum.controller.facts.observed import PodView
+from factotum.controller.observe.hosts import NodeView
 from factotum.kube.resource import FactotumJob, JobUid
 
 

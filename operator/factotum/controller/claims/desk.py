@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from factotum.controller import factfiles, status
-from factotum.controller.facts import Plan, PodView, Unreadable
-from factotum.controller.reconciler import Reconciler
-from factotum.controller.tokens import PodIdentity
+from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.decide import status
+from factotum.controller.facts.observed import Plan, PodView, Unreadable
+from factotum.controller.observe import factfile as factfiles
+from factotum.controller.reconcile.reconciler import Reconciler
 from factotum.core.wire.reports import Report
 from factotum.kube import errors, names
 from factotum.kube.resource import FactotumJob, JobUid

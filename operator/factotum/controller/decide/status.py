@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from factotum.controller.conditions import derive_conditions
-from factotum.controller.facts import Plan, PodView
+from factotum.controller.decide.conditions import derive_conditions
+from factotum.controller.facts.observed import Plan, PodView
 from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
 from factotum.kube.resource import FactotumJob, format_time

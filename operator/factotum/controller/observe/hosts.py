@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from factotum.controller.facts import (
+from factotum.controller.facts.observed import (
     AnyNode,
     HostFact,
     HostUnknown,

@@ -1,0 +1,1 @@
+"""Consul follows the cache; nothing ever waits for it but a second."""

@@ -1,0 +1,1 @@
+"""Finding out: factfiles, hosts, Pods that are not in sight; and all facts about one job."""
