@@ -6,7 +6,13 @@ requests, is in ``test_invariants``.
 
 import pytest
 
-from factotum.controller.claims.desk import ClaimRequest, Denied, Granted, judge_claim, judge_report
+from factotum.controller.claims.judging import (
+    ClaimRequest,
+    Denied,
+    Granted,
+    judge_claim,
+    judge_report,
+)
 from factotum.controller.claims.tokens import PodIdentity
 from support.jobs import (
     CLAIM_ID,

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
-from factotum.controller.facts.observed import PodView, Terminated
+from factotum.controller.facts.pods import PodView, Terminated
 from factotum.kube import names
-from support.jobs import JOB_UID, raw_pod
+from support.jobs import JOB_UID, make_job, raw_pod
 
 
 def status_of(state, *, phase="Pending", name=names.RUNNER_CONTAINER, **fields):
@@ -24,7 +24,7 @@ def test_a_running_pod_is_read():
     assert view.terminated is None
 
 
-def without(path):
+def without(*path):
     raw = copy.deepcopy(raw_pod())
     *folders, last = path
     place = raw["metadata"]
@@ -34,34 +34,68 @@ def without(path):
     return raw
 
 
+def owned(**changes):
+    """Return a Pod with another owner reference than the one that we write."""
+    raw = copy.deepcopy(raw_pod())
+    (owner,) = raw["metadata"]["ownerReferences"]
+    owner |= changes
+    return raw
+
+
+NUMBERS = {names.ANNOTATION_ATTEMPT: "1", names.ANNOTATION_LAUNCH: "1"}
+
+
+def test_a_pod_that_we_made_belongs_to_its_job():
+    assert PodView.from_raw(raw_pod()).belongs_to(make_job())
+
+
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(without(["labels"]), id="no labels"),
-        pytest.param(without(["annotations"]), id="no annotations"),
-        pytest.param(without(["annotations", names.ANNOTATION_LAUNCH]), id="no launch"),
-        pytest.param(without(["ownerReferences"]), id="no owner"),
+        pytest.param(raw_pod(namespace="evil"), id="another namespace"),
+        pytest.param(without("labels"), id="no labels"),
         pytest.param(raw_pod(labels={names.LABEL_JOB_UID: "another"}), id="another job's label"),
+        pytest.param(without("ownerReferences"), id="no owner"),
+        pytest.param(owned(controller=False), id="an owner that does not control it"),
+        pytest.param(owned(kind="Job"), id="an owner of another kind"),
+        pytest.param(owned(apiVersion="nowhere.example/v1"), id="an owner of a foreign group"),
+        pytest.param(owned(apiVersion="v1"), id="an owner of the core group"),
+        pytest.param(owned(uid="another"), id="an owner of another UID"),
+        pytest.param(owned(name="weekly"), id="an owner of another name"),
+        pytest.param(raw_pod(name="nightly-1-1-0"), id="another name"),
+        pytest.param(without("annotations"), id="no annotations"),
+        pytest.param(without("annotations", names.ANNOTATION_LAUNCH), id="no launch"),
         pytest.param(
-            raw_pod(annotations={names.ANNOTATION_ATTEMPT: "one", names.ANNOTATION_LAUNCH: "1"}),
+            raw_pod(annotations=NUMBERS | {names.ANNOTATION_ATTEMPT: "one"}),
             id="an attempt that is no number",
         ),
         pytest.param(
-            raw_pod(annotations={names.ANNOTATION_ATTEMPT: "²", names.ANNOTATION_LAUNCH: "1"}),
+            raw_pod(annotations=NUMBERS | {names.ANNOTATION_ATTEMPT: "²"}),
             id="an attempt that only looks like a number",
         ),
         pytest.param(
-            raw_pod(ownerReferences=[{"kind": "FactotumJob", "uid": JOB_UID}]),
-            id="an owner that does not control it",
+            raw_pod(annotations=NUMBERS | {names.ANNOTATION_ATTEMPT: "9" * 5000}),
+            id="an attempt that is far too large",
         ),
         pytest.param(
-            raw_pod(ownerReferences=[{"kind": "Job", "uid": JOB_UID, "controller": True}]),
-            id="an owner of another kind",
+            raw_pod(annotations=NUMBERS | {names.ANNOTATION_LAUNCH: "2"}),
+            id="another launch than its name says",
         ),
     ],
 )
 def test_a_pod_that_only_looks_like_ours_is_not(raw):
-    assert PodView.from_raw(raw) is None
+    assert not PodView.from_raw(raw).belongs_to(make_job())
+
+
+@pytest.mark.parametrize(
+    "text", ["../../x", "E" * 64, "e" * 63, "e" * 65, "é" * 64, "e" * 63 + "/"]
+)
+def test_what_is_no_hash_is_none(text):
+    forged = NUMBERS | {names.ANNOTATION_JOB_ID: text, names.ANNOTATION_FACTFILE_HASH: text}
+
+    view = PodView.from_raw(raw_pod(annotations=forged))
+
+    assert (view.job_id, view.factfile_hash) == ("", "")
 
 
 def test_how_the_runner_ended_is_read_from_its_own_container():

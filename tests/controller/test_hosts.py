@@ -10,11 +10,11 @@ import time
 
 import pytest
 
+from factotum.controller.facts.nodes import NodeView
 from factotum.controller.facts.observed import AnyNode, HostUnknown, NoNode, OnNode, SeveralNodes
 from factotum.controller.observe.hosts import (
     NO_ADDRESS,
     NO_MATCH,
-    NodeView,
     Resolver,
     UnresolvedError,
     match,
@@ -24,6 +24,7 @@ from factotum.controller.observe.hosts import (
 
 def node(name, *addresses, label=None, hostname="", unready=""):
     return NodeView(
+        uid=f"uid-{name}",
         name=name,
         label=name if label is None else label,
         hostnames=frozenset({hostname} - {""}),
@@ -128,7 +129,7 @@ def test_every_way_a_constraint_matches(value, nodes, resolved, fact):
 
 def raw_node(*, spec=None, conditions=(), addresses=(), **metadata):
     return {
-        "metadata": {"name": "node-a"} | metadata,
+        "metadata": {"name": "node-a", "uid": "node-uid"} | metadata,
         "spec": spec or {},
         "status": {
             "conditions": [{"type": kind, "status": status} for kind, status in conditions],
@@ -153,6 +154,7 @@ def test_a_node_is_read_from_its_json():
     )
 
     assert view == NodeView(
+        uid="node-uid",
         name="node-a",
         label="host-a",
         hostnames=frozenset({"host-a.example"}),
@@ -168,7 +170,11 @@ def test_a_node_is_read_from_its_json():
         pytest.param(raw_node(conditions=[("Ready", "False")]), "it is not ready", id="not ready"),
         pytest.param(raw_node(conditions=[("Ready", "Unknown")]), "it is not ready", id="unknown"),
         pytest.param(raw_node(), "it is not ready", id="never heard of"),
-        pytest.param({"metadata": {"name": "node-a"}}, "it is not ready", id="only just made"),
+        pytest.param(
+            {"metadata": {"name": "node-a", "uid": "node-uid"}},
+            "it is not ready",
+            id="only just made",
+        ),
         pytest.param(
             raw_node(spec={"unschedulable": True}, conditions=[("Ready", "True")]),
             "it is cordoned",

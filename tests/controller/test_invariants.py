@@ -248,6 +248,19 @@ class Invariants(RuleBasedStateMachine):
         if again:
             self.cluster.create_job(name)
 
+    @precondition(lambda self: self.pods)
+    @rule(index=INDEX, what=st.sampled_from(["label", "owner"]))
+    def strip_pod(self, index, what):
+        """Somebody takes our label or the owner off a Pod."""
+        self.cluster.strip(self.pods[index % len(self.pods)], what)
+
+    @precondition(lambda self: self.cluster.api.jobs)
+    @rule(index=INDEX)
+    def delete_job_with_finalizer(self, index):
+        """A job is deleted, but somebody's finalizer keeps it."""
+        names = list(self.cluster.api.jobs)
+        self.cluster.keep_deleted(names[index % len(names)])
+
     # --- I4 ---------------------------------------------------------------------------
 
     def teardown(self):
@@ -296,7 +309,7 @@ class Invariants(RuleBasedStateMachine):
                 self.cluster.tell_to_stop(uid)
                 if uid not in self.cluster.boxes:
                     self.cluster.remove_pod(pod)
-            owner = pod["metadata"]["ownerReferences"][0]["uid"]
+            owner = api.made_for[pod["metadata"]["uid"]]
             if api.job_of(owner) is None:
                 self.cluster.collect_garbage(owner)
         for box in self.cluster.boxes.values():
@@ -313,8 +326,10 @@ class Invariants(RuleBasedStateMachine):
         for name, job in self.cluster.api.jobs.items():
             status = job["status"]
             claim = status.get("claim")
-            if status.get("state") == "DONE":
+            if status.get("state") == "DONE" or "deletionTimestamp" in job["metadata"]:
                 continue
+            if claim is None and job["metadata"]["uid"] in self.cluster.stripped:
+                continue  # its launches are used up by somebody who wants it so
             if claim is None:
                 if status.get("launch", 1) < MAX_LAUNCHES - 1:
                     promised[name] = "SUCCEEDED"
@@ -349,8 +364,8 @@ class Invariants(RuleBasedStateMachine):
             if job is not None and runner.told:
                 truth = "SUCCEEDED" if runner.succeeded else "FAILED"
                 assert job["status"]["outcome"] == truth, "I4: a verdict was told and not kept"
-        holders = self.cluster.controller.reconciler.slots._holders
-        assert not holders, f"I4: worker slots are held by {holders}"
+        slots = self.cluster.controller.slots
+        assert not len(slots), f"I4: {len(slots)} worker slots are lost"
 
     @staticmethod
     def ran(job, runner):

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from factotum.controller.decide.launching import LAUNCH_BACKOFF_SECONDS, MAX_LAUNCHES
-from factotum.controller.decide.table import decide, queued
+from factotum.controller.decide.table import decide
 from factotum.controller.facts.observed import (
     Ask,
     HostUnknown,
@@ -19,9 +19,10 @@ from factotum.controller.facts.observed import (
     PodRefusal,
     Refused,
     SeveralNodes,
-    Terminated,
     Unreadable,
+    Waits,
 )
+from factotum.controller.facts.pods import Terminated
 from factotum.core.wire import termination
 from factotum.kube.resource import format_time
 from support.jobs import (
@@ -40,7 +41,7 @@ from support.jobs import (
 )
 
 NEW = make_job()
-QUEUED = {"state": "QUEUED", "outcome": "WAITING"}
+QUEUED = {"state": "QUEUED", "outcome": "WAITING", "observedGeneration": 1}
 SECOND = make_job(status=QUEUED | {"attempt": 1, "launch": 2})
 HELD_BACK = PodRefusal(permanent=False, reason="QuotaExceeded", message="the Pod was refused: no")
 REJECTED = PodRefusal(permanent=True, reason="PodRejected", message="the Pod was refused: bad")
@@ -60,10 +61,10 @@ ROWS = [
         observed(NEW, host=None), {"ask": {Ask.HOST}}, id="an unresolved host is resolved"
     ),
     pytest.param(
-        observed(NEW, has_slot=False), {"ask": {Ask.SLOT}}, id="without a slot one is asked for"
+        observed(NEW, place=None), {"join": True}, id="without a worker it gets in the queue"
     ),
     pytest.param(
-        observed(NEW, mirrored=False), {"ask": {Ask.MIRROR}}, id="the mirror comes before the Pod"
+        observed(NEW, mirrored=False), {"announce": True}, id="the mirror comes before the Pod"
     ),
     pytest.param(
         observed(NEW),
@@ -77,13 +78,13 @@ ROWS = [
     ),
     pytest.param(
         observed(make_job(deletionTimestamp="2026-03-01T12:00:00Z")),
-        {},
-        id="a job being deleted gets nothing",
+        {"patch": "DONE/FAILED Deleted", "event": "Warning"},
+        id="a job being deleted, kept by somebody's finalizer, ends at once",
     ),
     pytest.param(
         observed(make_job(deletionTimestamp="2026-03-01T12:00:00Z"), make_pod()),
-        {},
-        id="a job being deleted leaves its Pods to the garbage collector",
+        {"patch": "DONE/FAILED Deleted", "event": "Warning"},
+        id="a job being deleted ends though its Pod is there",
     ),
     pytest.param(
         observed(NEW, factfile=Unreadable(reason="FactfileNotFound", message="no ConfigMap")),
@@ -92,7 +93,7 @@ ROWS = [
     ),
     pytest.param(
         observed(
-            make_job(status=QUEUED | {"reason": "FactfileNotFound"}),
+            make_job(status=QUEUED | {"reason": "FactfileNotFound", "message": "no ConfigMap"}),
             factfile=Unreadable(reason="FactfileNotFound", message="no ConfigMap"),
         ),
         {"again": 5.0},
@@ -109,7 +110,7 @@ ROWS = [
         id="content that changed before the claim is not waited for",
     ),
     pytest.param(
-        observed(NEW, factfile=Refused(reason="InvalidStart", message="bad"), has_slot=False),
+        observed(NEW, factfile=Refused(reason="InvalidStart", message="bad"), place=None),
         {"patch": "DONE/FAILED InvalidStart", "event": "Warning"},
         id="a start task that does not exist never waits for a slot",
     ),
@@ -249,7 +250,7 @@ ROWS = [
         id="launches are bounded",
     ),
     pytest.param(
-        observed(make_job(spec={"factfile": {}, "dryRun": True}), has_slot=False),
+        observed(make_job(spec={"factfile": {}, "dryRun": True}), place=None),
         {"patch": "DONE/SUCCEEDED DryRun", "event": "Normal"},
         id="a dry run needs no Pod",
     ),
@@ -410,13 +411,13 @@ def test_defaults_of_what_is_not_served_yet_are_no_reason_to_refuse():
 
 
 def test_a_job_without_a_slot_is_queued_once():
-    seen = observed(NEW, has_slot=False)
+    seen = observed(NEW, place=Waits())
 
-    patch = queued(seen, NOW)
+    patch = decide(seen, NOW).patch
 
     assert (patch["state"], patch["outcome"], patch["reason"]) == (
         "QUEUED",
         "WAITING",
         "WaitingForWorker",
     )
-    assert queued(replace(seen, job=patched(NEW, patch)), after(60)) is None
+    assert decide(replace(seen, job=patched(NEW, patch)), after(60)).patch is None

@@ -55,7 +55,7 @@ class Bench:
     def set(self, *views):
         self.jobs.put(*views)
         for each in views:
-            self.mirror.note(each.key)
+            self.mirror.note(each.key, each)
 
     def remove(self, *views):
         self.jobs.remove(*views)

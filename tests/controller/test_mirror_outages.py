@@ -79,7 +79,7 @@ async def test_twenty_jobs_go_on_through_an_outage_and_all_entries_are_right_aft
             assert answers == [Taken()] * 10
             for job in map(working, JOBS[:5]):
                 jobs.put(job)
-                mirror.note(job.key)
+                mirror.note(job.key, job)
             await mirror.settled()
             await asyncio.to_thread(consul.stop)
             answers, seconds = await taken(mirror, JOBS[10:])
@@ -89,12 +89,12 @@ async def test_twenty_jobs_go_on_through_an_outage_and_all_entries_are_right_aft
             verdicts = [done(job, "FAILED" if n % 3 else "SUCCEEDED") for n, job in enumerate(JOBS)]
             for job, verdict in zip(JOBS, verdicts, strict=True):
                 jobs.put(working(job))
-                mirror.note(job.key)
+                mirror.note(job.key, job)
                 jobs.put(verdict)
-                mirror.note(job.key)
+                mirror.note(job.key, job)
             for verdict in verdicts[:5]:  # with a resource that is gone before Consul is back
                 jobs.remove(verdict)
-                mirror.note(verdict.key)
+                mirror.note(verdict.key, verdict)
             await asyncio.sleep(0.5)
             await asyncio.to_thread(consul.start)
             behind = await becomes(consul, verdicts, 30)
@@ -145,7 +145,7 @@ async def test_a_consul_that_says_nothing_costs_one_second_once(tmp_path):
             now = [working(job) for job in JOBS]
             for job in now:
                 jobs.put(job)
-                mirror.note(job.key)
+                mirror.note(job.key, job)
             await asyncio.sleep(0.3)
             consul.thaw()
             await becomes(consul, now, 10)
@@ -165,7 +165,7 @@ async def test_nothing_is_lost_whatever_moment_consul_dies_at(tmp_path):
                         state = replace(step(job), created=f"2026-01-01T00:01:{turn:02}Z")
                         latest[job.uid] = state
                         jobs.put(state)
-                        mirror.note(state.key)
+                        mirror.note(state.key, state)
                     await asyncio.sleep(0.01 * turn)
                     if step is working:
                         await asyncio.to_thread(consul.kill)

@@ -50,7 +50,7 @@ def stored(job, name=US):
 
 def ruling(job, value, *, fresh=False, known=None):
     names = {job.label} if known is None and job else set(known or ())
-    return decide(job, value, name=US, fresh=fresh, known_names=names)
+    return decide(job, value, name=US, fresh=fresh, is_known=names.__contains__)
 
 
 OURS = [b"", b"no entry", b'{"state":"DONE"}']

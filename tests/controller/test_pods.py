@@ -9,7 +9,8 @@ import json
 import pytest
 
 from factotum.controller.apply.manifest import build_runner_pod
-from factotum.controller.facts.observed import AnyNode, OnNode, PodView
+from factotum.controller.facts.observed import AnyNode, OnNode
+from factotum.controller.facts.pods import PodView
 from factotum.controller.settings import Settings
 from factotum.kube import names
 from support.jobs import DIGEST, JOB_UID, make_job, make_plan
@@ -131,17 +132,24 @@ def test_the_controller_reads_its_own_pod():
     view = PodView.from_raw(raw)
 
     assert (view.job_uid, view.attempt, view.launch) == (JOB_UID, 2, 3)
+    assert view.belongs_to(make_job())
     assert view.factfile_hash == DIGEST
     assert view.job_id == make_plan().job_id
     assert not view.ended
 
 
-def test_env_from_goes_to_the_kubelet_unread():
-    sources = [{"secretRef": {"name": "creds"}}, {"configMapRef": {"name": "vars"}}]
+def test_env_from_goes_to_the_kubelet_unread_and_never_to_the_runner():
+    sources = [
+        {"secretRef": {"name": "creds"}},
+        {"configMapRef": {"name": "vars"}, "prefix": "APP_"},
+    ]
 
     pod = build(spec={"factfile": {}, "envFrom": sources})
 
-    assert container(pod)["envFrom"] == sources
+    assert container(pod)["envFrom"] == [
+        {"secretRef": {"name": "creds"}, "prefix": "FACTOTUM_TASK_"},
+        {"configMapRef": {"name": "vars"}, "prefix": "FACTOTUM_TASK_APP_"},
+    ]
 
 
 def test_a_secret_webhook_address_goes_to_the_kubelet_unread():

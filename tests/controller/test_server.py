@@ -9,7 +9,7 @@ import socket
 import aiohttp
 import pytest
 
-from factotum.controller.claims.desk import Denied, Granted, Later
+from factotum.controller.claims.judging import Denied, Granted, Later
 from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire.reports import MAX_BYTES

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.controller.queue.slots import Slots, Waiting, admit
+from factotum.controller.facts.observed import Held, Waits
+from factotum.controller.queue.admission import Waiting, admit
+from factotum.controller.queue.slots import Slots
 
 EARLY, LATE = Waiting("2026-03-01T10:00:00Z", "a"), Waiting("2026-03-01T11:00:00Z", "b")
 LATE_TOO = Waiting("2026-03-01T11:00:00Z", "c")
@@ -30,26 +32,27 @@ def test_slots_are_given_out_in_order(queue, holders, workers, admitted):
 def test_wanting_twice_gives_one_slot():
     slots = Slots(2)
 
-    assert slots.want(EARLY) == ["a"]
-    assert slots.want(EARLY) == []
-    assert slots.want(LATE) == ["b"]
+    assert slots.join(EARLY) == ["a"]
+    assert slots.join(EARLY) == []
+    assert slots.join(LATE) == ["b"]
 
 
 def test_a_released_slot_goes_to_the_oldest():
     slots = Slots(1)
-    slots.want(Waiting("", "x"))
-    slots.want(LATE)
-    slots.want(EARLY)
+    slots.join(Waiting("", "x"))
+    slots.join(LATE)
+    slots.join(EARLY)
 
     assert slots.release("x") == ["a"]
-    assert slots.has("a")
-    assert not slots.has("b")
+    assert slots.place("a") == Held()
+    assert slots.place("b") == Waits()
+    assert slots.place("x") is None
 
 
 def test_who_leaves_the_queue_gets_nothing():
     slots = Slots(1)
-    slots.want(Waiting("", "x"))
-    slots.want(EARLY)
+    slots.join(Waiting("", "x"))
+    slots.join(EARLY)
 
     assert slots.release("a") == []
     assert slots.release("x") == []
@@ -57,16 +60,16 @@ def test_who_leaves_the_queue_gets_nothing():
 
 def test_what_is_seen_to_run_counts_even_without_room():
     slots = Slots(1)
-    slots.want(EARLY)
+    slots.join(EARLY)
     slots.hold("x")
 
     assert slots.release("a") == []
-    assert slots.want(LATE) == []
+    assert slots.join(LATE) == []
     assert slots.release("x") == ["b"]
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["want", "release", "hold"]), st.sampled_from("abcdef")), max_size=40
+    st.tuples(st.sampled_from(["join", "release", "hold"]), st.sampled_from("abcdef")), max_size=40
 )
 
 
@@ -74,8 +77,8 @@ steps = st.lists(
 def test_no_slot_is_given_twice_and_none_stays_empty_while_somebody_waits(steps, workers):
     slots = Slots(workers)
     for step, uid in steps:
-        if step == "want":
-            slots.want(Waiting("t", uid))
+        if step == "join":
+            slots.join(Waiting("t", uid))
         elif step == "hold":
             slots.hold(uid)
         else:

@@ -216,12 +216,13 @@ def test_a_claim_is_one_whole_step():
     assert "nextLaunchTime" not in after_claim.status
 
 
-def test_waiting_is_told_again_only_for_another_reason():
+def test_waiting_is_told_again_only_if_there_is_something_new():
     job = make_job()
     queued = patched(job, status.waiting(job, "NodeNotReady", "cordoned", NOW))
 
-    assert status.waiting(queued, "NodeNotReady", "not ready", NOW) is None
-    assert status.waiting(queued, "QuotaExceeded", "full", NOW)["reason"] == "QuotaExceeded"
+    assert status.waiting(queued, "NodeNotReady", "cordoned", NOW) is None
+    assert status.waiting(queued, "NodeNotReady", "not ready", NOW)["message"] == "not ready"
+    assert status.waiting(queued, "PodForbidden", "full", NOW)["reason"] == "PodForbidden"
 
 
 def conditions(job, state, outcome, *, accepted=True, now=NOW):

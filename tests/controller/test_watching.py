@@ -193,15 +193,15 @@ ROWS = [
         {"patch": "DONE/FAILED Lost", "event": "Warning"},
         id="another process cannot release the claim",
     ),
-    pytest.param(observed(WORKING), {"ask": {Ask.ABSENCE}}, id="a Pod out of sight is asked for"),
+    pytest.param(observed(WORKING), {"ask": {Ask.CLAIMED_POD}}, id="a Pod out of sight"),
     pytest.param(
         observed(WORKING, make_pod(uid="another")),
-        {"ask": {Ask.ABSENCE}},
+        {"ask": {Ask.CLAIMED_POD}},
         id="another Pod is not the claim's",
     ),
     pytest.param(
         observed(WORKING, absent=frozenset({"another"})),
-        {"ask": {Ask.ABSENCE}},
+        {"ask": {Ask.CLAIMED_POD}},
         id="another Pod's absence says nothing",
     ),
     pytest.param(

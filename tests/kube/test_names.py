@@ -54,11 +54,3 @@ def test_a_jobs_name_is_cut_to_a_label(name):
 def test_a_name_cut_behind_a_dot_stays_a_name():
     assert names.pod_name("a" * 39 + ".b", UID, 1, 1).startswith("a" * 39 + "-1-1-")
     assert names.label_value("a" * 62 + ".b") == "a" * 62
-
-
-def test_paths_are_the_apis():
-    assert names.job_path("ns", "n") == (
-        "/apis/factotum.snowplowanalytics.com/v1alpha1/namespaces/ns/factotumjobs/n"
-    )
-    assert names.pods_path("ns") == "/api/v1/namespaces/ns/pods"
-    assert names.pods_path("ns", "p") == "/api/v1/namespaces/ns/pods/p"

@@ -9,6 +9,7 @@ import os
 import pytest
 
 from factotum.core.wire import termination
+from factotum.core.wire.orders import WorkOrder
 from factotum.pod.claiming import EXIT_UNSTARTED, Work
 from factotum.pod.controller_link import ControllerLink
 from factotum.pod.job import Job
@@ -43,7 +44,7 @@ def run_job(tmp_path):
         shutdown.count = signals
         work = Work(
             CLAIM,
-            {"factfile": factfile("job", *tasks), "factfileHash": "f" * 64, **body},
+            WorkOrder({"factfile": factfile("job", *tasks), "factfileHash": "f" * 64, **body}),
         )
         with (tmp_path / "output").open("wb") as output:
             console = Console(colour=False, out_fd=output.fileno(), err_fd=output.fileno())

@@ -1,16 +1,17 @@
 """Jobs, Pods, plans and reports as the controller sees them, with a default for everything."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from factotum.controller.decide.table import Decision
-from factotum.controller.facts.observed import AnyNode, Observed, Plan, PodView, Terminated
+from factotum.controller.facts.observed import AnyNode, Held, Observed, Plan
+from factotum.controller.facts.pods import PodView, Terminated
 from factotum.core.wire import termination
 from factotum.core.wire.reports import Report
 from factotum.kube import names
+from factotum.kube.memory import merge
 from factotum.kube.resource import FactotumJob, JobUid
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -62,6 +63,8 @@ def working_status(**fields: Any) -> dict[str, Any]:
         "state": "WORKING",
         "outcome": "RUNNING",
         "reason": "Claimed",
+        "message": "running in Pod nightly-1-1-0",
+        "observedGeneration": 1,
         "attempt": 1,
         "launch": 1,
         "factfileHash": DIGEST,
@@ -104,7 +107,7 @@ def raw_pod(
                 names.ANNOTATION_ATTEMPT: str(attempt),
                 names.ANNOTATION_LAUNCH: str(launch),
                 names.ANNOTATION_FACTFILE_HASH: DIGEST,
-                names.ANNOTATION_JOB_ID: "j" * 64,
+                names.ANNOTATION_JOB_ID: "e" * 64,
             },
             "ownerReferences": [
                 {
@@ -125,7 +128,6 @@ def raw_pod(
 def make_pod(*, uid: str = POD_UID, attempt: int = 1, launch: int = 1, **fields: Any) -> PodView:
     """Return the view of a running Pod; a keyword replaces a field of the view."""
     pod = PodView.from_raw(raw_pod(uid=uid, attempt=attempt, launch=launch))
-    assert pod is not None
     return replace(pod, **fields)
 
 
@@ -144,7 +146,7 @@ def ended_pod(
 
 def make_plan(*task_names: str, **fields: Any) -> Plan:
     """Return an accepted factfile of these tasks."""
-    plan = Plan(text="{}", digest=DIGEST, job_id="j" * 64, task_names=task_names or TASKS)
+    plan = Plan(text="{}", digest=DIGEST, job_id="e" * 64, task_names=task_names or TASKS)
     return replace(plan, **fields)
 
 
@@ -185,24 +187,10 @@ def observed(job: FactotumJob, *pods: PodView, **fields: Any) -> Observed:
     known: dict[str, Any] = {
         "factfile": make_plan(),
         "host": AnyNode(),
-        "has_slot": True,
+        "place": Held(),
         "mirrored": True,
     }
     return Observed(job=job, pods=pods, **(known | fields))
-
-
-def merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Apply a JSON merge patch (RFC 7396), as the API server does."""
-    merged = copy.deepcopy(dict(target))
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, Mapping):
-            before = merged.get(key)
-            merged[key] = merge(before if isinstance(before, Mapping) else {}, value)
-        else:
-            merged[key] = copy.deepcopy(value)
-    return merged
 
 
 def patched(job: FactotumJob, patch: Mapping[str, Any]) -> FactotumJob:
@@ -215,6 +203,10 @@ def brief(decision: Decision) -> dict[str, Any]:
     told: dict[str, Any] = {}
     if decision.ask:
         told["ask"] = set(decision.ask)
+    if decision.join:
+        told["join"] = True
+    if decision.announce:
+        told["announce"] = True
     if decision.patch is not None:
         patch = decision.patch
         told["patch"] = (

@@ -71,12 +71,19 @@ class Jobs:
             del self._cached[each.key][each.uid]
 
     def views(self, key: JobKey) -> Sequence[MirrorView]:
-        """Return the jobs of one key."""
-        return list(self._cached.get(key, {}).values())
+        """Return the jobs of one key that its entry may speak of."""
+        every = list(self._cached.get(key, {}).values())
+        done = [each for each in every if each.done]
+        newest = max(done, key=lambda each: (each.completed, each.created, each.uid), default=None)
+        return [each for each in every if not each.done or each.holds or each is newest]
 
-    def every(self) -> Iterable[MirrorView]:
-        """Return all jobs."""
-        return [each for jobs in self._cached.values() for each in jobs.values()]
+    def calls(self, key: JobKey, label: str) -> bool:
+        """Whether an entry of a job is called so."""
+        return any(each.label == label for each in self._cached.get(key, {}).values())
+
+    def keys(self) -> Iterable[JobKey]:
+        """Return all keys."""
+        return list(self._cached)
 
     async def read(self, key: JobKey, job_name: str) -> MirrorView | None:
         """Read a job live."""
@@ -84,7 +91,7 @@ class Jobs:
         if self.trouble is not None:
             trouble, self.trouble = self.trouble, None
             raise trouble
-        for each in (*self.hidden.values(), *self.every()):
+        for each in (*self.hidden.values(), *self._cached.get(key, {}).values()):
             if each.namespace == key.namespace and each.label == job_name:
                 return each
         return None

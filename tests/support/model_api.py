@@ -9,12 +9,13 @@ written status are checked here, where it is written.
 import asyncio
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from factotum.kube import errors, names
-from support.jobs import merge
+from factotum.kube.api import Page
+from factotum.kube.memory import merge
 
 NAMESPACE = "pipelines"
 PAIRS = {
@@ -46,6 +47,7 @@ class Api:
 
     Attributes:
         events: per kind, every change as a watch tells it.
+        made_for: the job of each Pod, by their UIDs, whatever its labels say now.
         truly_succeeded: whether the runner of a claim did everything it had to.
     """
 
@@ -55,6 +57,7 @@ class Api:
     events: dict[str, list[tuple[str, dict[str, Any]]]] = field(
         default_factory=lambda: {"jobs": [], "pods": []}
     )
+    made_for: dict[str, str] = field(default_factory=dict)
     version: int = 100
     uids: int = 0
 
@@ -62,8 +65,13 @@ class Api:
         """Store an object and tell of it."""
         self.version += 1
         raw["metadata"]["resourceVersion"] = str(self.version)
+        before = self._objects(kind).get(raw["metadata"]["name"])
         self._objects(kind)[raw["metadata"]["name"]] = raw
-        self.events[kind].append((change, copy.deepcopy(raw)))
+        if kind == "jobs" or watched(raw):
+            self.events[kind].append((change, copy.deepcopy(raw)))
+        elif before is not None and watched(before):
+            # What falls out of a watch's selector is gone for that watch.
+            self.events[kind].append(("DELETED", copy.deepcopy(raw)))
         return copy.deepcopy(raw)
 
     def remove(self, kind: str, name: str) -> None:
@@ -71,7 +79,8 @@ class Api:
         raw = self._objects(kind).pop(name)
         self.version += 1
         raw["metadata"]["resourceVersion"] = str(self.version)
-        self.events[kind].append(("DELETED", copy.deepcopy(raw)))
+        if kind == "jobs" or watched(raw):
+            self.events[kind].append(("DELETED", copy.deepcopy(raw)))
 
     def new_uid(self, kind: str) -> str:
         """Return a UID that was never used."""
@@ -96,7 +105,8 @@ class Api:
         if method == "LIST":
             kind = path.rpartition("/")[2]
             kind = "jobs" if kind == names.PLURAL else kind
-            return [copy.deepcopy(o) for o in self._objects(kind).values()]
+            listed = [o for o in self._objects(kind).values() if kind != "pods" or watched(o)]
+            return copy.deepcopy(listed)
         if match := _JOB.match(path):
             raw = self._found("jobs", match[1])
             return self._patch(raw, body) if method == "PATCH" else copy.deepcopy(raw)
@@ -120,17 +130,18 @@ class Api:
         if raw["metadata"]["name"] in self.pods:
             raise errors.from_status(409, "AlreadyExists", "it exists")
         raw["metadata"]["uid"] = self.new_uid("pod")
+        self.made_for[raw["metadata"]["uid"]] = raw["metadata"]["labels"][names.LABEL_JOB_UID]
         raw["status"] = {"phase": "Pending"}
         return self.put("pods", raw, "ADDED")
 
     def _delete(self, raw: dict[str, Any], uid: str) -> dict[str, Any]:
         if raw["metadata"]["uid"] != uid:
             raise errors.from_status(409, "Conflict", "another UID")
-        owner = raw["metadata"]["labels"][names.LABEL_JOB_UID]
-        job = self.job_of(owner)
+        job = self.job_of(self.made_for[uid])
         if job is not None and job["status"].get("state") != "DONE":
             claim = job["status"].get("claim") or {}
-            assert claim.get("podUID") != uid, "the controller deletes a Pod that runs its job"
+            is_running = claim.get("podUID") == uid and "deletionTimestamp" not in job["metadata"]
+            assert not is_running, "the controller deletes a Pod that runs its job"
         self.mark_deleted(raw)
         return {}
 
@@ -166,8 +177,13 @@ class Api:
             assert before.get("sequence", 0) <= after["sequence"], "an older report was taken"
 
 
+def watched(pod: Mapping[str, Any]) -> bool:
+    """Whether a Pod has the label that the watch asks for."""
+    return names.LABEL_JOB_UID in pod["metadata"]["labels"]
+
+
 class ModelClient:
-    """Looks like ``KubeClient``; its requests wait to be served.
+    """Looks like ``KubeApi``; its requests wait to be served.
 
     Attributes:
         pending: requests under way, also those of clients that died.
@@ -179,8 +195,9 @@ class ModelClient:
     async def get(self, path: str) -> dict[str, Any]:
         return await self._send("GET", path)
 
-    async def list(self, path: str, _query: str = "") -> list[dict[str, Any]]:
-        return await self._send("LIST", path)
+    async def pages(self, path: str, *, selector: str = "") -> AsyncIterator[Page]:
+        del selector
+        yield Page(await self._send("LIST", path), "0")
 
     async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await self._send("POST", path, body)
@@ -189,10 +206,10 @@ class ModelClient:
         await self._send("DELETE", path, {"uid": uid})
 
     async def patch_status(
-        self, namespace: str, name: str, status: Mapping[str, Any], *, resource_version: str
+        self, path: str, status: Mapping[str, Any], *, resource_version: str
     ) -> dict[str, Any]:
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
-        return await self._send("PATCH", f"{names.job_path(namespace, name)}/status", body)
+        return await self._send("PATCH", f"{path}/status", body)
 
     async def _send(self, method: str, path: str, body: Any = None) -> Any:
         answer = asyncio.get_running_loop().create_future()

@@ -7,15 +7,19 @@ Nothing happens by itself: the test moves every part.
 """
 
 import asyncio
+import copy
 import json
 from collections import Counter
 from typing import Any
 
-from factotum.controller.claims.desk import ClaimRequest, Denied, Desk, Granted, Later
+from factotum.controller import operator
+from factotum.controller.claims.desk import Desk
+from factotum.controller.claims.judging import ClaimRequest, Denied, Granted, Later
 from factotum.controller.claims.tokens import PodIdentity
-from factotum.controller.mirror.feeding import JobMirror
-from factotum.controller.operator import Operator
-from factotum.controller.reconcile.reconciler import Reconciler
+from factotum.controller.clock import HeldClock
+from factotum.controller.facts.cache import Cache
+from factotum.controller.mirror.protocol import NoMirror
+from factotum.controller.queue.slots import Slots
 from factotum.controller.settings import Settings
 from factotum.core.wire import termination
 from factotum.kube import errors, names
@@ -30,14 +34,23 @@ _FACTFILE = factfiles.graph("model", a=(), b=("a",))
 class Controller:
     """One process of the controller, from its start to its death."""
 
-    def __init__(self, loop: VirtualLoop, pending: list[Request], api: Api) -> None:
-        settings = Settings(max_workers=1)
+    def __init__(
+        self, loop: VirtualLoop, pending: list[Request], api: Api, clock: HeldClock
+    ) -> None:
         client: Any = ModelClient(pending)
-        self.operator = Operator(settings)
-        mirror = JobMirror(client, None)
-        self.reconciler = Reconciler(client, settings, None, mirror)
-        self.operator.reconciler = self.reconciler
-        self.operator._client, self.operator._mirror = client, mirror
+        resolver: Any = None  # no job of the model has a host constraint
+        self.cache = Cache()
+        self.slots = Slots(1)
+        self.parts = operator.build(
+            api=client,
+            settings=Settings(max_workers=1),
+            resolver=resolver,
+            cache=self.cache,
+            slots=self.slots,
+            mirror=NoMirror(),
+            clock=clock,
+        )
+        self.reconciler = self.parts.reconciler
         self.desk: Desk | None = None
         self.cursors = {kind: len(events) for kind, events in api.events.items()}
         self.began = dict(self.cursors)
@@ -46,12 +59,10 @@ class Controller:
 
     async def _run(self) -> None:
         """Start as ``Operator.start`` does, without its servers."""
-        await self.operator._read_everything()
-        store = self.reconciler.store
-        self.operator._count_holders()
-        for uid in {*store.jobs, *(pod.job_uid for pod in store.pods())}:
-            self.reconciler.queue.add(uid)
-        self.desk = Desk(self.reconciler)
+        await self.parts.sources.read_everything()
+        self.reconciler.start()
+        self.cache.subscribe(self.reconciler)
+        self.desk = self.parts.desk
         await self.reconciler.run()
 
     def spawn(self, coroutine: Any) -> "asyncio.Task[Any]":
@@ -60,19 +71,24 @@ class Controller:
         self._tasks.append(task)
         return task
 
-    def pass_time(self, seconds: float) -> None:
-        """Move the moments that it remembers by the real clock."""
-        for memory in self.reconciler._memories.values():
-            memory._progress_due -= seconds
-            memory.pending_since -= seconds
-            memory.refusal_until -= seconds
-            if memory.gone_since is not None:
-                memory.gone_since -= seconds
+    def take(self, kind: str, change: str, raw: dict[str, Any]) -> None:
+        """Take in a watch event, as the watches do."""
+        uid = raw["metadata"]["uid"]
+        if kind == "jobs":
+            if change == "DELETED":
+                self.cache.drop_job(uid)
+            else:
+                self.cache.put_job(raw)
+            return
+        self.cache.put_pod(raw)
+        if change == "DELETED":
+            self.cache.drop_pod(uid)
 
     def kill(self) -> None:
         """End at once: requests under way have nobody to answer to."""
-        for task in [*self._tasks, *self.reconciler._background]:
+        for task in self._tasks:
             task.cancel()
+        self.parts.reconciler._writer.close()
         self._loop.drain()
 
 
@@ -81,6 +97,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.loop = VirtualLoop()
+        self.clock = HeldClock(jobs.NOW)
         self.api = Api(self._truly_succeeded)
         self.pending: list[Request] = []
         self.boxes: dict[str, Box] = {}
@@ -89,6 +106,8 @@ class Cluster:
         self.starts: Counter[tuple[str, str]] = Counter()
         self.controller: Controller | None = None
         self.is_crowded = False
+        self.deleted_at: dict[str, float] = {}
+        self.stripped: set[str] = set()
 
     def _truly_succeeded(self, claim_id: str) -> bool:
         return self.runners[claim_id].succeeded
@@ -104,13 +123,33 @@ class Cluster:
     def delete_job(self, name: str) -> None:
         """Delete a job; the garbage collector deletes its Pods."""
         uid = self.api.jobs[name]["metadata"]["uid"]
+        self.deleted_at[uid] = self.clock.monotonic()
         self.api.remove("jobs", name)
         self.collect_garbage(uid)
+
+    def keep_deleted(self, name: str) -> None:
+        """Delete a job that somebody's finalizer keeps."""
+        raw = self.api.jobs[name]
+        raw["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+        self.api.put("jobs", raw)
+
+    def strip(self, raw: dict[str, Any], what: str) -> None:
+        """Take our label or the owner off a Pod, as anybody may who can change Pods."""
+        raw = copy.deepcopy(raw)
+        if what == "label":
+            raw["metadata"]["labels"].pop(names.LABEL_JOB_UID, None)
+        else:
+            raw["metadata"]["ownerReferences"] = []
+        self.stripped.add(self.api.made_for[raw["metadata"]["uid"]])
+        self.api.put("pods", raw)
 
     def collect_garbage(self, uid: str) -> None:
         """Delete the Pods of a job that is gone."""
         for raw in list(self.api.pods.values()):
-            if raw["metadata"]["labels"][names.LABEL_JOB_UID] == uid:
+            if (
+                self.api.made_for[raw["metadata"]["uid"]] == uid
+                and raw["metadata"]["ownerReferences"]
+            ):
                 self.delete_pod(raw)
 
     def serve(self, request: Request, fate: str = "answered") -> None:
@@ -138,7 +177,7 @@ class Cluster:
             self.is_crowded = True
         uid = request.body["metadata"]["labels"][names.LABEL_JOB_UID]
         others = {
-            pod["metadata"]["labels"][names.LABEL_JOB_UID]
+            self.api.made_for[pod["metadata"]["uid"]]
             for pod in self.api.pods.values()
             if pod["status"]["phase"] not in ("Succeeded", "Failed") and self._may_run(pod)
         } - {uid}
@@ -148,8 +187,13 @@ class Cluster:
         """Whether a Pod runs tasks or may get to: without its job it cannot claim any more."""
         box = self.boxes.get(pod["metadata"]["uid"])
         claimed = box is not None and any(runner.letters for runner in box.runners)
-        uid = pod["metadata"]["labels"][names.LABEL_JOB_UID]
-        return claimed or self.api.job_of(uid) is not None
+        uid = self.api.made_for[pod["metadata"]["uid"]]
+        if uid in self.deleted_at:
+            # The Pods of a job that is gone are waited for, but not for ever.
+            is_ours = uid not in self.stripped
+            return claimed and is_ours and self.clock.monotonic() < self.deleted_at[uid] + 60
+        never_starts = "deletionTimestamp" in pod["metadata"] and box is None
+        return claimed or not never_starts
 
     def deliver(self, kind: str, *, batched: bool = False) -> bool:
         """Deliver the next watch event; False if there is none.
@@ -168,8 +212,7 @@ class Cluster:
             cursor += 1
             change, raw = events[cursor]
         controller.cursors[kind] = cursor + 1
-        operator = controller.operator
-        (operator.job_changed if kind == "jobs" else operator.pod_changed)(change, raw)
+        controller.take(kind, change, raw)
         self.loop.drain()
         return True
 
@@ -177,7 +220,7 @@ class Cluster:
 
     def start_controller(self) -> None:
         """Start a controller and let it read everything."""
-        self.controller = Controller(self.loop, self.pending, self.api)
+        self.controller = Controller(self.loop, self.pending, self.api, self.clock)
         self.loop.drain()
         while self.controller.desk is None:
             self.serve(next(r for r in self.pending if r.method == "LIST" and not r.answer.done()))
@@ -194,13 +237,7 @@ class Cluster:
     def pass_time(self, seconds: float) -> None:
         """Let time pass, for timers, memories and moments in statuses alike."""
         self.loop.moment += seconds
-        if self.controller is not None:
-            self.controller.pass_time(seconds)
-        for raw in self.api.jobs.values():
-            # The clock cannot be moved, so a moment to wait for comes nearer.
-            if "nextLaunchTime" in raw["status"] and seconds >= 60:
-                raw["status"]["nextLaunchTime"] = "2026-01-01T00:00:00Z"
-                self.api.put("jobs", raw)
+        self.clock.move(seconds)
         self.loop.call_soon(lambda: None)
         self.loop.drain()
 
@@ -215,7 +252,8 @@ class Cluster:
         box.runners.append(runner)
         stored = self.api.pod_of(uid)
         if stored is not None and stored["status"]["phase"] == "Pending":
-            self.api.put("pods", stored | {"status": {"phase": "Running"}})
+            spec = stored["spec"] | {"nodeName": "node-a"}
+            self.api.put("pods", stored | {"spec": spec, "status": {"phase": "Running"}})
         return runner
 
     def delete_pod(self, raw: dict[str, Any]) -> None:
@@ -272,7 +310,7 @@ class Cluster:
         identity = PodIdentity(
             namespace=NAMESPACE, pod_name=metadata["name"], pod_uid=metadata["uid"]
         )
-        uid = metadata["labels"][names.LABEL_JOB_UID]
+        uid = self.api.made_for[metadata["uid"]]
         attempt = int(metadata["annotations"][names.ANNOTATION_ATTEMPT])
         if call.payload is None:
             launch = int(metadata["annotations"][names.ANNOTATION_LAUNCH])
@@ -320,7 +358,7 @@ class Cluster:
         if not runner.started:
             runner.started = True
             metadata = runner.pod["metadata"]
-            run = metadata["labels"][names.LABEL_JOB_UID], "1"
+            run = self.api.made_for[metadata["uid"]], "1"
             self.starts[run] += 1
             assert self.starts[run] == 1, "I1: an attempt's tasks were started twice"
         if "R" in letters:

@@ -1,29 +1,89 @@
-"""One running operator: its parts, its start and its end.
+"""One running operator: its parts, its start and its end. Wiring only.
 
 Nothing is decided before every list was read; from then on the watches keep
-the store fresh, and a sweep now and then finds what they missed.
+the cache fresh, and a sweep now and then finds what they missed.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
 
+from factotum.controller.apply.writer import Writer
 from factotum.controller.claims.desk import Desk
 from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import TokenReviewer
-from factotum.controller.mirror import feeding as mirroring
-from factotum.controller.observe.hosts import NodeView, Resolver
+from factotum.controller.clock import Clock, SystemClock
+from factotum.controller.facts.cache import Cache
+from factotum.controller.mirror.feeding import ConsulMirror
+from factotum.controller.mirror.protocol import Mirror, NoMirror
+from factotum.controller.observe.hosts import Resolver
+from factotum.controller.observe.ledger import Ledger
+from factotum.controller.observe.live import Live
+from factotum.controller.observe.observer import Observer
+from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile.reconciler import Reconciler
 from factotum.controller.settings import Settings
-from factotum.kube import errors, names
-from factotum.kube.client import KubeClient, RawObject
-from factotum.kube.resource import FactotumJob
+from factotum.controller.watch.sources import Sources
+from factotum.kube import errors, paths
+from factotum.kube.api import KubeApi
+from factotum.kube.client import KubeClient
+from factotum.persistence.consul import ConsulStore
+from factotum.persistence.entries import EntrySettings, checked_name
 
 logger = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
 _SWEEP_SECONDS: Final = 120.0
-_POD_QUERY: Final = f"&labelSelector={names.LABEL_JOB_UID}"
+_START_SECONDS: Final = 120.0
+_START_PAUSE: Final = 2.0
+
+
+class Controller(NamedTuple):
+    """The parts that bring jobs forward, put together; the same in the operator and in tests."""
+
+    sources: Sources
+    reconciler: Reconciler
+    desk: Desk
+
+
+def build(
+    *,
+    api: KubeApi,
+    settings: Settings,
+    resolver: Resolver,
+    cache: Cache,
+    slots: Slots,
+    mirror: Mirror,
+    clock: Clock,
+) -> Controller:
+    """Put the controller together."""
+    live, ledger = Live(api, cache), Ledger()
+    observer = Observer(cache, live, slots, resolver, clock)
+    writer = Writer(api, cache, settings, clock)
+    reconciler = Reconciler(
+        cache=cache,
+        live=live,
+        observer=observer,
+        writer=writer,
+        slots=slots,
+        ledger=ledger,
+        mirror=mirror,
+        clock=clock,
+    )
+    desk = Desk(
+        cache=cache,
+        live=live,
+        observer=observer,
+        writer=writer,
+        slots=slots,
+        ledger=ledger,
+        clock=clock,
+        bring_forward=reconciler.look,
+        look_later=reconciler.queue.add,
+    )
+    return Controller(Sources(api, cache, settings.namespaces), reconciler, desk)
 
 
 class Operator:
@@ -31,41 +91,73 @@ class Operator:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._cache = Cache()
+        self._slots = Slots(settings.max_workers)
         self._tasks: list[asyncio.Task[None]] = []
+        self._mirror: Mirror = NoMirror()
+        self._controller: Controller | None = None
 
     async def start(self) -> None:
         """Read the world, then begin to work.
 
         Raises:
             KubeError: the API server cannot be used; the message says how.
+            FactotumError: a setting cannot be used.
         """
         settings = self._settings
         self._client = await KubeClient.from_environment()
         self._resolver = Resolver(settings.dns_timeout_seconds)
-        self._server = ClaimsServer(
-            TokenReviewer(self._client, settings.token_audience),
-            host=settings.claims_host,
-            port=settings.claims_port,
-        )
+        reviewer = TokenReviewer(self._client, settings.token_audience)
+        self._server = ClaimsServer(reviewer, host=settings.claims_host, port=settings.claims_port)
         await self._server.start()
-        self._mirror, entries = await mirroring.connect(settings, self._client)
-        self.reconciler = Reconciler(self._client, settings, self._resolver, self._mirror)
-        await self._read_everything()
-        store = self.reconciler.store
-        self._count_holders()
-        if entries is not None:
-            self._mirror.start(store, entries, self._holds)
-        for uid, job in store.jobs.items():
-            if not job.is_done or store.pods_of(uid):
-                self.reconciler.queue.add(uid)
-        for uid in {pod.job_uid for pod in store.pods()} - store.jobs.keys():
-            self.reconciler.queue.add(uid)
-        self._server.open(Desk(self.reconciler))
+        consul = await self._consul_mirror()
+        self._mirror = consul or NoMirror()
+        controller = build(
+            api=self._client,
+            settings=settings,
+            resolver=self._resolver,
+            cache=self._cache,
+            slots=self._slots,
+            mirror=self._mirror,
+            clock=SystemClock(),
+        )
+        if consul is not None:
+            self._cache.subscribe(consul)
+        await _patiently(controller.sources.read_everything)
+        controller.reconciler.start()
+        self._cache.subscribe(controller.reconciler)
+        if consul is not None:
+            consul.start()
+        self._controller = controller
+        self._server.open(controller.desk)
         self._tasks = [
-            asyncio.create_task(self.reconciler.run(), name="reconciler"),
-            asyncio.create_task(self._sweep(), name="sweep"),
+            asyncio.create_task(controller.reconciler.run(), name="reconciler"),
+            asyncio.create_task(controller.sources.pods.run(), name="watch of Pods"),
+            asyncio.create_task(controller.sources.nodes.run(), name="watch of Nodes"),
+            asyncio.create_task(_sweep(controller.sources), name="sweep"),
         ]
-        logger.info("watching %d jobs", len(store.jobs))
+        logger.info("watching %d jobs", len(self._cache.jobs))
+
+    async def _consul_mirror(self) -> ConsulMirror | None:
+        """Prepare the mirror, if there is a Consul to mirror to."""
+        settings = self._settings
+        if settings.consul_address is None:
+            return None
+        path = paths.item(paths.NAMESPACES, "kube-system")
+        cluster = await _patiently(lambda: self._client.get(path))
+        name = checked_name(
+            settings.consul_name,
+            cluster_uid=cluster["metadata"]["uid"],
+            force=settings.force_consul_name,
+        )
+        entry_settings = EntrySettings(
+            prefix=settings.consul_namespace,
+            name=name,
+            bare_namespace=settings.consul_kubernetes_namespace,
+        )
+        logger.info("mirroring to Consul at %s as %s", settings.consul_address, name)
+        store = ConsulStore(settings.consul_address)
+        return ConsulMirror(self._client, self._cache, self._slots, store, entry_settings)
 
     async def stop(self) -> None:
         """End; whatever is under way is found out again at the next start."""
@@ -77,95 +169,47 @@ class Operator:
         self._resolver.close()
         await self._client.close()
 
-    def _count_holders(self) -> None:
-        """Count everything that is seen to run, also the Pods of jobs that are gone."""
-        reconciler = self.reconciler
-        for job in reconciler.store.jobs.values():
-            if reconciler.is_holder(job):
-                reconciler.slots.hold(job.uid)
-        for pod in reconciler.store.pods():
-            if not pod.ended:
-                reconciler.slots.hold(pod.job_uid)
-
-    def _holds(self, job: FactotumJob) -> bool:
-        return self.reconciler.slots.has(job.uid) or self.reconciler.is_holder(job)
-
     def failure(self) -> str | None:
         """Return why this operator is of no use any more, if it is."""
         for task in self._tasks:
             if task.done():
                 return f"the {task.get_name()} has ended"
-        return None
+        return self._mirror.failure()
+
+    def backlog(self) -> int:
+        """Return how many jobs are to be looked at."""
+        return 0 if self._controller is None else len(self._controller.reconciler.queue)
 
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""
-        uid = raw["metadata"]["uid"]
         if kind == "DELETED":
-            job = self.reconciler.store.jobs.get(uid)
-            self.reconciler.store.drop_job(uid)
-            if job is not None:
-                self._mirror.gone(job)
+            self._cache.drop_job(raw["metadata"]["uid"])
         else:
-            self._mirror.note(self.reconciler.store.put_job(raw))
-        self.reconciler.queue.add(uid)
+            self._cache.put_job(raw)
 
-    def pod_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
-        """Take in a watch event about one of our Pods."""
-        pod = self.reconciler.store.put_pod(raw)
-        if pod is None:
-            return
-        if kind == "DELETED":
-            self.reconciler.store.drop_pod(pod.job_uid, pod.uid)
-        self.reconciler.queue.add(pod.job_uid)
 
-    def node_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
-        """Take in a watch event about a Node."""
-        node = NodeView.from_raw(raw)
-        if kind == "DELETED":
-            self.reconciler.store.nodes.pop(node.name, None)
-        else:
-            self.reconciler.store.nodes[node.name] = node
+async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
+    """Read something at the start; a server that is not ready itself gets some time.
 
-    async def _sweep(self) -> None:
-        """Find what the watches missed: they promise nothing."""
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            try:
-                await self._read_everything()
-            except errors.KubeError as exc:
-                logger.warning("the sweep could not read everything: %s", exc)
+    Raises:
+        KubeError: it was refused, or there was no good answer for two minutes.
+    """
+    deadline = asyncio.get_running_loop().time() + _START_SECONDS
+    while True:
+        try:
+            return await read()
+        except (errors.UnreachableError, errors.ExpiredError) as exc:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            logger.warning("the API server is not ready yet: %s", exc)
+            await asyncio.sleep(_START_PAUSE)
 
-    async def _read_everything(self) -> None:
-        store = self.reconciler.store
-        before_jobs = dict(store.jobs)
-        before_pods = store.pods()
-        jobs = await self._list(f"/apis/{names.API_VERSION}", names.PLURAL)
-        pods = await self._list("/api/v1", "pods", _POD_QUERY)
-        store.put_nodes(await self._client.list("/api/v1/nodes"))
-        for raw in jobs:
-            known = before_jobs.get(raw["metadata"]["uid"])
-            if store.put_job(raw) is not known:
-                self.reconciler.queue.add(raw["metadata"]["uid"])
-        for raw in pods:
-            pod = store.put_pod(raw)
-            if pod is not None:
-                self.reconciler.queue.add(pod.job_uid)
-        listed = {raw["metadata"]["uid"] for raw in jobs}
-        for uid, job in before_jobs.items():
-            if uid not in listed:
-                store.drop_job(uid)
-                self._mirror.gone(job)
-                self.reconciler.queue.add(uid)
-        listed = {raw["metadata"]["uid"] for raw in pods}
-        for pod in before_pods:
-            if pod.uid not in listed:
-                store.drop_pod(pod.job_uid, pod.uid)
-                self.reconciler.queue.add(pod.job_uid)
 
-    async def _list(self, root: str, plural: str, query: str = "") -> list[RawObject]:
-        if not self._settings.namespaces:
-            return await self._client.list(f"{root}/{plural}", query)
-        items: list[RawObject] = []
-        for namespace in self._settings.namespaces:
-            items += await self._client.list(f"{root}/namespaces/{namespace}/{plural}", query)
-        return items
+async def _sweep(sources: Sources) -> None:
+    """Find what the watches missed: they promise nothing."""
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            await sources.read_everything()
+        except errors.KubeError as exc:
+            logger.warning("the sweep could not read everything: %s", exc)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from _json import encode_basestring, make_scanner  # the C parts of the json package
 
+from factotum.core.errors import FactotumError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -19,7 +21,7 @@ _MAX_INTEGER = 2**64 - 1
 _MIN_INTEGER = -(2**63)
 
 
-class BadJsonError(ValueError):
+class BadJsonError(FactotumError, ValueError):
     """The text is not JSON for the original; which rule it breaks is not known yet."""
 
 

@@ -6,8 +6,10 @@ numbers; the API's own reason and message stay on the exception.
 
 from typing import Final
 
+from factotum.core.errors import FactotumError
 
-class KubeError(Exception):
+
+class KubeError(FactotumError):
     """A request was answered with a failure, or not at all.
 
     Attributes:
@@ -45,11 +47,16 @@ class InvalidError(KubeError):
     """The object is not acceptable as it stands."""
 
 
+class ExpiredError(KubeError):
+    """A list's or watch's place in time is forgotten: begin again."""
+
+
 _BY_STATUS: Final[dict[int, type[KubeError]]] = {
     400: InvalidError,
     403: ForbiddenError,
     404: NotFoundError,
     409: ConflictError,
+    410: ExpiredError,
     422: InvalidError,
 }
 

@@ -48,14 +48,3 @@ def pod_name(job_name: str, job_uid: str, attempt: int, launch: int) -> str:
 def label_value(text: str) -> str:
     """Cut a name to what a label may hold."""
     return text[:_LABEL_LIMIT].rstrip("-._")
-
-
-def job_path(namespace: str, name: str) -> str:
-    """Return the API path of one FactotumJob."""
-    return f"/apis/{API_VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
-
-
-def pods_path(namespace: str, name: str | None = None) -> str:
-    """Return the API path of a namespace's Pods, or of one of them."""
-    path = f"/api/v1/namespaces/{namespace}/pods"
-    return path if name is None else f"{path}/{name}"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NewType, Self
 
+from factotum.core.words.states import JobState
+
 JobUid = NewType("JobUid", str)
 """UID of a FactotumJob: the key of everything the controller remembers."""
 
@@ -90,7 +92,38 @@ class FactotumJob:
     @property
     def is_done(self) -> bool:
         """Whether the verdict stands."""
-        return self.state == "DONE"
+        return self.state == JobState.DONE
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a runner has claimed the attempt and no verdict stands yet."""
+        return not self.is_done and bool((self.status.get("claim") or {}).get("id"))
+
+    @property
+    def reason(self) -> str:
+        """Why the job is in its state."""
+        return str(self.status.get("reason", ""))
+
+    @property
+    def message(self) -> str:
+        """The sentence that goes with the reason."""
+        return str(self.status.get("message", ""))
+
+    @property
+    def job_id(self) -> str:
+        """Factotum Server's id of the job, once it is known."""
+        return str(self.status.get("jobId", ""))
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether the status speaks of the spec as it is now."""
+        return self.status.get("observedGeneration") == self.generation
+
+    @property
+    def total_tasks(self) -> int:
+        """How many tasks the run has; 0 before it is claimed."""
+        total = str(self.status.get("progress") or "").rpartition("/")[2]
+        return int(total) if total.isdecimal() else 0
 
     @property
     def attempt(self) -> int:

@@ -22,6 +22,7 @@ from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, cast
 import consul
 import requests
 
+from factotum.core.errors import FactotumError
 from factotum.persistence.batches import Batches
 from factotum.persistence.errors import (
     StoreConflictError,
@@ -89,7 +90,7 @@ class _Client(Protocol):
     txn: _Txn
 
 
-class ConsulAddressError(ValueError):
+class ConsulAddressError(FactotumError, ValueError):
     """``--consul-address`` is no address; the message says what one looks like."""
 
 

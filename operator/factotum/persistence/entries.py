@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self
 
+from factotum.core.errors import FactotumError
+
 ORIGINAL_NAME: Final = "factotum"
 """Factotum Server's default ``--consul-name``: old servers share it."""
 
@@ -132,7 +134,7 @@ def _text(value: object) -> str:
     return value
 
 
-class EntrySettingsError(ValueError):
+class EntrySettingsError(FactotumError, ValueError):
     """A setting of the mirror that must not be used; the message names its flag and the cure."""
 
 

@@ -8,8 +8,10 @@ StoreError
 Nothing of python-consul2, requests or urllib3 leaves the package.
 """
 
+from factotum.core.errors import FactotumError
 
-class StoreError(Exception):
+
+class StoreError(FactotumError):
     """A request to the store failed."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 
+from factotum.core.errors import FactotumError
+from factotum.core.wire import addresses
+from factotum.core.wire.orders import WorkOrder
 from factotum.pod.controller_link import ControllerLink, UnreachableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from factotum.pod.surroundings import Surroundings
 
@@ -26,18 +28,18 @@ _REFUSALS = (409, 410)
 class Work:
     """A granted claim: what to run."""
 
-    __slots__ = ("body", "claim_id")
+    __slots__ = ("claim_id", "order")
 
-    def __init__(self, claim_id: str, body: dict[str, Any]) -> None:
+    def __init__(self, claim_id: str, order: WorkOrder) -> None:
         self.claim_id = claim_id
-        self.body = body
+        self.order = order
 
 
-class RefusedError(Exception):
+class RefusedError(FactotumError):
     """The attempt is somebody else's, or over: nothing is to be run."""
 
 
-class GaveUpError(Exception):
+class GaveUpError(FactotumError):
     """Nobody answered; the claim may or may not have been granted.
 
     Attributes:
@@ -81,7 +83,7 @@ def claim(
         GaveUpError: no answer in time, or a shutdown came first.
     """
     claim_id = os.urandom(16).hex()
-    path = f"/v1/claims/{surroundings.job_uid}/{surroundings.attempt}/{surroundings.launch}"
+    path = addresses.claim_path(surroundings.job_uid, surroundings.attempt, surroundings.launch)
     body = f'{{"claim":"{claim_id}"}}'.encode()
     deadline = time.monotonic() + GIVE_UP_SECONDS
     pause = 0.1
@@ -92,7 +94,7 @@ def claim(
         try:
             reply = link.post(path, body, seconds=_TRY_SECONDS, meanwhile=meanwhile)
             if reply.status == _HTTP_OK:
-                return Work(claim_id, reply.body)
+                return Work(claim_id, WorkOrder(reply.body))
             if reply.status in _REFUSALS:
                 raise RefusedError(reply.message)
             problem = f"{reply.status} {reply.message}"

@@ -12,6 +12,7 @@ import _socket  # the C part of socket: the module itself imports enum and selec
 from time import monotonic
 
 from factotum.core import jsontext
+from factotum.core.errors import FactotumError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MAX_ANSWER = 16 * 1024 * 1024
 _SCHEME = "http://"
 
 
-class UnreachableError(Exception):
+class UnreachableError(FactotumError):
     """No answer; the text says why."""
 
 

@@ -16,6 +16,7 @@ from factotum.runner.runner import Runner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from factotum.core.run.execution import ExecutionListener
@@ -39,14 +40,14 @@ class Job:
         self._surroundings = surroundings
         self._work = work
         self._console = console
-        body = work.body
-        self._tags: dict[str, str] = body.get("tags") or {}
-        variables = (body.get("env") or {}) | tags.to_variables(self._tags)
-        self._factfile = Factfile.parse(body["factfile"], variables)
+        order = work.order
+        self._tags = order.tags
+        variables = {**order.env, **tags.to_variables(self._tags)}
+        self._factfile = Factfile.parse(order.factfile, variables)
         self._execution = Execution(
             self._factfile,
-            body.get("start"),
-            eager=body.get("scheduling") == "Eager",
+            order.start,
+            eager=order.is_eager,
             fail_interrupted=True,
         )
         self._run_reference = references.run_reference(references.uuid_text(os.urandom(16)))
@@ -55,13 +56,13 @@ class Job:
         """Run the job to its end and return the exit code."""
         progress = Progress(
             self._work.claim_id,
-            self._work.body["factfileHash"],
+            self._work.order.factfile_hash,
             [run.name for run in self._execution.task_runs],
             (references.job_reference(self._factfile.compact, self._tags), self._run_reference),
         )
         stop: list[Runner] = []
         reporter = Reporter(self._surroundings, link, progress, log, lambda: stop[0].request_stop())
-        webhook_settings: dict[str, Any] = self._work.body.get("webhook") or {}
+        webhook_settings = self._work.order.webhook or {}
         try:
             webhook = self._webhook(webhook_settings)
         except ValueError as exc:
@@ -109,7 +110,7 @@ class Job:
         self._console.err("Nothing was run: told to stop before the first task\n")
         return EXIT_UNSTARTED
 
-    def _webhook(self, settings: dict[str, Any]) -> WebhookListener | None:
+    def _webhook(self, settings: Mapping[str, Any]) -> WebhookListener | None:
         """Prepare the user's webhook.
 
         Raises:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import _thread  # threading imports functools and collections: more than the claim takes
 import time
 
+from factotum.core.wire import addresses
+from factotum.core.wire.orders import Order
 from factotum.pod.controller_link import ControllerLink, UnreachableError
 
 TYPE_CHECKING = False
@@ -47,7 +49,7 @@ class Reporter:
         log: TerminationLog,
         stop: Callable[[], None],
     ) -> None:
-        self._path = f"/v1/reports/{surroundings.job_uid}/{surroundings.attempt}"
+        self._path = addresses.report_path(surroundings.job_uid, surroundings.attempt)
         self._surroundings = surroundings
         self._link = link
         self._progress = progress
@@ -168,7 +170,7 @@ class Reporter:
             return False
         if reply.status == _HTTP_OK:
             self._answered = _boot_seconds()
-            if reply.body.get("order") == "stop":
+            if reply.body.get("order") == Order.STOP:
                 self._stop()
             return True
         if reply.status == _HTTP_GONE:

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
+from factotum.core.errors import FactotumError
+from factotum.core.wire import variables
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class MissingVariableError(Exception):
+class MissingVariableError(FactotumError):
     """A variable that the operator puts into each Pod is not there."""
-
-
-_OURS = (
-    "FACTOTUM_OPERATOR_URL",
-    "FACTOTUM_JOB_UID",
-    "FACTOTUM_ATTEMPT",
-    "FACTOTUM_LAUNCH",
-    "FACTOTUM_TOKEN_FILE",
-    "FACTOTUM_TERMINATION_LOG",
-    "FACTOTUM_WEBHOOK_URL",
-)
 
 
 class Surroundings:
     """The variables of a runner's Pod.
 
     Attributes:
-        task_environ: the tasks' environment: everything but our own variables.
+        task_environ: the tasks' environment: the image's own, and what the job gives them.
     """
 
     __slots__ = (
@@ -46,18 +38,18 @@ class Surroundings:
         Raises:
             MissingVariableError: this is no Pod of the operator's.
         """
-        missing = [name for name in _OURS[:5] if not environ.get(name)]
+        missing = [name for name in variables.REQUIRED if not environ.get(name)]
         if missing:
             msg = (
                 f"{', '.join(missing)} not set: 'factotum work' runs in Pods that the"
                 " operator makes; use 'factotum run' elsewhere"
             )
             raise MissingVariableError(msg)
-        self.operator_url = environ["FACTOTUM_OPERATOR_URL"].rstrip("/")
-        self.job_uid = environ["FACTOTUM_JOB_UID"]
-        self.attempt = environ["FACTOTUM_ATTEMPT"]
-        self.launch = environ["FACTOTUM_LAUNCH"]
-        self.token_file = environ["FACTOTUM_TOKEN_FILE"]
-        self.termination_log = environ.get("FACTOTUM_TERMINATION_LOG", "/dev/termination-log")
-        self.webhook_url = environ.get("FACTOTUM_WEBHOOK_URL", "")
-        self.task_environ = {n: value for n, value in environ.items() if n not in _OURS}
+        self.operator_url = environ[variables.OPERATOR_URL].rstrip("/")
+        self.job_uid = environ[variables.JOB_UID]
+        self.attempt = environ[variables.ATTEMPT]
+        self.launch = environ[variables.LAUNCH]
+        self.token_file = environ[variables.TOKEN_FILE]
+        self.termination_log = environ.get(variables.TERMINATION_LOG, "/dev/termination-log")
+        self.webhook_url = environ.get(variables.WEBHOOK_URL, "")
+        self.task_environ = variables.task_environ(environ)

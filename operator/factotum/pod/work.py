@@ -73,11 +73,13 @@ def _work(surroundings: Surroundings, console: Console, signals: ShutdownSignals
     from factotum.pod.job import Job
 
     try:
-        return Job(surroundings, work, console).run(link, log, signals)
+        job = Job(surroundings, work, console)
     except FactotumError as exc:
         log.write(claiming.unstarted_message(work.claim_id))
         say(f"This runner cannot run what the operator accepted: {exc}")
         return claiming.EXIT_UNSTARTED
+    # Outside of the try: once tasks may have started, no error says that none did.
+    return job.run(link, log, signals)
 
 
 def _import_the_rest() -> None:

@@ -6,9 +6,10 @@ everything in the answer, so the Pod may be lost and made again freely.
 
 from typing import Any, Final
 
+from factotum.controller.facts.nodes import HOSTNAME_LABEL
 from factotum.controller.facts.observed import HostFact, OnNode, Plan
-from factotum.controller.observe.hosts import HOSTNAME_LABEL
 from factotum.controller.settings import Settings
+from factotum.core.wire import variables
 from factotum.kube import names
 from factotum.kube.resource import FactotumJob
 
@@ -101,27 +102,27 @@ def _metadata(job: FactotumJob, plan: Plan) -> dict[str, Any]:
 
 def _container(job: FactotumJob, settings: Settings) -> dict[str, Any]:
     environment = {
-        "FACTOTUM_OPERATOR_URL": settings.claims_url,
-        "FACTOTUM_JOB_UID": job.uid,
-        "FACTOTUM_ATTEMPT": str(job.attempt),
-        "FACTOTUM_LAUNCH": str(job.launch),
-        "FACTOTUM_TOKEN_FILE": f"{TOKEN_FOLDER}/token",
-        "FACTOTUM_TERMINATION_LOG": "/dev/termination-log",
+        variables.OPERATOR_URL: settings.claims_url,
+        variables.JOB_UID: job.uid,
+        variables.ATTEMPT: str(job.attempt),
+        variables.LAUNCH: str(job.launch),
+        variables.TOKEN_FILE: f"{TOKEN_FOLDER}/token",
+        variables.TERMINATION_LOG: "/dev/termination-log",
     }
-    variables: list[dict[str, Any]] = [
+    given: list[dict[str, Any]] = [
         {"name": name, "value": value} for name, value in environment.items()
     ]
     # The kubelet reads the Secret, so the operator needs no right to.
     url_from = (job.spec.get("webhook") or {}).get("urlFrom")
     if url_from:
-        variables.append({"name": "FACTOTUM_WEBHOOK_URL", "valueFrom": url_from})
+        given.append({"name": variables.WEBHOOK_URL, "valueFrom": url_from})
     container: dict[str, Any] = {
         "name": names.RUNNER_CONTAINER,
         "image": settings.runner_image,
         "imagePullPolicy": settings.runner_image_pull_policy,
         "command": ["factotum", "work"],
         "workingDir": WORK_FOLDER,
-        "env": variables,
+        "env": given,
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -137,7 +138,11 @@ def _container(job: FactotumJob, settings: Settings) -> dict[str, Any]:
         ],
     }
     if job.spec.get("envFrom"):
-        container["envFrom"] = list(job.spec["envFrom"])
+        # For the tasks alone: no key of a Secret may steer the runner.
+        container["envFrom"] = [
+            source | {"prefix": variables.TASK_PREFIX + (source.get("prefix") or "")}
+            for source in job.spec["envFrom"]
+        ]
     return container
 
 

@@ -7,111 +7,77 @@ runner, so it is only given after a live read; whatever is not known is
 """
 
 import asyncio
-import hmac
 import logging
-import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
+from factotum.controller.apply.writer import Writer
+from factotum.controller.claims.judging import (
+    Answer,
+    ClaimRequest,
+    Denied,
+    Granted,
+    Later,
+    judge_claim,
+    judge_report,
+)
 from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.clock import Clock
 from factotum.controller.decide import status
-from factotum.controller.facts.observed import Plan, PodView, Unreadable
-from factotum.controller.observe import factfile as factfiles
-from factotum.controller.reconcile.reconciler import Reconciler
+from factotum.controller.facts.cache import Cache
+from factotum.controller.facts.observed import Held, Plan, Unreadable
+from factotum.controller.facts.pods import PodView
+from factotum.controller.observe import factfile
+from factotum.controller.observe.ledger import Ledger
+from factotum.controller.observe.live import Live
+from factotum.controller.observe.memory import JobMemory
+from factotum.controller.observe.observer import Observer
+from factotum.controller.queue.admission import Waiting
+from factotum.controller.queue.slots import Slots
+from factotum.core.wire.orders import Order, work_order
 from factotum.core.wire.reports import Report
-from factotum.kube import errors, names
+from factotum.kube import errors
 from factotum.kube.resource import FactotumJob, JobUid
 
 logger = logging.getLogger(__name__)
 
 _MAX_TRIES: Final = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
-    """Yes, with what the runner needs."""
-
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Denied:
-    """No, and never: 409 (another runner has it) or 410 (it is over)."""
-
-    status: int
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
-    """Not known now: ask again."""
-
-    message: str
-
-
-Answer = Granted | Denied | Later
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimRequest:
-    """What a runner asks for."""
-
-    uid: JobUid
-    attempt: int
-    launch: int
-    claim_id: str
-
-
-def judge_claim(job: FactotumJob, request: ClaimRequest, pod: PodView) -> Denied | Granted | None:
-    """Judge a claim by one version of the job. Pure.
-
-    Returns:
-        None if the attempt is free for this Pod, ``Granted`` (its body empty)
-        if this very process has it already, else the refusal.
-    """
-    if job.deleting:
-        return Denied(status=410, message="the job is being deleted")
-    claim = job.claim
-    if claim is not None and hmac.compare_digest(claim.id, request.claim_id):
-        if job.is_done:
-            return Denied(status=410, message="the job is done")
-        return Granted(body={})
-    if job.is_done:
-        return Denied(status=410, message="the job is done")
-    if (job.attempt, job.launch) != (request.attempt, request.launch):
-        return Denied(
-            status=410,
-            message=f"this is attempt {request.attempt}, launch {request.launch};"
-            f" the job is at attempt {job.attempt}, launch {job.launch}",
-        )
-    if claim is not None:
-        return Denied(status=409, message=f"claimed by a runner in Pod {claim.pod_name}")
-    if (pod.attempt, pod.launch) != (request.attempt, request.launch):
-        return Denied(status=410, message="the Pod was made for another launch")
-    return None
-
-
-def judge_report(
-    job: FactotumJob, attempt: int, report: Report, identity: PodIdentity
-) -> Denied | None:
-    """Judge a report by one version of the job. Pure."""
-    claim = job.claim
-    if claim is None or job.attempt != attempt or claim.id != report.claim_id:
-        return Denied(status=410, message="the attempt is not this runner's")
-    if claim.pod_uid != identity.pod_uid:
-        return Denied(status=410, message="the attempt is another Pod's")
-    if job.is_done and not (report.final and report.sequence <= job.sequence):
-        return Denied(status=410, message="the job is done")
-    return None
+_UNKNOWN: Final = Denied(status=410, message="the Pod is not this job's")
+"""The answer to a Pod that asks for what is not its own: whether that exists is not told."""
 
 
 class Desk:
-    """Takes claims and reports, under each job's lock."""
+    """Takes claims and reports, under each job's lock.
 
-    def __init__(self, reconciler: Reconciler) -> None:
-        self._reconciler = reconciler
-        self._client = reconciler.client
+    Args:
+        bring_forward: has one look at a job.
+        look_later: queues a look at a job.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a claim concerns
+        self,
+        *,
+        cache: Cache,
+        live: Live,
+        observer: Observer,
+        writer: Writer,
+        slots: Slots,
+        ledger: Ledger,
+        clock: Clock,
+        bring_forward: Callable[[JobUid], Awaitable[None]],
+        look_later: Callable[[JobUid], None],
+    ) -> None:
+        self._cache = cache
+        self._live = live
+        self._observer = observer
+        self._writer = writer
+        self._slots = slots
+        self._ledger = ledger
+        self._clock = clock
+        self._bring_forward = bring_forward
+        self._look_later = look_later
+
+    # --- claims -----------------------------------------------------------------------
 
     async def claim(self, request: ClaimRequest, identity: PodIdentity) -> Answer:
         """Decide a claim.
@@ -119,105 +85,82 @@ class Desk:
         Raises:
             KubeError: the API server did not say; the same as ``Later``.
         """
-        pod = await self._pod(request, identity)
-        if isinstance(pod, Denied):
-            return pod
-        raw, view = pod
-        job = await self._job(request.uid, raw)
+        pod = await self._live.pod(identity.namespace, identity.pod_name, identity.pod_uid)
+        if pod is None or pod.deleting:
+            return Denied(status=410, message="the Pod is gone or being deleted")
+        if pod.job_uid != request.uid or not pod.owner:
+            return _UNKNOWN
+        job = await self._job_of(pod)
         if job is None:
-            return Denied(status=410, message="there is no such job")
-        async with self._reconciler.memory(request.uid).lock:
-            live = False
+            return _UNKNOWN
+        async with self._ledger.open(request.uid) as memory:
+            is_live = False
             for _ in range(_MAX_TRIES):
-                verdict = judge_claim(job, request, view)
-                if isinstance(verdict, Denied):
-                    if live:
-                        return verdict
-                    refreshed = await self._reconciler.refresh(job)
-                    if refreshed is None:
-                        return Denied(status=410, message="the job was deleted")
-                    job, live = refreshed, True
-                    continue
-                answer = await self._grant(job, request, view, claimed=verdict is not None)
-                if answer is not None:
-                    return answer
-                refreshed = await self._reconciler.refresh(job)
+                verdict = judge_claim(job, request, pod)
+                if not isinstance(verdict, Denied):
+                    answer = await self._grant(job, request, pod, memory, verdict is not None)
+                    if answer is not None:
+                        return answer
+                elif is_live:
+                    return verdict
+                refreshed = await self._live.refresh(job)
                 if refreshed is None:
                     return Denied(status=410, message="the job was deleted")
-                job, live = refreshed, True
+                job, is_live = refreshed, True
         return Later(message="the job keeps changing")
 
-    async def _pod(
-        self, request: ClaimRequest, identity: PodIdentity
-    ) -> tuple[dict[str, Any], PodView] | Denied:
-        """Read the claiming Pod live: it must be this job's, and there."""
-        gone = Denied(status=410, message="the Pod is gone or being deleted")
-        try:
-            raw = await self._client.get(names.pods_path(identity.namespace, identity.pod_name))
-        except errors.NotFoundError:
-            return gone
-        view = PodView.from_raw(raw)
-        if raw["metadata"]["uid"] != identity.pod_uid or view is None or view.deleting:
-            return gone
-        if view.job_uid != request.uid:
-            return Denied(status=410, message="the Pod is not this job's")
-        self._reconciler.store.put_pod(raw)
-        return raw, view
-
-    async def _owner(self, uid: JobUid, identity: PodIdentity) -> FactotumJob | Answer:
-        """Read live the job of a Pod that reports on one that the caches do not hold.
-
-        Without a clear answer its runner would ask until it is killed.
-        """
-        try:
-            raw = await self._client.get(names.pods_path(identity.namespace, identity.pod_name))
-        except errors.NotFoundError:
-            return Later(message="neither the job nor the Pod is known")
-        view = PodView.from_raw(raw)
-        if raw["metadata"]["uid"] != identity.pod_uid or view is None or view.job_uid != uid:
-            return Denied(status=410, message="the Pod is not this job's")
-        job = await self._job(uid, raw)
-        return job or Denied(status=410, message="the job was deleted")
-
-    async def _job(self, uid: JobUid, pod: dict[str, Any]) -> FactotumJob | None:
-        known = self._reconciler.store.jobs.get(uid)
+    async def _job_of(self, pod: PodView) -> FactotumJob | None:
+        """Return the job that a Pod belongs to, of its own namespace only."""
+        known = self._cache.jobs.get(pod.job_uid)
         if known is not None:
-            return known
-        owner = next(o for o in pod["metadata"]["ownerReferences"] if o["uid"] == uid)
-        path = names.job_path(pod["metadata"]["namespace"], owner["name"])
-        try:
-            raw = await self._client.get(path)
-        except errors.NotFoundError:
-            return None
-        return self._reconciler.store.put_job(raw) if raw["metadata"]["uid"] == uid else None
+            return known if pod.belongs_to(known) else None
+        return await self._live.job(pod.namespace, pod.owner, pod.job_uid)
 
     async def _grant(
-        self, job: FactotumJob, request: ClaimRequest, pod: PodView, *, claimed: bool
+        self,
+        job: FactotumJob,
+        request: ClaimRequest,
+        pod: PodView,
+        memory: JobMemory,
+        is_claimed: bool,  # noqa: FBT001 - a plain fact
     ) -> Answer | None:
         """Write the claim and answer it; None if the job changed meanwhile."""
-        memory = self._reconciler.memory(job.uid)
-        plan = await self._reconciler.read_factfile(job, memory)
+        plan = await self._observer.read_factfile(job, memory)
         if isinstance(plan, Unreadable):
             return Later(message=plan.message)
         if isinstance(plan, Plan) and pod.factfile_hash != plan.digest:
-            memory.factfile = plan = factfiles.changed(plan, pod.factfile_hash)
-        if not isinstance(plan, Plan):
+            memory.factfile = plan = factfile.changed(plan, pod.factfile_hash)
+        if not isinstance(plan, Plan) or job.spec.get("desiredState", "Run") != "Run":
             # Its next look ends the job; this Pod will have nothing to do.
-            self._reconciler.queue.add(job.uid)
-            return Denied(status=410, message=plan.message)
-        if claimed:
-            return Granted(body=_work(job, plan))
-        began = time.monotonic()
-        patch = status.claimed(job, plan, pod, request.claim_id, datetime.now(UTC))
+            self._look_later(job.uid)
+            told = "the job is not to run" if isinstance(plan, Plan) else plan.message
+            return Denied(status=410, message=told)
+        if is_claimed:
+            return Granted(body=work_order(job.name, job.spec, plan.text, plan.digest))
+        if memory.gave_back == pod.uid and not self._gets_worker(job):
+            return Later(message="all workers are busy")
+        began = self._clock.monotonic()
+        beside = self._cache.at_work(job.namespace, plan.job_id) - {job.name}
+        patch = status.claimed(
+            job, plan, pod, request.claim_id, self._clock.now(), beside=sorted(beside)
+        )
         try:
-            raw = await self._client.patch_status(
-                job.namespace, job.name, patch, resource_version=job.resource_version
-            )
+            claimed = await self._writer.patch(job, patch)
         except (errors.ConflictError, errors.NotFoundError):
             return None
-        memory.patched(time.monotonic() - began)
-        self._reconciler.slots.hold(job.uid)
-        return Granted(body=_work(self._reconciler.took(raw), plan))
+        now = self._clock.monotonic()
+        memory.patched(now - began, now)
+        self._slots.hold(job.uid)
+        return Granted(body=work_order(claimed.name, claimed.spec, plan.text, plan.digest))
+
+    def _gets_worker(self, job: FactotumJob) -> bool:
+        """Ask for a worker again, for a Pod that was stuck and gave its own back."""
+        for uid in self._slots.join(Waiting(job.created, job.uid)):
+            if uid != job.uid:
+                self._look_later(uid)
+        return isinstance(self._slots.place(job.uid), Held)
+
+    # --- reports ----------------------------------------------------------------------
 
     async def report(
         self, uid: JobUid, attempt: int, report: Report, identity: PodIdentity
@@ -227,67 +170,57 @@ class Desk:
         Raises:
             KubeError: the API server did not say; the same as ``Later``.
         """
-        job = self._reconciler.store.jobs.get(uid)
+        job = self._cache.jobs.get(uid)
+        if job is not None and job.namespace != identity.namespace:
+            return _UNKNOWN
+        is_live = job is None
         if job is None:
-            found = await self._owner(uid, identity)
+            found = await self._reported(uid, identity)
             if not isinstance(found, FactotumJob):
                 return found
             job = found
         verdict = judge_report(job, attempt, report, identity)
-        if verdict is not None:
-            refreshed = await self._reconciler.refresh(job)
+        if verdict is not None and not is_live:
+            refreshed = await self._live.refresh(job)
             if refreshed is None:
                 return Denied(status=410, message="the job was deleted")
             job = refreshed
             verdict = judge_report(job, attempt, report, identity)
-            if verdict is not None:
-                return verdict
+        if verdict is not None:
+            return verdict
         if job.is_done:
             return Granted(body={"order": None})
-        total = str(job.status.get("progress", "")).rpartition("/")[2]
-        if total != str(len(report.states)):
-            return Denied(status=400, message=f"the job has {total} tasks")
-        memory = self._reconciler.memory(uid)
-        if (
-            memory.report is None
-            or memory.report.claim_id != report.claim_id
-            or memory.report.sequence < report.sequence
-        ):
-            memory.report = report
+        if job.total_tasks != len(report.states):
+            return Denied(status=400, message=f"the job has {job.total_tasks} tasks")
+        async with self._ledger.open(uid) as memory:
+            memory.hear(report)
+            is_gone = job.deleting or memory.gone_since is not None
         if report.final:
             return await self._deliver(uid)
-        self._reconciler.queue.add(uid)
-        gone = job.deleting or job.status.get("reason") == "PodGone"
-        return Granted(body={"order": "stop" if gone else None})
+        self._look_later(uid)
+        return Granted(body={"order": Order.STOP if is_gone else None})
+
+    async def _reported(self, uid: JobUid, identity: PodIdentity) -> FactotumJob | Answer:
+        """Read live the job of a Pod that reports on one that the cache does not hold.
+
+        Without a clear answer its runner would ask until it is killed.
+        """
+        pod = await self._live.pod(identity.namespace, identity.pod_name, identity.pod_uid)
+        if pod is None:
+            return Later(message="neither the job nor the Pod is known")
+        if pod.job_uid != uid or not pod.owner:
+            return Denied(status=410, message="the Pod is not this job's, or no longer")
+        job = await self._live.job(pod.namespace, pod.owner, uid)
+        return job or Denied(status=410, message="the job was deleted")
 
     async def _deliver(self, uid: JobUid) -> Answer:
         """Bring a final report into the status before it is answered."""
         for _ in range(_MAX_TRIES):
-            await self._reconciler.look(uid)
-            job = self._reconciler.store.jobs.get(uid)
+            await self._bring_forward(uid)
+            job = self._cache.jobs.get(uid)
             if job is None:
                 return Denied(status=410, message="the job was deleted")
             if job.is_done:
                 return Granted(body={"order": None})
             await asyncio.sleep(0.05)
         return Later(message="the verdict is not written yet")
-
-
-def _work(job: FactotumJob, plan: Plan) -> dict[str, Any]:
-    """Return what the runner needs to run the job."""
-    webhook = {
-        key: value
-        for key, value in (job.spec.get("webhook") or {}).items()
-        if key in ("url", "maxStdouterrSize", "heartbeatIntervalSeconds")
-    }
-    return {
-        "factfile": plan.text,
-        "factfileHash": plan.digest,
-        "jobName": job.name,
-        "env": job.env,
-        "tags": job.tags,
-        "start": job.spec.get("start"),
-        "scheduling": job.spec.get("scheduling", "Levels"),
-        "webhook": webhook if job.spec.get("webhook") else None,
-        "keep": [],
-    }

@@ -1,16 +1,18 @@
 """The HTTP side of claims and reports: what Pods talk to.
 
-Only form here: paths, tokens, sizes, statuses. ``claims`` decides.
+Only form here: paths, tokens, sizes, statuses. ``desk`` decides.
 """
 
 import json
 import logging
-from typing import Final, TypeGuard
+from typing import Final, Protocol, TypeGuard
 
 from aiohttp import web
 
-from factotum.controller.claims.desk import Answer, ClaimRequest, Denied, Desk, Granted
-from factotum.controller.claims.tokens import PodIdentity, TokenReviewer
+from factotum.controller.claims.door import Door
+from factotum.controller.claims.judging import Answer, ClaimRequest, Denied, Granted
+from factotum.controller.claims.tokens import PodIdentity
+from factotum.core.wire import addresses
 from factotum.core.wire.reports import MAX_BYTES, Report, ReportError
 from factotum.kube import errors
 from factotum.kube.resource import JobUid
@@ -18,27 +20,44 @@ from factotum.kube.resource import JobUid
 logger = logging.getLogger(__name__)
 
 _CLAIM_ID_LENGTH: Final = range(16, 129)
+_HUNG_UP: Final = (ConnectionError, web.RequestPayloadError)
+_PARTS: Final = (r"{uid:[0-9A-Za-z-]{1,64}}", r"{attempt:\d{1,9}}", r"{launch:\d{1,9}}")
+
+
+class Reviewer(Protocol):
+    """Finds out whose a token is."""
+
+    async def identify(self, token: str) -> PodIdentity | None:
+        """Return whose token it is; None if it is nobody's, or not for us."""
+
+
+class Decider(Protocol):
+    """Decides claims and reports."""
+
+    async def claim(self, request: ClaimRequest, identity: PodIdentity) -> Answer:
+        """Decide a claim."""
+
+    async def report(
+        self, uid: JobUid, attempt: int, report: Report, identity: PodIdentity
+    ) -> Answer:
+        """Take a report."""
 
 
 class ClaimsServer:
-    """Serves claims and reports.
+    """Serves claims and reports: 503 until it is opened, once the controller knows its objects."""
 
-    Args:
-        desk: decides them; None until the controller knows its objects, and
-            until then everything is answered 503.
-    """
-
-    def __init__(self, reviewer: TokenReviewer, *, host: str, port: int) -> None:
+    def __init__(self, reviewer: Reviewer, *, host: str, port: int) -> None:
         self._reviewer = reviewer
         self._host = host
         self._port = port
-        self._desk: Desk | None = None
+        self._desk: Decider | None = None
+        self._door = Door()
         application = web.Application(client_max_size=MAX_BYTES)
         application.add_routes(
             [
                 web.get("/readyz", self._ready),
-                web.post(r"/v1/claims/{uid}/{attempt:\d{1,9}}/{launch:\d{1,9}}", self._claim),
-                web.post(r"/v1/reports/{uid}/{attempt:\d{1,9}}", self._report),
+                web.post(addresses.claim_path(*_PARTS), self._claim),
+                web.post(addresses.report_path(*_PARTS[:2]), self._report),
             ]
         )
         self._runner = web.AppRunner(application, access_log=None)
@@ -46,15 +65,17 @@ class ClaimsServer:
     async def start(self) -> None:
         """Listen."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024, reuse_address=True)
-        await site.start()
+        handlers = self._runner.server
+        assert handlers is not None, "the runner is set up"  # noqa: S101 - for the type checker
+        await self._door.open(handlers, self._host, self._port)
 
-    def open(self, desk: Desk) -> None:
+    def open(self, desk: Decider) -> None:
         """Begin to answer."""
         self._desk = desk
 
     async def stop(self) -> None:
         """Stop listening."""
+        await self._door.close()
         await self._runner.cleanup()
 
     async def _ready(self, _: web.Request) -> web.Response:
@@ -82,6 +103,8 @@ class ClaimsServer:
             )
         except errors.KubeError as exc:
             return _failure(503, str(exc))
+        except _HUNG_UP as exc:
+            return _hung_up(request, exc)
         return _respond(answer)
 
     async def _report(self, request: web.Request) -> web.Response:
@@ -102,13 +125,18 @@ class ClaimsServer:
             return _failure(400, str(exc))
         except errors.KubeError as exc:
             return _failure(503, str(exc))
+        except _HUNG_UP as exc:
+            return _hung_up(request, exc)
         return _respond(answer)
 
     async def _identify(self, request: web.Request) -> PodIdentity | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
-        return await self._reviewer.identify(token.strip())
+        identity = await self._reviewer.identify(token.strip())
+        if identity is not None:
+            self._door.proved(request.transport)
+        return identity
 
 
 def _is_claim_id(value: object) -> TypeGuard[str]:
@@ -119,6 +147,12 @@ def _is_claim_id(value: object) -> TypeGuard[str]:
         and value.isascii()
         and value.isalnum()
     )
+
+
+def _hung_up(request: web.Request, exc: Exception) -> web.Response:
+    """Say in one line that nobody waits for an answer any more."""
+    logger.info("a client at %s hung up: %s", request.remote, str(exc) or type(exc).__name__)
+    return _failure(400, "the request did not arrive whole")
 
 
 async def _json(request: web.Request) -> dict[str, object]:

@@ -4,17 +4,22 @@ The token is bound to the Pod and to our audience, so it names the Pod and is
 of no use for anything else.
 """
 
+import asyncio
 import hashlib
 import time
 from dataclasses import dataclass
 from typing import Final
 
-from factotum.kube.client import KubeClient
+from factotum.kube import paths
+from factotum.kube.api import KubeApi
 
 _POD_NAME: Final = "authentication.kubernetes.io/pod-name"
 _POD_UID: Final = "authentication.kubernetes.io/pod-uid"
 _REMEMBER_SECONDS: Final = 300.0
 _MAX_REMEMBERED: Final = 20_000
+_MAX_LENGTH: Final = 16 * 1024
+_AT_ONCE: Final = 32
+"""TokenReviews under way at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +34,11 @@ class PodIdentity:
 class TokenReviewer:
     """Checks tokens by TokenReview."""
 
-    def __init__(self, client: KubeClient, audience: str) -> None:
-        self._client = client
+    def __init__(self, api: KubeApi, audience: str) -> None:
+        self._api = api
         self._audience = audience
         self._known: dict[bytes, tuple[float, PodIdentity]] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def identify(self, token: str) -> PodIdentity | None:
         """Return whose token it is; None if it is nobody's, or not for us.
@@ -44,8 +50,15 @@ class TokenReviewer:
         known = self._known.get(digest)
         if known is not None and time.monotonic() - known[0] < _REMEMBER_SECONDS:
             return known[1]
-        review = await self._client.create(
-            "/apis/authentication.k8s.io/v1/tokenreviews",
+        if len(token) > _MAX_LENGTH:
+            return None
+        # Whoever can connect can make us ask: a flood of bad tokens must not become one there.
+        async with self._turns:
+            return await self._review(token, digest)
+
+    async def _review(self, token: str, digest: bytes) -> PodIdentity | None:
+        review = await self._api.create(
+            paths.collection(paths.TOKEN_REVIEWS),
             {
                 "apiVersion": "authentication.k8s.io/v1",
                 "kind": "TokenReview",
@@ -62,7 +75,7 @@ class TokenReviewer:
             return None
         # system:serviceaccount:NAMESPACE:NAME
         parts = str(user.get("username", "")).split(":")
-        if len(parts) != 4:
+        if len(parts) != 4 or parts[:2] != ["system", "serviceaccount"]:
             return None
         identity = PodIdentity(namespace=parts[2], pod_name=name[0], pod_uid=uid[0])
         if len(self._known) >= _MAX_REMEMBERED:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from factotum.core.words.states import JobState, RunState
 from factotum.kube.resource import FactotumJob, format_time
 
 _MESSAGE_LIMIT: Final = 1024
@@ -28,10 +29,10 @@ def derive_conditions(
     Args:
         accepted: whether the factfile was found fit to run.
     """
-    succeeded = outcome == "SUCCEEDED"
-    failed = outcome == "FAILED"
-    done = state == "DONE"
-    launched = state == "WORKING" or (done and job.claim is not None)
+    succeeded = outcome == RunState.SUCCEEDED
+    failed = outcome == RunState.FAILED
+    done = state == JobState.DONE
+    launched = state == JobState.WORKING or (done and job.claim is not None)
     values = {
         "Accepted": accepted,
         "Launched": launched,

@@ -1,14 +1,16 @@
 """What a decision about a job is made of.
 
-Values only; ``decisions`` and its two halves make them, the reconciler carries
-them out.
+Values only; ``table`` and its halves make them, the reconciler carries them
+out.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from factotum.controller.facts.observed import Ask, PodView
+from factotum.controller.facts.observed import Ask
+from factotum.controller.facts.pods import PodView
+from factotum.core.words import reasons
 
 RETRY_SECONDS: Final = 5.0
 """When to look again for what is not there yet."""
@@ -25,10 +27,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do, in this order: ask, patch, delete, create.
+    """What to do, in this order: ask, join, announce, patch, delete, create.
 
     Attributes:
         ask: questions; nothing else is done until they are answered.
+        join: get in the queue for a worker, then decide again.
+        announce: take the job's entry in Consul, then decide again.
         patch: a status patch, which also fences what follows it.
         delete: Pods to delete.
         create: create the Pod of the current launch, from these facts.
@@ -36,6 +40,8 @@ class Decision:
     """
 
     ask: frozenset[Ask] = field(default_factory=frozenset)
+    join: bool = False
+    announce: bool = False
     patch: Mapping[str, Any] | None = None
     notice: Notice | None = None
     delete: tuple[PodView, ...] = ()
@@ -48,9 +54,8 @@ NOTHING: Final = Decision()
 
 def done(patch: Mapping[str, Any]) -> Decision:
     """Write a job's end, and record an Event about it."""
-    succeeded = patch["outcome"] == "SUCCEEDED"
     notice = Notice(
-        type="Normal" if succeeded else "Warning",
+        type=reasons.notice_of(patch["reason"], patch["outcome"]),
         reason=patch["reason"],
         message=patch["message"],
     )

@@ -1,14 +1,14 @@
 """What to do about an unclaimed job: get a Pod to run it, or say why not.
 
-Pure; one half of ``decisions``.
+Pure; one half of ``table``.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from factotum.controller.decide import status
-from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice, done
+from factotum.controller.decide.decision import RETRY_SECONDS, Decision, done
 from factotum.controller.facts.observed import (
     Ask,
     HostUnknown,
@@ -16,18 +16,24 @@ from factotum.controller.facts.observed import (
     Observed,
     OnNode,
     Plan,
-    PodView,
     Refused,
     SeveralNodes,
     Unreadable,
+    Waits,
 )
+from factotum.controller.facts.pods import PodView
+from factotum.core.words.reasons import Reason
 from factotum.kube.resource import FactotumJob, parse_time
 
 MAX_LAUNCHES: Final = 6
 """Pods of one attempt that may end unclaimed before the job fails."""
 LAUNCH_BACKOFF_SECONDS: Final = (0, 5, 10, 20, 40)
 SLOW_START_SECONDS: Final = 5.0
-"""An unclaimed Pod that takes longer gets its reason told."""
+"""An unclaimed Pod that takes longer gets its reason told, and its worker slot back to others."""
+RETELL_SECONDS: Final = 60.0
+"""How often the words may change that go with one reason: kubelets alternate between some."""
+_ONE_REASON: Final = {"ErrImagePull": Reason.IMAGE_PULL_BACK_OFF}
+"""What Kubernetes says in turns, and which of the two is told."""
 
 
 def launch(seen: Observed, now: datetime) -> Decision:
@@ -44,11 +50,15 @@ def launch(seen: Observed, now: datetime) -> Decision:
         return Decision(again_in=RETRY_SECONDS)
     alive = next((p for p in current if p in running), None)
     if alive is not None:
-        # Its claim found the content changed: nothing will ever run, so it need not be waited for.
-        stop = _refuse(seen, now) if isinstance(seen.factfile, Refused) else None
+        # Nothing will ever run: its claim found the content changed, or an order came meanwhile.
+        is_over = isinstance(seen.factfile, Refused) or bool(_unserved(job))
+        stop = _refuse(seen, now) if is_over else None
         return stop or _starting(seen, alive, now)
     if current:
         return unstarted_end(job, current[-1], now)
+    if seen.name_taken:
+        why = "the name of its Pod is taken by one that is not ours"
+        return _another_launch(job, why, why, now)
     return _prepare(seen, now)
 
 
@@ -57,39 +67,66 @@ def _starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
         return Decision(again_in=SLOW_START_SECONDS)
     if not pod.waiting:
         return Decision(again_in=RETRY_SECONDS)
-    reason = pod.waiting.split(":", 1)[0] or "PodPending"
-    patch = status.waiting(seen.job, reason, f"Pod {pod.name} does not start: {pod.waiting}", now)
+    reason, _, _ = pod.waiting.partition(":")
+    reason = _ONE_REASON.get(reason, reason) or Reason.POD_PENDING
+    message = f"Pod {pod.name} does not start: {pod.waiting}"
+    return _wait(seen, reason, message, now, retell=RETELL_SECONDS)
+
+
+def _wait(
+    seen: Observed,
+    reason: str,
+    message: str,
+    now: datetime,
+    *,
+    retell: float = 0.0,
+    accepted: bool = True,
+) -> Decision:
+    """Tell why a job waits.
+
+    Args:
+        retell: seconds before the words may change that go with one reason.
+    """
+    job = seen.job
+    patch = status.waiting(job, reason, message, now, accepted=accepted)
+    if patch is not None and job.reason == reason and seen.told_seconds < retell:
+        return Decision(again_in=min(RETRY_SECONDS, retell - seen.told_seconds))
+    if patch is not None and isinstance(seen.factfile, Plan):
+        patch |= {"jobId": seen.factfile.job_id}
     return Decision(patch=patch, again_in=RETRY_SECONDS)
 
 
 def unstarted_end(job: FactotumJob, pod: PodView, now: datetime) -> Decision:
     """Decide about a Pod that ended, or will, without having started a task."""
-    if pod.reason == "DeadlineExceeded":
+    if pod.reason == Reason.DEADLINE_EXCEEDED:
         message = f"Pod {pod.name} did not start before the deadline"
         return done(
             status.finished(
-                job, succeeded=False, reason="DeadlineExceeded", message=message, now=now
+                job, succeeded=False, reason=Reason.DEADLINE_EXCEEDED, message=message, now=now
             )
         )
+    why = f"Pod {pod.name} ended before a task was started: {_why(pod)}"
+    return _another_launch(job, why, _why(pod), now)
+
+
+def _another_launch(job: FactotumJob, why: str, in_short: str, now: datetime) -> Decision:
+    """Give a launch up for the next one, or the job if it had all of them."""
     if job.launch >= MAX_LAUNCHES:
-        message = f"{job.launch} Pods ended before a task was started; the last: "
+        message = f"{job.launch} Pods ended before a task was started; the last: {in_short}"
         return done(
             status.finished(
-                job, succeeded=False, reason="LaunchFailed", message=message + _why(pod), now=now
+                job, succeeded=False, reason=Reason.LAUNCH_FAILED, message=message, now=now
             )
         )
-    return Decision(patch=_next_launch(job, pod, now))
-
-
-def _next_launch(job: FactotumJob, pod: PodView, now: datetime) -> Mapping[str, Any]:
     delay = LAUNCH_BACKOFF_SECONDS[min(job.launch - 1, len(LAUNCH_BACKOFF_SECONDS) - 1)]
-    return status.relaunch(
+    patch = status.relaunch(
         job,
-        reason="Relaunching",
-        message=f"Pod {pod.name} ended before a task was started: {_why(pod)}",
+        reason=Reason.RELAUNCHING,
+        message=why,
         not_before=now + timedelta(seconds=delay),
         now=now,
     )
+    return Decision(patch=patch)
 
 
 def _why(pod: PodView) -> str:
@@ -114,31 +151,28 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
         return stop
     wait = _hold_back(seen)
     if wait is not None:
-        return Decision(
-            patch=status.waiting(
-                job,
-                wait.reason,
-                wait.message,
-                now,
-                accepted=not isinstance(seen.factfile, Unreadable),
-            ),
-            again_in=RETRY_SECONDS,
+        return _wait(
+            seen,
+            wait.reason,
+            wait.message,
+            now,
+            retell=0.0 if seen.refusal is None else RETELL_SECONDS,
+            accepted=not isinstance(seen.factfile, Unreadable),
         )
     if job.spec.get("dryRun") and isinstance(seen.factfile, Plan):
         return done(status.simulated(job, seen.factfile, now) | {"jobId": seen.factfile.job_id})
     not_before = parse_time(job.status.get("nextLaunchTime"))
     if not_before is not None and now < not_before:
         return Decision(again_in=(not_before - now).total_seconds())
-    if not seen.has_slot:
-        return Decision(ask=frozenset({Ask.SLOT}))
+    if seen.place is None:
+        return Decision(join=True)
+    if isinstance(seen.place, Waits):
+        # Whoever frees a worker wakes it.
+        waits = _wait(seen, Reason.WAITING_FOR_WORKER, "all workers are busy", now)
+        return replace(waits, again_in=None)
     if not seen.mirrored:
-        return Decision(ask=frozenset({Ask.MIRROR}))
+        return Decision(announce=True)
     return Decision(create=True, again_in=SLOW_START_SECONDS)
-
-
-def queued(seen: Observed, now: datetime) -> Mapping[str, Any] | None:
-    """Return the patch of a job that asked for a worker slot and got none."""
-    return status.waiting(seen.job, "WaitingForWorker", "all workers are busy", now)
 
 
 def _refuse(seen: Observed, now: datetime) -> Decision | None:
@@ -150,20 +184,18 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
             f'Warn: the specifed host constraint "{job.host_constraint}" did not match,'
             f" no tasks have been executed. Reason: {seen.host.reason}"
         )
-        reason = "HostConstraintNotMatched"
+        reason = Reason.HOST_CONSTRAINT_NOT_MATCHED
         patch = status.finished(job, succeeded=True, reason=reason, message=message, now=now)
-        return Decision(
-            patch=patch | known_id, notice=Notice(type="Warning", reason=reason, message=message)
-        )
+        return done(patch | known_id)
     refused: tuple[str, str] | None = None
     unserved = _unserved(job)
     if isinstance(seen.factfile, Refused):
         refused = (seen.factfile.reason, seen.factfile.message)
     elif unserved:
-        refused = ("NotSupported", unserved)
+        refused = (Reason.NOT_SUPPORTED, unserved)
     elif isinstance(seen.host, SeveralNodes):
         refused = (
-            "HostConstraintAmbiguous",
+            Reason.HOST_CONSTRAINT_AMBIGUOUS,
             f'the host constraint "{job.host_constraint}" means several Nodes'
             f" ({', '.join(seen.host.names)}): name one of them",
         )
@@ -209,10 +241,10 @@ def _hold_back(seen: Observed) -> Unreadable | None:
     if isinstance(seen.factfile, Unreadable):
         return seen.factfile
     if isinstance(seen.host, HostUnknown):
-        return Unreadable(reason="HostConstraintUnresolved", message=seen.host.message)
+        return Unreadable(reason=Reason.HOST_CONSTRAINT_UNRESOLVED, message=seen.host.message)
     if isinstance(seen.host, OnNode) and seen.host.unready:
         return Unreadable(
-            reason="NodeNotReady", message=f"Node {seen.host.name}: {seen.host.unready}"
+            reason=Reason.NODE_NOT_READY, message=f"Node {seen.host.name}: {seen.host.unready}"
         )
     if seen.refusal is not None:
         return Unreadable(reason=seen.refusal.reason, message=seen.refusal.message)

@@ -6,23 +6,28 @@ tasks.
 
 from collections.abc import Sequence
 
-from factotum.controller.facts.observed import Observed, PodView
+from factotum.controller.facts.observed import Observed
+from factotum.controller.facts.pods import PodView
 from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
 from factotum.core.wire.termination import Verdict
+from factotum.core.words.reasons import Reason
 from factotum.kube.resource import parse_time
+
+_TELLING = (Reason.DEADLINE_EXCEEDED, Reason.EVICTED, "Preempting", "NodeLost", "Shutdown")
+"""What the kubelet says of a Pod that explains its end."""
 
 
 def lost(pod: PodView) -> tuple[str, str]:
     """Return reason and message for a claimed Pod that ended without a verdict."""
-    if pod.reason in ("DeadlineExceeded", "Evicted", "Preempting", "NodeLost", "Shutdown"):
+    if pod.reason in _TELLING:
         return pod.reason, pod.message or f"Pod {pod.name}: {pod.reason}"
     if pod.terminated is None:
         detail = f" ({pod.reason})" if pod.reason else ""
-        return "Lost", f"Pod {pod.name} ended without a word of its runner{detail}"
-    if pod.terminated.reason == "OOMKilled":
-        return "OOMKilled", f"Pod {pod.name} ran out of memory"
-    return "Lost", (
+        return Reason.LOST, f"Pod {pod.name} ended without a word of its runner{detail}"
+    if pod.terminated.reason == Reason.OOM_KILLED:
+        return Reason.OOM_KILLED, f"Pod {pod.name} ran out of memory"
+    return Reason.LOST, (
         f"the runner in Pod {pod.name} ended with exit code {pod.terminated.exit_code}"
         " before it could tell the result"
     )

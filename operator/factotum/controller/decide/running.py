@@ -1,6 +1,6 @@
 """What to do about a claimed job: the run is a runner's, find out how it goes.
 
-Pure; one half of ``decisions``.
+Pure; one half of ``table``.
 """
 
 from dataclasses import replace
@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from factotum.controller.decide import status
-from factotum.controller.decide.decision import NOTHING, RETRY_SECONDS, Decision, done
+from factotum.controller.decide.decision import RETRY_SECONDS, Decision, done
 from factotum.controller.decide.launching import unstarted_end
 from factotum.controller.decide.outcomes import known_report, lost, verdict_of
-from factotum.controller.facts.observed import Ask, Observed, Plan, PodView
+from factotum.controller.facts.observed import Ask, Observed, Plan
+from factotum.controller.facts.pods import PodView
 from factotum.core.wire import termination
 from factotum.core.wire.reports import Report
+from factotum.core.words.reasons import Reason
+from factotum.core.words.states import TaskState
 from factotum.kube.resource import Claim, parse_time
 
 GONE_SECONDS: Final = 60.0
@@ -40,17 +43,28 @@ def watch(seen: Observed, claim: Claim, now: datetime) -> Decision:
         if (names := _task_names(seen)) is None:
             return Decision(ask=frozenset({Ask.FACTFILE}))
         return Decision(patch=status.progressed(job, report, names))
-    return Decision(again_in=RETRY_SECONDS) if pod is None else NOTHING
+    return _running(seen, pod, now)
+
+
+def _running(seen: Observed, pod: PodView | None, now: datetime) -> Decision:
+    """Decide about a run of which there is nothing new."""
+    job = seen.job
+    # A Pod whose labels or owners were taken off is shown by no watch any more.
+    again = None if pod is not None and pod.belongs_to(job) else RETRY_SECONDS
+    if job.deleting:
+        # Only its owner going deletes a Pod, and somebody's finalizer keeps that one.
+        orphan = (pod,) if pod is not None and not pod.deleting else ()
+        return Decision(delete=orphan, again_in=again)
+    return Decision(patch=status.too_late(job, now), again_in=again)
 
 
 def _gone(seen: Observed, claim: Claim, now: datetime) -> Decision | None:
     """Decide about a claim whose Pod is not in sight; None: go on as usual."""
     if claim.pod_uid not in seen.absent:
-        return Decision(ask=frozenset({Ask.ABSENCE}))
+        return Decision(ask=frozenset({Ask.CLAIMED_POD}))
     if seen.gone_seconds >= GONE_SECONDS:
-        return _lose(
-            seen, now, "Lost", f"Pod {claim.pod_name} was removed and its runner did not report"
-        )
+        message = f"Pod {claim.pod_name} was removed and its runner did not report"
+        return _lose(seen, now, Reason.LOST, message)
     patch = status.pod_gone(seen.job, now)
     return Decision(patch=patch, again_in=RETRY_SECONDS) if patch else None
 
@@ -85,8 +99,8 @@ def _verdict(seen: Observed, report: Report, now: datetime) -> Decision:
     tasks = status.tasks_of(report, names)
     reason, message = status.end_message(tasks)
     if report.states and not report.states.strip("W") and not report.interrupted:
-        reason, message = "NotRun", report.errors.get(0, "the runner started no task")
-    elif report.interrupted or (not report.succeeded and reason != "TaskFailed"):
+        reason, message = Reason.NOT_RUN, report.errors.get(0, "the runner started no task")
+    elif report.interrupted or (not report.succeeded and reason != Reason.TASK_FAILED):
         reason, message = _interruption(seen, message, now)
     patch = status.progressed(seen.job, report, names) | status.finished(
         seen.job, succeeded=report.succeeded, reason=reason, message=message, now=now
@@ -104,9 +118,9 @@ def _interruption(seen: Observed, message: str, now: datetime) -> tuple[str, str
     started = parse_time(pod.started) if pod is not None else None
     # The runner's last report overtakes the kubelet's word about its deadline.
     if deadline and started and now - started >= timedelta(seconds=deadline - 1):
-        return "DeadlineExceeded", f"the run took longer than {deadline} s. {message}"
+        return Reason.DEADLINE_EXCEEDED, f"the run took longer than {deadline} s. {message}"
     cause = "its Pod was deleted" if pod is None or pod.deleting else "its Pod was told to stop"
-    return "Interrupted", f"the run was shut down: {cause}. {message}"
+    return Reason.INTERRUPTED, f"the run was shut down: {cause}. {message}"
 
 
 def _lose(seen: Observed, now: datetime, reason: str, message: str) -> Decision:
@@ -117,8 +131,8 @@ def _lose(seen: Observed, now: datetime, reason: str, message: str) -> Decision:
     known = known_report(seen, names)
     tasks = status.tasks_of(known, names) if known else _tasks_now(seen, names)
     for task in tasks:
-        if task["state"] == "RUNNING":
-            task["state"] = "FAILED"
+        if task["state"] == TaskState.RUNNING:
+            task["state"] = TaskState.FAILED
             task["errorMessage"] = f"{reason}: {message}"
     patch = status.finished(
         seen.job, succeeded=False, reason=reason, message=message, now=now
@@ -129,7 +143,7 @@ def _lose(seen: Observed, now: datetime, reason: str, message: str) -> Decision:
 def _tasks_now(seen: Observed, names: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the tasks as the status has them; what it left out is WAITING."""
     before = {task["name"]: dict(task) for task in seen.job.status.get("tasks") or ()}
-    return [before.get(name, {"name": name, "state": "WAITING"}) for name in names]
+    return [before.get(name, {"name": name, "state": TaskState.WAITING}) for name in names]
 
 
 def _task_names(seen: Observed) -> tuple[str, ...] | None:
@@ -137,7 +151,7 @@ def _task_names(seen: Observed) -> tuple[str, ...] | None:
     if isinstance(seen.factfile, Plan):
         return seen.factfile.task_names
     tasks = seen.job.status.get("tasks") or ()
-    total = int(str(seen.job.status.get("progress") or "0/0").split("/")[1])
+    total = seen.job.total_tasks
     if len(tasks) == total:
         return tuple(task["name"] for task in tasks)
     if seen.factfile is None:

@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from factotum.controller.decide.conditions import derive_conditions
-from factotum.controller.facts.observed import Plan, PodView
+from factotum.controller.facts.observed import Plan
+from factotum.controller.facts.pods import PodView
 from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
+from factotum.core.words.reasons import Reason
+from factotum.core.words.states import JobState, RunState, TaskState
 from factotum.kube.resource import FactotumJob, format_time
 
 MAX_TASK_BYTES: Final = 112 * 1024
@@ -23,6 +26,9 @@ MAX_TASKS: Final = 2000
 """As many as the resource definition allows in the list."""
 _MESSAGE_LIMIT: Final = 2048
 _SHORT_ERROR: Final = 160
+_NOT_RUN: Final = (TaskState.WAITING, TaskState.SKIPPED)
+_ORDER: Final = "; spec.desiredState: "
+"""Stands in a running job's message before an order that came too late."""
 _NAMED_IN_MESSAGE: Final = 20
 
 Patch = dict[str, Any]
@@ -32,16 +38,55 @@ def waiting(
     job: FactotumJob, reason: str, message: str, now: datetime, *, accepted: bool = True
 ) -> Patch | None:
     """QUEUED, for a reason; None if the status says so already."""
-    if job.state == "QUEUED" and job.status.get("reason") == reason:
+    message = message[:_MESSAGE_LIMIT]
+    said = (job.state, job.reason, job.message) == (JobState.QUEUED, reason, message)
+    if said and job.is_observed:
         return None
-    return _step(job, "QUEUED", "WAITING", reason, message, now, accepted=accepted)
+    return _step(job, JobState.QUEUED, RunState.WAITING, reason, message, now, accepted=accepted)
 
 
-def claimed(job: FactotumJob, plan: Plan, pod: PodView, claim_id: str, now: datetime) -> Patch:
-    """WORKING: the attempt belongs to one runner process."""
+def observed(job: FactotumJob, now: datetime) -> Patch:
+    """Say again what holds, of the spec as it is now: a change of it changed nothing else."""
+    outcome = str(job.status.get("outcome", ""))
+    return _step(job, job.state, outcome, job.reason, job.message, now)
+
+
+def too_late(job: FactotumJob, now: datetime) -> Patch | None:
+    """WORKING, though another state is desired by now; None if the status says so already."""
+    order = job.spec.get("desiredState", "Run")
+    head = job.message.partition(_ORDER)[0]
+    if order == "Run":
+        message = head
+    else:
+        message = f"{head}{_ORDER}{order} has no effect on a running attempt in this version"
+    if message == job.message and job.is_observed:
+        return None
+    return _step(job, JobState.WORKING, RunState.RUNNING, job.reason, message, now)
+
+
+def claimed(
+    job: FactotumJob,
+    plan: Plan,
+    pod: PodView,
+    claim_id: str,
+    now: datetime,
+    *,
+    beside: Sequence[str] = (),
+) -> Patch:
+    """WORKING: the attempt belongs to one runner process.
+
+    Args:
+        beside: names of jobs of the same job id that are at work already.
+    """
     moment = format_time(now)
-    tasks = [{"name": name, "state": "WAITING"} for name in plan.task_names]
-    return _step(job, "WORKING", "RUNNING", "Claimed", f"running in Pod {pod.name}", now) | {
+    tasks = [{"name": name, "state": TaskState.WAITING} for name in plan.task_names]
+    message = f"running in Pod {pod.name}"
+    if beside:
+        message += (
+            f" together with {_quoted(beside)} of the same job id:"
+            " this version does not queue duplicates"
+        )
+    return _step(job, JobState.WORKING, RunState.RUNNING, Reason.CLAIMED, message, now) | {
         "jobId": plan.job_id,
         "factfileHash": plan.digest,
         "attempt": job.attempt,
@@ -73,13 +118,13 @@ def progressed(job: FactotumJob, report: Report, names: Sequence[str]) -> Patch:
 
 def pod_gone(job: FactotumJob, now: datetime) -> Patch | None:
     """WORKING, though its Pod was removed: its runner may still report."""
-    if job.status.get("reason") == "PodGone":
+    if job.reason == Reason.POD_GONE:
         return None
     return _step(
         job,
-        "WORKING",
-        "RUNNING",
-        "PodGone",
+        JobState.WORKING,
+        RunState.RUNNING,
+        Reason.POD_GONE,
         "the Pod was removed before its runner reported a result; waiting for a last report",
         now,
     )
@@ -89,7 +134,7 @@ def relaunch(
     job: FactotumJob, *, reason: str, message: str, not_before: datetime, now: datetime
 ) -> Patch:
     """QUEUED for the attempt's next Pod; the last one's claim is refused from now on."""
-    return _step(job, "QUEUED", "WAITING", reason, message, now) | {
+    return _step(job, JobState.QUEUED, RunState.WAITING, reason, message, now) | {
         "attempt": job.attempt,
         "launch": job.launch + 1,
         "nextLaunchTime": format_time(not_before),
@@ -109,8 +154,8 @@ def finished(
     accepted: bool = True,
 ) -> Patch:
     """DONE, with the outcome."""
-    outcome = "SUCCEEDED" if succeeded else "FAILED"
-    return _step(job, "DONE", outcome, reason, message, now, accepted=accepted) | {
+    outcome = RunState.SUCCEEDED if succeeded else RunState.FAILED
+    return _step(job, JobState.DONE, outcome, reason, message, now, accepted=accepted) | {
         "completionTime": format_time(now),
         "nextLaunchTime": None,
     }
@@ -120,8 +165,8 @@ def simulated(job: FactotumJob, plan: Plan, now: datetime) -> Patch:
     """DONE without a Pod: a dry run, in which every task succeeds."""
     total = len(plan.task_names)
     message = f"{total}/{total} tasks would run; nothing was executed"
-    tasks = [{"name": name, "state": "SUCCEEDED"} for name in plan.task_names]
-    patch = finished(job, succeeded=True, reason="DryRun", message=message, now=now)
+    tasks = [{"name": name, "state": TaskState.SUCCEEDED} for name in plan.task_names]
+    patch = finished(job, succeeded=True, reason=Reason.DRY_RUN, message=message, now=now)
     return patch | {"factfileHash": plan.digest} | task_fields(tasks)
 
 
@@ -180,21 +225,18 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
     and only their number stays, in ``taskCounts``.
     """
     counts = Counter(str(task["state"]) for task in tasks)
-    executed = sum(counts[state] for state in ("SUCCEEDED", "SUCCEEDED_NO_OP", "FAILED"))
+    executed = sum(counts[state] for state in TaskState.ENDED)
     kept = [dict(task) for task in tasks]
     if not _fits(kept):
         for task in kept:
             if "errorMessage" in task:
                 task["errorMessage"] = task["errorMessage"][:_SHORT_ERROR]
     if not _fits(kept):
-        kept = [
-            {"name": task["name"], "state": task["state"]} if task["state"] == "SUCCEEDED" else task
-            for task in kept
-        ]
+        kept = [_bare(task) if task["state"] == TaskState.SUCCEEDED else task for task in kept]
     for unremarkable in (
-        ("WAITING",),
-        ("WAITING", "SUCCEEDED"),
-        ("WAITING", "SUCCEEDED", "SKIPPED"),
+        (TaskState.WAITING,),
+        (TaskState.WAITING, TaskState.SUCCEEDED),
+        (TaskState.WAITING, TaskState.SUCCEEDED, TaskState.SKIPPED),
     ):
         if _fits(kept):
             break
@@ -208,6 +250,10 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
     }
 
 
+def _bare(task: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": task["name"], "state": task["state"]}
+
+
 def _fits(tasks: Sequence[Mapping[str, Any]]) -> bool:
     if len(tasks) > MAX_TASKS:
         return False
@@ -217,20 +263,20 @@ def _fits(tasks: Sequence[Mapping[str, Any]]) -> bool:
 
 def end_message(tasks: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """Return reason and message of a run's end, in the original's words."""
-    failed = [t["name"] for t in tasks if t["state"] == "FAILED"]
-    no_op = [t["name"] for t in tasks if t["state"] == "SUCCEEDED_NO_OP"]
-    not_run = [t["name"] for t in tasks if t["state"] in ("WAITING", "SKIPPED")]
+    failed = [t["name"] for t in tasks if t["state"] == TaskState.FAILED]
+    no_op = [t["name"] for t in tasks if t["state"] == TaskState.SUCCEEDED_NO_OP]
+    not_run = [t["name"] for t in tasks if t["state"] in _NOT_RUN]
     if failed:
-        return "TaskFailed", (
+        return Reason.TASK_FAILED, (
             f"Factotum job executed abnormally as a task ({_quoted(failed)}) failed"
             f" - the following tasks were not run: {_quoted(not_run)}!"
         )
     if no_op:
-        return "EarlyFinish", (
+        return Reason.EARLY_FINISH, (
             f"Factotum job finished early as a task ({_quoted(no_op)}) requested an early finish."
             f" The following tasks were not run: {_quoted(not_run)}."
         )
-    return "Succeeded", f"{len(tasks)}/{len(tasks)} tasks run"
+    return Reason.SUCCEEDED, f"{len(tasks)}/{len(tasks)} tasks run"
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -2,35 +2,41 @@
 
 ``decide`` is pure. Any event only says "look again", so deciding twice about
 the same facts gives the same, and a decision carried out leaves nothing to do.
-``launching`` and ``watching`` hold the two halves of the table.
+``launching`` and ``running`` hold the two halves of the table.
 """
 
 from datetime import datetime
 
-from factotum.controller.decide.decision import NOTHING, RETRY_SECONDS, Decision, Notice
-from factotum.controller.decide.launching import launch, queued
+from factotum.controller.decide import status
+from factotum.controller.decide.decision import NOTHING, RETRY_SECONDS, Decision, done
+from factotum.controller.decide.launching import launch
 from factotum.controller.decide.running import watch
 from factotum.controller.facts.observed import Observed
+from factotum.core.words.reasons import Reason
 
 
 def decide(seen: Observed, now: datetime) -> Decision:
     """Return what to do about a job, given every fact about it."""
     job = seen.job
-    if job.deleting:
-        return NOTHING
     if job.is_done:
-        return _tidy(seen)
+        return _tidy(seen, now)
     claim = job.claim
     if claim is not None:
         return watch(seen, claim, now)
+    if job.deleting:
+        # Somebody's finalizer keeps it: its end must not wait for that one.
+        message = "the job was deleted before a task was started"
+        return done(
+            status.finished(job, succeeded=False, reason=Reason.DELETED, message=message, now=now)
+        )
     return launch(seen, now)
 
 
-def _tidy(seen: Observed) -> Decision:
+def _tidy(seen: Observed, now: datetime) -> Decision:
+    """Leave a finished job as it should be: no Pods but its claim's, and its spec observed."""
+    if not seen.job.is_observed and not seen.job.deleting:
+        return Decision(patch=status.observed(seen.job, now))
     claim = seen.job.claim
     mine = claim.pod_uid if claim else ""
     stray = tuple(p for p in seen.pods if not p.ended and not p.deleting and p.uid != mine)
     return Decision(delete=stray, again_in=RETRY_SECONDS) if stray else NOTHING
-
-
-__all__ = ["Decision", "Notice", "decide", "queued"]

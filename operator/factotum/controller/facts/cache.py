@@ -1,86 +1,199 @@
-"""What the watches have told: the newest known version of every object.
+"""The newest known version of every job, Pod and Node, and who is told of changes.
 
-Trimmed to what is needed, and kept by resource version, so that an old event
-never hides a newer one. Absence here proves nothing; the reconciler asks.
+Filled by watches, lists, live reads and the answers to our own writes alike.
+Kept by resource version, so that an old event never hides a newer one, and
+trimmed to what is needed. Absence here proves nothing; whoever must know asks.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
-from factotum.controller.facts.observed import PodView
-from factotum.controller.observe.hosts import NodeView
+from factotum.controller.facts.nodes import NodeView
+from factotum.controller.facts.pods import PodView
+from factotum.core.words.states import JobState
 from factotum.kube.resource import FactotumJob, JobUid
 
+_KEPT_OF_METADATA: Final = (
+    "namespace",
+    "name",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+)
+_KEPT_OF_DONE: Final = (
+    "state",
+    "outcome",
+    "reason",
+    "jobId",
+    "completionTime",
+    "attempt",
+    "launch",
+    "claim",
+    "sequence",
+    "observedGeneration",
+)
 
-class Store:
+
+class Subscriber(Protocol):
+    """Is told of every put and drop that changed something, at once and in order."""
+
+    def job_changed(self, job: FactotumJob, *, is_gone: bool) -> None:
+        """Hear of a job's newest version, or that it is no more."""
+
+    def pod_changed(self, pod: PodView) -> None:
+        """Hear that a Pod of that job changed, came or went."""
+
+
+class Cache:
     """Jobs, their Pods, and the Nodes."""
 
     def __init__(self) -> None:
         self.jobs: dict[JobUid, FactotumJob] = {}
         self.nodes: dict[str, NodeView] = {}
-        self._pods: dict[JobUid, dict[str, PodView]] = defaultdict(dict)
-        self._last_words: dict[JobUid, dict[str, PodView]] = defaultdict(dict)
+        self._pods: dict[str, PodView] = {}
+        self._by_job: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
+        self._last_words: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
+        self._at_work: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._subscribers: list[Subscriber] = []
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have somebody told of every change from now on."""
+        self._subscribers.append(subscriber)
+
+    # --- jobs -------------------------------------------------------------------------
 
     def put_job(self, raw: Mapping[str, Any]) -> FactotumJob:
         """Take in a version of a job and return the newest known one."""
-        job = FactotumJob.from_raw(_trimmed(raw))
-        known = self.jobs.get(job.uid)
-        if known is not None and known.version >= job.version:
+        metadata = raw["metadata"]
+        known = self.jobs.get(metadata["uid"])
+        if known is not None and known.version >= int(metadata["resourceVersion"]):
             return known
+        job = FactotumJob.from_raw(_trimmed(raw))
+        self._file(known, job)
         self.jobs[job.uid] = job
         if job.is_done:
             self._last_words.pop(job.uid, None)
+        for subscriber in self._subscribers:
+            subscriber.job_changed(job, is_gone=False)
         return job
 
     def drop_job(self, uid: JobUid) -> None:
         """Forget a job that is gone."""
-        self.jobs.pop(uid, None)
+        job = self.jobs.pop(uid, None)
+        self._file(job, None)
         self._last_words.pop(uid, None)
+        if job is not None:
+            for subscriber in self._subscribers:
+                subscriber.job_changed(job, is_gone=True)
 
-    def put_pod(self, raw: Mapping[str, Any]) -> PodView | None:
-        """Take in a version of a Pod; None if it is not ours."""
+    def at_work(self, namespace: str, job_id: str) -> set[str]:
+        """Return the names of the jobs of that id that are claimed and not done."""
+        return set(self._at_work.get((namespace, job_id), ()))
+
+    def _file(self, before: FactotumJob | None, after: FactotumJob | None) -> None:
+        if before is not None and before.is_claimed:
+            key = before.namespace, before.job_id
+            self._at_work[key].discard(before.name)
+            if not self._at_work[key]:
+                del self._at_work[key]
+        if after is not None and after.is_claimed:
+            self._at_work[after.namespace, after.job_id].add(after.name)
+
+    # --- Pods -------------------------------------------------------------------------
+
+    def put_pod(self, raw: Mapping[str, Any]) -> PodView:
+        """Take in a version of a Pod and return the newest known one.
+
+        A Pod that says it belongs to another job than before, or to none, is
+        no longer its job's.
+        """
         pod = PodView.from_raw(raw)
-        if pod is None:
-            return None
-        pods = self._pods[pod.job_uid]
-        known = pods.get(pod.uid)
-        if known is None or known.version < pod.version:
-            pods[pod.uid] = pod
-        return pods[pod.uid]
+        known = self._pods.get(pod.uid)
+        if known is not None and known.version >= pod.version:
+            return known
+        if known is not None and known.job_uid != pod.job_uid:
+            self._remove(known)
+            self._tell(known)
+        if pod.job_uid:
+            self._pods[pod.uid] = pod
+            self._by_job[pod.job_uid][pod.uid] = pod
+            self._tell(pod)
+        return pod
 
-    def drop_pod(self, job_uid: JobUid, pod_uid: str) -> None:
+    def drop_pod(self, pod_uid: str) -> None:
         """Forget a Pod that is gone; but not its verdict, which may not have been read yet."""
-        pods = self._pods.get(job_uid, {})
-        pod = pods.pop(pod_uid, None)
-        if not pods:
-            self._pods.pop(job_uid, None)
-        job = self.jobs.get(job_uid)
-        if pod is not None and pod.terminated is not None and job is not None and not job.is_done:
-            self._last_words[job_uid][pod_uid] = pod
+        pod = self._pods.get(pod_uid)
+        if pod is None:
+            return
+        self._remove(pod)
+        job = self.jobs.get(pod.job_uid)
+        if pod.terminated is not None and job is not None and not job.is_done:
+            self._last_words[job.uid][pod.uid] = pod
+        self._tell(pod)
 
-    def pods_of(self, uid: JobUid) -> tuple[PodView, ...]:
-        """Return a job's known Pods, and how those ended that are gone."""
-        return (*self._pods.get(uid, {}).values(), *self._last_words.get(uid, {}).values())
+    def _remove(self, pod: PodView) -> None:
+        self._pods.pop(pod.uid, None)
+        siblings = self._by_job[pod.job_uid]
+        siblings.pop(pod.uid, None)
+        if not siblings:
+            del self._by_job[pod.job_uid]
+
+    def _tell(self, pod: PodView) -> None:
+        for subscriber in self._subscribers:
+            subscriber.pod_changed(pod)
+
+    def pods_of(self, job: FactotumJob) -> tuple[PodView, ...]:
+        """Return a job's own Pods, and how those ended that are gone.
+
+        Its claim's Pod is among them by its UID alone: what somebody does to
+        labels or owners later takes no verdict away.
+        """
+        known = (
+            *self._by_job.get(job.uid, {}).values(),
+            *self._last_words.get(job.uid, {}).values(),
+        )
+        claimed = job.claim.pod_uid if job.claim is not None else ""
+        own = tuple(pod for pod in known if pod.uid == claimed or pod.belongs_to(job))
+        if claimed and claimed in self._pods and all(pod.uid != claimed for pod in own):
+            return (*own, self._pods[claimed])
+        return own
+
+    def pods_owned_by(self, uid: JobUid) -> tuple[PodView, ...]:
+        """Return the Pods that have a job of that UID as owner, be it known or gone."""
+        return tuple(pod for pod in self._by_job.get(uid, {}).values() if pod.owner)
+
+    def pod(self, uid: str) -> PodView | None:
+        """Return one Pod by its UID."""
+        return self._pods.get(uid)
 
     def pods(self) -> list[PodView]:
-        """Return every known Pod."""
-        return [pod for pods in self._pods.values() for pod in pods.values()]
+        """Return every known Pod, whoever made it."""
+        return list(self._pods.values())
 
-    def put_nodes(self, raws: Iterable[Mapping[str, Any]]) -> None:
-        """Replace all Nodes."""
-        self.nodes = {node.name: node for node in map(NodeView.from_raw, raws)}
+    # --- Nodes ------------------------------------------------------------------------
+
+    def put_node(self, raw: Mapping[str, Any]) -> None:
+        """Take in a version of a Node."""
+        node = NodeView.from_raw(raw)
+        self.nodes[node.name] = node
+
+    def drop_node(self, name: str) -> None:
+        """Forget a Node that is gone."""
+        self.nodes.pop(name, None)
 
 
 def _trimmed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """Leave out what is large and not needed: most jobs are done."""
-    metadata = {
-        key: value
-        for key, value in raw["metadata"].items()
-        if key not in ("managedFields", "annotations", "labels")
-    }
-    if (raw.get("status") or {}).get("state") != "DONE":
-        return {**raw, "metadata": metadata}
+    metadata = {key: raw["metadata"][key] for key in _KEPT_OF_METADATA if key in raw["metadata"]}
+    status = raw.get("status") or {}
+    if status.get("state") != JobState.DONE:
+        return {"metadata": metadata, "spec": raw.get("spec"), "status": status}
     spec = {key: value for key, value in (raw.get("spec") or {}).items() if key != "factfile"}
-    status = {key: value for key, value in raw["status"].items() if key != "tasks"}
-    return {**raw, "metadata": metadata, "spec": spec, "status": status}
+    kept = {key: status[key] for key in _KEPT_OF_DONE if key in status}
+    if status.get("observedGeneration") != metadata.get("generation"):
+        # They are about to be written once more.
+        kept["conditions"] = status.get("conditions")
+    return {"metadata": metadata, "spec": spec, "status": kept}

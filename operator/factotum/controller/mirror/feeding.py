@@ -1,168 +1,237 @@
-"""The mirror as the controller sees it: FactotumJobs in, entries out.
+"""The mirror's side towards the controller: FactotumJobs in, entries out.
 
-Translates between the store's objects and the mirror's views; without Consul
-it does nothing. The mirror itself knows neither.
+Subscribes to the cache: nothing else feeds it. Translates between the cache's
+objects and the mirror's views; the mirror itself knows neither.
 """
 
 import asyncio
+import heapq
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from factotum.controller.facts.cache import Store
+from factotum.controller.facts.cache import Cache
+from factotum.controller.facts.observed import Held
+from factotum.controller.facts.pods import PodView, is_hash
 from factotum.controller.mirror.mirror import HeldByOther, Mirror, Taken, Unreachable
 from factotum.controller.mirror.rules import MirrorView
-from factotum.controller.settings import Settings
-from factotum.kube import errors, names
-from factotum.kube.client import KubeClient
+from factotum.controller.queue.holders import is_holder
+from factotum.controller.queue.slots import Slots
+from factotum.core.words import reasons
+from factotum.core.words.states import JobState, RunState
+from factotum.kube import errors, paths
+from factotum.kube.api import KubeApi
 from factotum.kube.resource import FactotumJob, JobUid
 from factotum.persistence.consul import ConsulStore
-from factotum.persistence.entries import EntrySettings, JobKey, checked_name
+from factotum.persistence.entries import EntrySettings, JobKey
 
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS: Final = 2.0
-_NEVER_RAN: Final = frozenset(
-    {
-        "DryRun",
-        "FactfileChanged",
-        "HostConstraintAmbiguous",
-        "InvalidFactfile",
-        "InvalidStart",
-        "NotSupported",
-        "PodRejected",
-    }
-)
-"""Reasons of jobs that the original server would have refused at the door."""
+_SLACK: Final = 16
+"""How many of a key's jobs may be gone before its heap is made anew, beside as many as exist."""
 
 
-class JobMirror:
-    """Keeps Consul level with the store; see ``mirror``."""
+class _Shelf:
+    """The jobs of one key, so that none that are long done need to be walked.
 
-    def __init__(self, client: KubeClient, consul: ConsulStore | None) -> None:
-        self._client = client
+    A pipeline's runs share one job id: there may be ten thousand of them, of
+    which the entry speaks of one.
+    """
+
+    def __init__(self) -> None:
+        self.unfinished: set[JobUid] = set()
+        self.done: dict[JobUid, str] = {}
+        self.names: dict[str, JobUid] = {}
+        self._newest: list[tuple[_Reversed, JobUid]] = []
+
+    def put(self, job: FactotumJob) -> None:
+        self.names[job.name] = job.uid
+        if not job.is_done:
+            self.unfinished.add(job.uid)
+            return
+        self.unfinished.discard(job.uid)
+        completed = f"{job.status.get('completionTime') or ''} {job.created} {job.uid}"
+        if self.done.get(job.uid) != completed:
+            self.done[job.uid] = completed
+            heapq.heappush(self._newest, (_Reversed(completed), job.uid))
+        if len(self._newest) > 2 * len(self.done) + _SLACK:
+            self._newest = [(_Reversed(text), uid) for uid, text in self.done.items()]
+            heapq.heapify(self._newest)
+
+    def drop(self, job: FactotumJob) -> None:
+        self.unfinished.discard(job.uid)
+        self.done.pop(job.uid, None)
+        if self.names.get(job.name) == job.uid:
+            del self.names[job.name]
+
+    def newest_done(self) -> JobUid | None:
+        """Return the job that completed last; what was dropped meanwhile is left out."""
+        while self._newest:
+            completed, uid = self._newest[0]
+            if self.done.get(uid) == completed.text:
+                return uid
+            heapq.heappop(self._newest)
+        return None
+
+    def __bool__(self) -> bool:
+        return bool(self.unfinished or self.done)
+
+
+class _Reversed:
+    """Sorts texts from last to first."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __lt__(self, other: "_Reversed") -> bool:
+        return self.text > other.text
+
+
+class ConsulMirror:
+    """Keeps Consul level with the cache; see ``mirror``."""
+
+    def __init__(
+        self, api: KubeApi, cache: Cache, slots: Slots, consul: ConsulStore, settings: EntrySettings
+    ) -> None:
+        self._api = api
+        self._cache = cache
+        self._slots = slots
         self._consul = consul
-        self._mirror: Mirror | None = None
-        self._store: Store | None = None
-        self._holds: Callable[[FactotumJob], bool] = lambda _: False
         self._ids: dict[JobUid, str] = {}
-        self._jobs: defaultdict[JobKey, set[JobUid]] = defaultdict(set)
+        self._shelves: dict[JobKey, _Shelf] = {}
+        self._ending: set[JobUid] = set()
+        self._mirror = Mirror(consul, settings, self)
         self._task: asyncio.Task[None] | None = None
 
-    def start(
-        self, store: Store, settings: EntrySettings, holds: Callable[[FactotumJob], bool]
-    ) -> None:
-        """Begin, all lists being read."""
-        if self._consul is None:
-            return
-        self._store = store
-        self._holds = holds
-        for job in store.jobs.values():
-            self._file(job)
-        for pod in store.pods():
-            if pod.job_uid in store.jobs:
-                self.know(pod.job_uid, pod.job_id)
-        self._mirror = Mirror(self._consul, settings, self)
+    def start(self) -> None:
+        """Begin to write, all lists being read."""
         self._task = asyncio.create_task(self._mirror.run(), name="mirror")
+
+    def failure(self) -> str | None:
+        """Return why it works no more, if it does not."""
+        return "the mirror has ended" if self._task is not None and self._task.done() else None
 
     async def stop(self) -> None:
         """End, after writing what can be written at once; the rest follows at the next start."""
-        if self._task is not None and self._mirror is not None:
+        if self._task is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_SECONDS):
                     await self._mirror.settled()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._consul is not None:
-            self._consul.close()
+        self._consul.close()
 
-    def know(self, uid: JobUid, job_id: str) -> None:
-        """Learn a job's id before its status has it."""
-        job = self._store.jobs.get(uid) if self._store else None
-        if job is not None and job_id:
-            self._ids[uid] = job_id
-            self._jobs[JobKey(job.namespace, job_id)].add(uid)
-
-    def note(self, job: FactotumJob) -> None:
-        """Say that a job appeared or changed."""
-        if self._mirror is None:
-            return
-        key = self._file(job)
-        if key is not None:
-            self._mirror.note(key)
-
-    def gone(self, job: FactotumJob) -> None:
-        """Say that a job's resource is no more."""
-        if self._mirror is None:
-            return
-        key = self._file(job)
-        self._ids.pop(job.uid, None)
-        if key is not None:
-            self._jobs[key].discard(job.uid)
-            if not self._jobs[key]:
-                del self._jobs[key]
-            self._mirror.note(key)
-
-    async def take(self, job: FactotumJob) -> str:
+    async def take(self, job: FactotumJob, job_id: str) -> str:
         """Write a job's entry before its Pod is created; return what is to be told."""
+        self._ids[job.uid] = job_id
         view = self._view(job)
-        if self._mirror is None or view is None:
+        if view is None:
             return ""
+        self._shelve(job)
         match await self._mirror.take(view):
             case HeldByOther(last_run_from=other):
-                return f"its Consul entry is held by {other} and is left alone"
+                return f"its Consul entry is held by {other!r} and is left alone"
             case Unreachable(message=message):
                 return f"its Consul entry follows later: {message}"
             case Taken():
                 return ""
 
-    # --- JobSource, asked by the mirror -----------------------------------------
+    # --- Subscriber -------------------------------------------------------------------
+
+    def job_changed(self, job: FactotumJob, *, is_gone: bool) -> None:
+        """Bring the entry of a job that changed or is no more level with it."""
+        view = self._view(job)
+        if view is None:
+            self._ids.pop(job.uid, None)
+            return
+        if not is_gone:
+            self._shelve(job)
+            if self._task is not None:
+                self._mirror.note(view.key, view)
+            return
+        shelf = self._shelves.get(view.key)
+        if shelf is not None:
+            shelf.drop(job)
+            if not shelf:
+                del self._shelves[view.key]
+        self._ids.pop(job.uid, None)
+        self._ending.discard(job.uid)
+        self._mirror.note(view.key)
+
+    def pod_changed(self, pod: PodView) -> None:
+        """Learn a job's id from its Pod, and when the last of a finished job's Pods ends."""
+        job = self._cache.jobs.get(pod.job_uid)
+        if job is None or not pod.belongs_to(job):
+            return
+        if not job.job_id and pod.job_id and job.uid not in self._ids:
+            self._ids[job.uid] = pod.job_id
+            self.job_changed(job, is_gone=False)
+        elif job.is_done:
+            # Only while its Pod lives does a finished job hold its entry.
+            if not pod.ended and self._cache.pod(pod.uid) is not None:
+                self._ending.add(job.uid)
+            else:
+                self._ending.discard(job.uid)
+
+    # --- JobSource, asked by the mirror -----------------------------------------------
 
     def views(self, key: JobKey) -> Sequence[MirrorView]:
-        """Return the jobs of one key."""
-        jobs = self._store.jobs if self._store else {}
-        found = (jobs.get(uid) for uid in self._jobs.get(key, ()))
-        return [view for job in found if job and (view := self._view(job))]
+        """Return the jobs of one key that its entry may speak of."""
+        shelf = self._shelves.get(key)
+        if shelf is None:
+            return ()
+        newest = shelf.newest_done()
+        uids = shelf.unfinished | (self._ending & shelf.done.keys())
+        if newest is not None:
+            uids = uids | {newest}
+        return [v for uid in uids if (j := self._cache.jobs.get(uid)) and (v := self._view(j))]
 
-    def every(self) -> Iterable[MirrorView]:
-        """Return all jobs that have a job id."""
-        jobs = self._store.jobs.values() if self._store else ()
-        return [view for job in jobs if (view := self._view(job))]
+    def calls(self, key: JobKey, label: str) -> bool:
+        """Whether a job of a key exists that its entry calls so."""
+        shelf = self._shelves.get(key)
+        namespace, _, name = label.rpartition("/")
+        return shelf is not None and namespace in ("", key.namespace) and name in shelf.names
+
+    def keys(self) -> Iterable[JobKey]:
+        """Return every key that has jobs."""
+        return list(self._shelves)
 
     async def read(self, key: JobKey, job_name: str) -> MirrorView | None:
-        """Read live the job that an entry names."""
+        """Read live the job that an entry names, in the namespace of its key."""
         namespace, separator, name = job_name.partition("/")
         if not separator:
             namespace, name = key.namespace, job_name
+        if namespace != key.namespace or not paths.is_object_name(name):
+            return None  # whoever wrote that entry did not speak of one of ours
         try:
-            raw = await self._client.get(names.job_path(namespace, name))
+            raw = await self._api.get(paths.job(namespace, name))
         except errors.NotFoundError:
             return None
-        job = FactotumJob.from_raw(raw)
-        self._file(job)
-        return self._view(job)
+        return self._view(FactotumJob.from_raw(raw))
 
     async def pod_lives(self, key: JobKey) -> bool:
         """Whether a Pod of ours of that job id has not ended."""
-        pods = self._store.pods() if self._store else []
         return any(
-            not pod.ended and (pod.namespace, pod.job_id) == (key.namespace, key.job_id)
-            for pod in pods
+            not pod.ended and pod.owner and (pod.namespace, pod.job_id) == tuple(key)
+            for pod in self._cache.pods()
         )
 
-    def _file(self, job: FactotumJob) -> JobKey | None:
-        job_id = str(job.status.get("jobId", "")) or self._ids.get(job.uid, "")
-        if not job_id:
-            return None
-        key = JobKey(job.namespace, job_id)
+    def _shelve(self, job: FactotumJob) -> None:
+        job_id = self._id_of(job)
         self._ids[job.uid] = job_id
-        self._jobs[key].add(job.uid)
-        return key
+        self._shelves.setdefault(JobKey(job.namespace, job_id), _Shelf()).put(job)
+
+    def _id_of(self, job: FactotumJob) -> str:
+        job_id = job.job_id or self._ids.get(job.uid, "")
+        # It becomes part of a key: whoever may write a status may not choose the key.
+        return job_id if is_hash(job_id) else ""
 
     def _view(self, job: FactotumJob) -> MirrorView | None:
-        job_id = str(job.status.get("jobId", "")) or self._ids.get(job.uid, "")
+        job_id = self._id_of(job)
         if not job_id:
             return None
         return MirrorView(
@@ -170,34 +239,12 @@ class JobMirror:
             namespace=job.namespace,
             name=job.name,
             job_id=job_id,
-            state=job.state or "QUEUED",
-            outcome=str(job.status.get("outcome") or "WAITING"),
+            state=job.state or JobState.QUEUED,
+            outcome=str(job.status.get("outcome") or RunState.WAITING),
             created=job.created,
             completed=job.status.get("completionTime"),
-            holds=self._holds(job),
-            ran=str(job.status.get("reason", "")) not in _NEVER_RAN,
+            holds=isinstance(self._slots.place(job.uid), Held)
+            or is_holder(job, self._cache.pods_of(job)),
+            ran=reasons.ran(job.reason),
             spec=job.spec,
         )
-
-
-async def connect(settings: Settings, client: KubeClient) -> tuple[JobMirror, EntrySettings | None]:
-    """Prepare the mirror, if there is a Consul to mirror to.
-
-    Raises:
-        EntrySettingsError: the name or namespace cannot be used.
-    """
-    if settings.consul_address is None:
-        return JobMirror(client, None), None
-    cluster = await client.get("/api/v1/namespaces/kube-system")
-    name = checked_name(
-        settings.consul_name,
-        cluster_uid=cluster["metadata"]["uid"],
-        force=settings.force_consul_name,
-    )
-    entry_settings = EntrySettings(
-        prefix=settings.consul_namespace,
-        name=name,
-        bare_namespace=settings.consul_kubernetes_namespace,
-    )
-    logger.info("mirroring to Consul at %s as %s", settings.consul_address, name)
-    return JobMirror(client, ConsulStore(settings.consul_address)), entry_settings

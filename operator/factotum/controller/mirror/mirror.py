@@ -65,10 +65,17 @@ class JobSource(Protocol):
     """What the mirror asks the controller. Views are made from its caches, at once."""
 
     def views(self, key: JobKey) -> Sequence[MirrorView]:
-        """Return the jobs of one key."""
+        """Return the jobs of one key that its entry may speak of.
 
-    def every(self) -> Iterable[MirrorView]:
-        """Return all jobs that have a job id."""
+        The unfinished ones, those whose Pod is still ending, and the one that
+        completed last.
+        """
+
+    def calls(self, key: JobKey, label: str) -> bool:
+        """Whether a job of a key exists that its entry calls so."""
+
+    def keys(self) -> Iterable[JobKey]:
+        """Return every key that has jobs."""
 
     async def read(self, key: JobKey, job_name: str) -> MirrorView | None:
         """Read live the job that an entry calls so; None only if it surely does not exist."""
@@ -114,15 +121,14 @@ class Mirror:
         """Whether ``take`` would ask Consul now, rather than answer at once."""
         return self._presence.prompt
 
-    def note(self, key: JobKey) -> None:
+    def note(self, key: JobKey, *changed: MirrorView) -> None:
         """Look at a key again: a job of it appeared, changed or went. Costs nothing.
 
         Every state of a job must be noted, so that its end counts as watched.
         """
         if not key.job_id:
             return
-        views = self._jobs.views(key)
-        self._watch(key, views)
+        self._watch(key, changed)
         self._queue.add(key)
 
     async def take(self, view: MirrorView) -> Taken | HeldByOther | Unreachable:
@@ -133,6 +139,7 @@ class Mirror:
         self._watch(view.key, [view])
         if not self._presence.prompt:
             return self._later(view.key, self._presence.reason)
+        began = asyncio.get_running_loop().time()
         attempt = asyncio.ensure_future(self._take(replace(view, holds=True)))
         outage = asyncio.ensure_future(self._presence.down.wait())
         try:
@@ -142,6 +149,8 @@ class Mirror:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if attempt in done:
+                return attempt.result()
+            if not done and await self._was_late(attempt, began):
                 return attempt.result()
             if not done:
                 self._presence.lost(f"no answer within {self._timing.take:g} s", slow=True)
@@ -153,6 +162,14 @@ class Mirror:
             attempt.cancel()
             outage.cancel()
         return self._later(view.key, self._presence.reason)
+
+    async def _was_late(self, attempt: asyncio.Future[Taken | HeldByOther], began: float) -> bool:
+        """Whether it was our own loop that was late, and the answer is there once it is asked."""
+        late = asyncio.get_running_loop().time() - began - self._timing.take
+        if late < self._timing.late:
+            return False
+        await asyncio.wait({attempt}, timeout=self._timing.take)
+        return attempt.done()
 
     async def run(self) -> None:
         """Bring everything level and keep it so, until cancelled."""
@@ -195,7 +212,9 @@ class Mirror:
             value,
             name=self._settings.name,
             fresh=job is not None and job.uid in self._owed.get(key, {}),
-            known_names={view.label for view in views.values()},
+            is_known=lambda label: (
+                any(view.label == label for view in views.values()) or self._jobs.calls(key, label)
+            ),
         )
 
     def _settle(self, key: JobKey, views: Mapping[str, MirrorView]) -> None:
@@ -357,16 +376,12 @@ class Mirror:
             stored = await self._store.entries(self._settings.prefix)
         # Revisions of a store that came back empty or older mean nothing any more.
         self._cached.clear()
-        by_key: dict[JobKey, list[MirrorView]] = {}
-        for view in self._jobs.every():
-            by_key.setdefault(view.key, []).append(view)
-        for key, views in by_key.items():
-            self._watch(key, views)
-        keys = dict.fromkeys([*by_key, *self._owed, *self._unfinished(stored)])
+        keys = dict.fromkeys([*self._jobs.keys(), *self._owed, *self._unfinished(stored)])
         behind = 0
         for number, key in enumerate(keys):
             if number % _CHUNK == _CHUNK - 1:
                 await asyncio.sleep(0)
+            self._watch(key, self._jobs.views(key))
             candidates = self._candidates(key)
             entry = stored.get(self._settings.key_path(key), ABSENT)
             if self._verdict(key, candidates, entry.value) == Keep():

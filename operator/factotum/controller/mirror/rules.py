@@ -4,7 +4,7 @@ Knows jobs as plain values and stored values as bytes. Must not know the
 resource, the store, the clock or the event loop.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -136,7 +136,7 @@ def decide(
     *,
     name: str,
     fresh: bool,
-    known_names: Collection[str],
+    is_known: Callable[[str], bool],
 ) -> Verdict:
     """Compare what a key holds with the job it must speak of.
 
@@ -147,7 +147,7 @@ def decide(
         fresh: the job's end was watched and is not recorded yet. A job that was
             found finished may have been followed by one that is known no more,
             here or on another server: it never replaces that one's result.
-        known_names: how the entries of all existing jobs of this key call them.
+        is_known: whether a job of this key exists that its entry calls so.
     """
     stored = StoredEntry.parse(stored_value)
     ours = stored is not None and stored.last_run_from == name
@@ -160,7 +160,7 @@ def decide(
             return Close(stored)
         return KEEP
     if stored is not None and stored.state is EntryState.DONE and job.done and not fresh:
-        followed = not ours or stored.request.job_name not in known_names
+        followed = not ours or not is_known(stored.request.job_name)
         if followed:
             return KEEP
     entry = job.entry(name)

@@ -6,18 +6,20 @@ there.
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from factotum.controller.facts.observed import FactfileFact, Plan, Refused, Unreadable
+from factotum.controller.observe.live import Live
 from factotum.core.errors import FactfileError, StartError
 from factotum.core.factfile import references, tags
 from factotum.core.factfile.document import Factfile
-from factotum.kube import errors
-from factotum.kube.client import KubeClient
+from factotum.core.words.reasons import Reason
+from factotum.kube.paths import BadNameError
 from factotum.kube.resource import FactotumJob
 
 
-async def read(job: FactotumJob, client: KubeClient) -> FactfileFact:
+async def read(job: FactotumJob, live: Live) -> FactfileFact:
     """Read and check the factfile as it is now.
 
     Raises:
@@ -28,24 +30,26 @@ async def read(job: FactotumJob, client: KubeClient) -> FactfileFact:
         return accept(job, json.dumps(inline, ensure_ascii=False, separators=(",", ":")), job.name)
     reference = job.spec["factfileFrom"]["configMapKeyRef"]
     name, key = reference["name"], reference["key"]
-    path = f"/api/v1/namespaces/{job.namespace}/configmaps/{name}"
     try:
-        config_map = await client.get(path)
-    except errors.NotFoundError:
+        config_map = await live.config_map(job.namespace, name)
+    except BadNameError:
+        message = f"factfileFrom.configMapKeyRef.name: no ConfigMap can be called {name!r:.100}"
+        return Refused(reason=Reason.INVALID_FACTFILE, message=message)
+    if config_map is None:
         return Unreadable(
-            reason="FactfileNotFound",
+            reason=Reason.FACTFILE_NOT_FOUND,
             message=f"there is no ConfigMap {name} in namespace {job.namespace}: create it",
         )
     text = _entry(config_map, key)
     if text is None:
         return Unreadable(
-            reason="FactfileNotFound",
-            message=f"ConfigMap {name} has no key {key}: add it",
+            reason=Reason.FACTFILE_NOT_FOUND,
+            message=f"ConfigMap {name} has no key {key!r:.100}: add it",
         )
     return accept(job, text, key)
 
 
-def _entry(config_map: dict[str, Any], key: str) -> str | None:
+def _entry(config_map: Mapping[str, Any], key: str) -> str | None:
     text = (config_map.get("data") or {}).get(key)
     if text is None:
         encoded = (config_map.get("binaryData") or {}).get(key)
@@ -61,14 +65,14 @@ def accept(job: FactotumJob, text: str, label: str) -> Plan | Refused:
         factfile = Factfile.parse(text, job.env | tags.to_variables(job.tags))
     except FactfileError as exc:
         message = f"'{label}' is not a valid factotum factfile: {exc}"
-        return Refused(reason="InvalidFactfile", message=message)
+        return Refused(reason=Reason.INVALID_FACTFILE, message=message)
     job_id = references.job_id(factfile.document, job.tags)
     start = job.spec.get("start")
     try:
         levels = factfile.dag.levels(start)
     except StartError as exc:
         message = f"The job cannot be started from '{start}' because {exc}"
-        return Refused(reason="InvalidStart", message=message, job_id=job_id)
+        return Refused(reason=Reason.INVALID_START, message=message, job_id=job_id)
     return Plan(
         text=text,
         digest=references.content_hash(text),
@@ -80,7 +84,7 @@ def accept(job: FactotumJob, text: str, label: str) -> Plan | Refused:
 def changed(plan: Plan, accepted: str) -> Refused:
     """Refuse content that is not what was accepted for this job."""
     return Refused(
-        reason="FactfileChanged",
+        reason=Reason.FACTFILE_CHANGED,
         message=(
             f"the factfile is no longer the one that was accepted (it was {accepted[:12]}...,"
             f" now it is {plan.digest[:12]}...): make a new job for the new content"

@@ -6,14 +6,13 @@ job a no-op, as in the original; a resolver that does not answer makes it wait.
 """
 
 import asyncio
-import ipaddress
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final
 
+from factotum.controller.facts.nodes import NodeView
 from factotum.controller.facts.observed import (
     AnyNode,
     HostFact,
@@ -22,8 +21,7 @@ from factotum.controller.facts.observed import (
     OnNode,
     SeveralNodes,
 )
-
-HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
+from factotum.core.errors import FactotumError
 
 # The original's words for a name that has no address, and for an address that
 # is not this machine's.
@@ -33,41 +31,6 @@ NO_MATCH: Final = "failed to match any of the interface addresses to the found h
 # The last is the answer for an IPv6 address, which the original never matches.
 _NOT_FOUND: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY})
 _REMEMBER_SECONDS: Final = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeView:
-    """What matters of a Node."""
-
-    name: str
-    label: str
-    hostnames: frozenset[str]
-    addresses: frozenset[str]
-    unready: str
-
-    @classmethod
-    def from_raw(cls, raw: Mapping[str, Any]) -> Self:
-        """Read a Node's JSON."""
-        status = raw.get("status") or {}
-        hostnames, addresses = set(), set()
-        for entry in status.get("addresses") or ():
-            if entry["type"] == "Hostname":
-                hostnames.add(entry["address"])
-            elif entry["type"] in ("InternalIP", "ExternalIP") and _is_ipv4(entry["address"]):
-                addresses.add(entry["address"])
-        ready = next(
-            (c for c in status.get("conditions") or () if c["type"] == "Ready"), {"status": ""}
-        )
-        unready = "" if ready["status"] == "True" else "it is not ready"
-        if (raw.get("spec") or {}).get("unschedulable"):
-            unready = "it is cordoned"
-        return cls(
-            name=raw["metadata"]["name"],
-            label=(raw["metadata"].get("labels") or {}).get(HOSTNAME_LABEL, ""),
-            hostnames=frozenset(hostnames),
-            addresses=frozenset(addresses),
-            unready=unready,
-        )
 
 
 def match(
@@ -104,15 +67,7 @@ def match(
     return OnNode(name=node.name, label=node.label if alone else None, unready=node.unready)
 
 
-def _is_ipv4(text: str) -> bool:
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return True
-
-
-class UnresolvedError(Exception):
+class UnresolvedError(FactotumError):
     """The resolver gave no answer; the text says why."""
 
 

@@ -1,29 +1,12 @@
-"""Worker slots: how many attempts run at once, and who comes next.
+"""The worker slots: who holds one, and who waits for one.
 
-First come, first served, by creation time and then UID. Slots are given out by
-one pure function in one step of the event loop, and reserved there, so that
-no two jobs ever count on the same one.
+They are given out by one pure function in one step of the event loop, and
+reserved there, so that no two jobs ever count on the same one.
 """
 
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
-
+from factotum.controller.facts.observed import Held, Place, Waits
+from factotum.controller.queue.admission import Waiting, admit
 from factotum.kube.resource import JobUid
-
-
-class Waiting(NamedTuple):
-    """A job that wants a slot; compares by whose turn it is."""
-
-    created: str
-    uid: JobUid
-
-
-def admit(queue: Iterable[Waiting], holders: Collection[JobUid], max_workers: int) -> list[JobUid]:
-    """Return who gets a slot now, of those who wait."""
-    free = max_workers - len(holders)
-    if free <= 0:
-        return []
-    return [w.uid for w in sorted(w for w in queue if w.uid not in holders)[:free]]
 
 
 class Slots:
@@ -34,16 +17,22 @@ class Slots:
         self._holders: set[JobUid] = set()
         self._queue: dict[JobUid, Waiting] = {}
 
-    def has(self, uid: JobUid) -> bool:
-        """Whether a job holds a slot."""
-        return uid in self._holders
+    def __len__(self) -> int:
+        """Return how many workers are taken."""
+        return len(self._holders)
+
+    def place(self, uid: JobUid) -> Place | None:
+        """Return where a job stands; None if it holds nothing and waits for nothing."""
+        if uid in self._holders:
+            return Held()
+        return Waits() if uid in self._queue else None
 
     def hold(self, uid: JobUid) -> None:
         """Count a job that is seen to run, slot or not: it cannot be undone."""
         self._holders.add(uid)
         self._queue.pop(uid, None)
 
-    def want(self, waiting: Waiting) -> list[JobUid]:
+    def join(self, waiting: Waiting) -> list[JobUid]:
         """Queue a job and return everybody who got a slot by it."""
         if waiting.uid not in self._holders:
             self._queue[waiting.uid] = waiting

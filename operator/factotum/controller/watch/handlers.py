@@ -1,34 +1,51 @@
-"""kopf's part: log-in, watches and the liveness probe.
+"""kopf's part: log-in, the watch of FactotumJobs, and the liveness probe.
 
 Every handler only passes on what it saw. ``on.event`` handlers leave no mark
 on the objects: no finalizers, no annotations.
 """
 
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import kopf
 
-from factotum.controller.operator import Operator
 from factotum.controller.watch.storages import NoDiffBase, NoProgress
-from factotum.kube import errors, names
-from factotum.persistence.consul import ConsulAddressError
-from factotum.persistence.entries import EntrySettingsError
+from factotum.core.errors import FactotumError
+from factotum.kube import names
 
 logger = logging.getLogger(__name__)
 
 
-def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
+class Operated(Protocol):
+    """The operator as kopf's handlers know it."""
+
+    async def start(self) -> None:
+        """Read the world, then begin to work; raises ``FactotumError`` or ``OSError``."""
+
+    async def stop(self) -> None:
+        """End."""
+
+    def failure(self) -> str | None:
+        """Return why it is of no use any more, if it is."""
+
+    def backlog(self) -> int:
+        """Return how many jobs are to be looked at."""
+
+    def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
+        """Take in a watch event about a FactotumJob."""
+
+
+def register(registry: kopf.OperatorRegistry, operator: Operated) -> None:
     """Register the operator's handlers."""
 
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        # A watch that hangs would leave the store stale without a sign.
+        # A watch that hangs would leave the cache stale without a sign.
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 360
         settings.watching.connect_timeout = 10
         settings.watching.chunk_size = 500
-        settings.watching.label_selectors["pods"] = names.LABEL_JOB_UID
         settings.networking.request_timeout = 30
         settings.posting.enabled = False
         settings.persistence.diffbase_storage = NoDiffBase()
@@ -37,7 +54,7 @@ def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
         settings.scanning.disabled = True
         try:
             await operator.start()
-        except (errors.KubeError, EntrySettingsError, ConsulAddressError, OSError) as exc:
+        except (FactotumError, OSError) as exc:
             # kopf would try again within a half-started process; a new one is cleaner.
             logger.exception("the operator cannot start")
             raise kopf.PermanentError(str(exc)) from exc
@@ -55,16 +72,8 @@ def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
         failure = operator.failure()
         if failure is not None:
             raise kopf.PermanentError(failure)
-        return f"{len(operator.reconciler.queue)} jobs to look at"
+        return f"{operator.backlog()} jobs to look at"
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def job_changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
-        operator.job_changed(type, dict(body))
-
-    @kopf.on.event("", "v1", "pods", labels={names.LABEL_JOB_UID: kopf.PRESENT}, registry=registry)
-    async def pod_changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
-        operator.pod_changed(type, dict(body))
-
-    @kopf.on.event("", "v1", "nodes", registry=registry)
-    async def node_changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
-        operator.node_changed(type, dict(body))
+        operator.job_changed(type, body)

@@ -7,6 +7,7 @@ use this module; the controller trusts nothing in a report it did not check.
 
 from __future__ import annotations
 
+from factotum.core.errors import FactotumError
 from factotum.core.jsontext import quote
 from factotum.core.values import Value
 
@@ -37,7 +38,7 @@ _LAST_MOMENT = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 
 
-class ReportError(ValueError):
+class ReportError(FactotumError, ValueError):
     """A report that says nothing usable; the text names the field."""
 
 

@@ -32,6 +32,14 @@ class RunState:
     ALL = (WAITING, RUNNING, SUCCEEDED, FAILED)
 
 
+class JobState:
+    """States of a FactotumJob: Factotum Server's words."""
+
+    QUEUED = "QUEUED"
+    WORKING = "WORKING"
+    DONE = "DONE"
+
+
 class ExitCode:
     """What the process tells its caller."""
 

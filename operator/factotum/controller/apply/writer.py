@@ -1,0 +1,148 @@
+"""Every write of the controller to the API server, and a line in the log for each step of a job.
+
+What it is answered goes into the cache at once. Whoever calls it for a job
+holds that job's lock.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from factotum.controller.apply.manifest import build_runner_pod
+from factotum.controller.clock import Clock
+from factotum.controller.decide.decision import Notice
+from factotum.controller.facts.cache import Cache
+from factotum.controller.facts.observed import HostFact, Plan, PodRefusal
+from factotum.controller.facts.pods import PodView
+from factotum.controller.settings import Settings
+from factotum.core.words.reasons import Reason
+from factotum.kube import errors, names, paths
+from factotum.kube.api import KubeApi
+from factotum.kube.resource import FactotumJob, format_time
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NameTaken:
+    """The Pod's name belongs to a Pod that is not ours, or of no use any more."""
+
+
+class Writer:
+    """Writes statuses, Pods and Events."""
+
+    def __init__(self, api: KubeApi, cache: Cache, settings: Settings, clock: Clock) -> None:
+        self._api = api
+        self._cache = cache
+        self._settings = settings
+        self._clock = clock
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def patch(self, job: FactotumJob, patch: Mapping[str, Any]) -> FactotumJob:
+        """Write a job's status and return its new version.
+
+        Raises:
+            ConflictError: the job changed meanwhile: read it live.
+            NotFoundError: it is gone, and dropped from the cache.
+            KubeError: the outcome is unknown, or it was refused.
+        """
+        try:
+            raw = await self._api.patch_status(
+                paths.job(job.namespace, job.name), patch, resource_version=job.resource_version
+            )
+        except errors.NotFoundError:
+            self._cache.drop_job(job.uid)
+            raise
+        if "state" in patch:
+            logger.info(
+                "job %s/%s: attempt %d: %s %s: %s",
+                job.namespace,
+                job.name,
+                patch.get("attempt", job.attempt),
+                patch["state"],
+                patch["reason"],
+                _one_line(str(patch["message"])),
+            )
+        return self._cache.put_job(raw)
+
+    async def create_pod(
+        self, job: FactotumJob, plan: Plan, host: HostFact
+    ) -> PodView | PodRefusal | NameTaken:
+        """Create the Pod of the job's current launch, or find that it is there already.
+
+        Raises:
+            KubeError: whether it was created is unknown.
+        """
+        manifest = build_runner_pod(job, plan, host, self._settings)
+        try:
+            raw = await self._api.create(paths.collection(paths.PODS, job.namespace), manifest)
+        except errors.AlreadyExistsError:
+            return await self._adopt(job, manifest["metadata"]["name"])
+        except errors.ForbiddenError as exc:
+            # Quotas, policies and rights are changed by people: it may pass yet.
+            return PodRefusal(
+                permanent=False,
+                reason=Reason.POD_FORBIDDEN,
+                message=f"the Pod was refused: {exc}",
+            )
+        except errors.InvalidError as exc:
+            return PodRefusal(
+                permanent=True, reason=Reason.POD_REJECTED, message=f"the Pod was refused: {exc}"
+            )
+        return self._cache.put_pod(raw)
+
+    async def _adopt(self, job: FactotumJob, name: str) -> PodView | NameTaken:
+        """Take on the Pod of that name if an earlier request of ours made it."""
+        raw = await self._api.get(paths.pod(job.namespace, name))
+        pod = self._cache.put_pod(raw)
+        return pod if pod.belongs_to(job) and pod.launch == job.launch else NameTaken()
+
+    async def delete_pod(self, pod: PodView) -> None:
+        """Delete one Pod, by its UID."""
+        try:
+            await self._api.delete(paths.pod(pod.namespace, pod.name), uid=pod.uid)
+        except (errors.NotFoundError, errors.ConflictError):
+            self._cache.drop_pod(pod.uid)
+
+    def record(self, job: FactotumJob, notice: Notice) -> None:
+        """Record an Event, without waiting for it."""
+        task = asyncio.create_task(self._post_event(job, notice))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _post_event(self, job: FactotumJob, notice: Notice) -> None:
+        moment = format_time(self._clock.now())
+        event = {
+            "metadata": {"generateName": f"{job.name[:200]}.", "namespace": job.namespace},
+            "involvedObject": {
+                "apiVersion": names.API_VERSION,
+                "kind": names.KIND,
+                "namespace": job.namespace,
+                "name": job.name,
+                "uid": job.uid,
+                "resourceVersion": job.resource_version,
+            },
+            "type": notice.type,
+            "reason": notice.reason,
+            "message": notice.message[:1024],
+            "source": {"component": names.MANAGED_BY},
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
+        try:
+            await self._api.create(paths.collection(paths.EVENTS, job.namespace), event)
+        except errors.KubeError as exc:
+            logger.warning("job %s/%s: no Event recorded: %s", job.namespace, job.name, exc)
+
+    def close(self) -> None:
+        """Give up what is still being recorded."""
+        for task in self._background:
+            task.cancel()
+
+
+def _one_line(text: str) -> str:
+    """Return a text as one line of the log: a user's words are in it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,33 @@
+"""The mirror as the rest of the controller knows it; and the one that does nothing."""
+
+from typing import Protocol
+
+from factotum.kube.resource import FactotumJob
+
+
+class Mirror(Protocol):
+    """Follows the cache by itself; only this is asked of it."""
+
+    async def take(self, job: FactotumJob, job_id: str) -> str:
+        """Write a job's entry before its Pod is created; return what is to be told."""
+
+    def failure(self) -> str | None:
+        """Return why it works no more, if it does not."""
+
+    async def stop(self) -> None:
+        """End, after writing what can be written at once."""
+
+
+class NoMirror:
+    """There is no Consul."""
+
+    async def take(self, job: FactotumJob, job_id: str) -> str:  # noqa: ARG002 - Mirror
+        """Have nothing to tell."""
+        return ""
+
+    def failure(self) -> str | None:
+        """Never fail."""
+        return None
+
+    async def stop(self) -> None:
+        """Have nothing to end."""

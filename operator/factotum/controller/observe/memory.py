@@ -1,0 +1,110 @@
+"""What the controller remembers of a job between two looks at it.
+
+All of it can be lost: a restarted controller finds it out again. Moments are
+the clock's monotonic seconds, and passed in.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from factotum.controller.facts.observed import Plan, PodRefusal, Refused
+from factotum.controller.facts.pods import PodView
+from factotum.core.wire.reports import Report
+
+_MIN_PROGRESS_SECONDS: Final = 1.0
+_PROGRESS_SHARE: Final = 20
+"""A job's progress patches may take one part in this many of the time."""
+_MAX_REFUSAL_SECONDS: Final = 60.0
+_SIGHTING_SECONDS: Final = 4.0
+"""How long a live read of a running Pod, which no watch shows, counts."""
+
+
+@dataclass(slots=True)
+class JobMemory:
+    """Facts about one job that outlive one look.
+
+    Attributes:
+        factfile: what was read and accepted, or refused for good.
+        mirrored: its Consul entry was taken.
+        report: the newest report of the claim's runner.
+        gone_since: when the claim's Pod was found gone.
+        gave_back: UID of the Pod for which the worker slot was given back.
+        name_taken: attempt and launch whose Pod name is another's.
+        failures: looks in a row that ended in an error.
+    """
+
+    factfile: Plan | Refused | None = None
+    mirrored: bool = False
+    report: Report | None = None
+    gone_since: float | None = None
+    gave_back: str = ""
+    name_taken: tuple[int, int] | None = None
+    failures: int = 0
+    _refusal: PodRefusal | None = None
+    _refusal_until: float = 0.0
+    _refusals: int = 0
+    _pending: str = ""
+    _pending_since: float = 0.0
+    _told_at: float = -math.inf
+    _progress_due: float = -math.inf
+    _sighted: PodView | None = None
+    _sighted_until: float = 0.0
+
+    def hear(self, report: Report) -> None:
+        """Take in a report, unless a newer one of the same runner is known."""
+        known = self.report
+        if known is None or known.claim_id != report.claim_id or known.sequence < report.sequence:
+            self.report = report
+
+    def pending_seconds(self, pod_uid: str, now: float) -> float:
+        """Return how long this Pod has been known to be unclaimed."""
+        if self._pending != pod_uid:
+            self._pending, self._pending_since = pod_uid, now
+        return now - self._pending_since
+
+    def gone_seconds(self, now: float) -> float:
+        """Return how long the claim's Pod has been known to be gone."""
+        return 0.0 if self.gone_since is None else now - self.gone_since
+
+    def told_seconds(self, now: float) -> float:
+        """Return how long ago the status was last given a reason to wait."""
+        return now - self._told_at
+
+    def told(self, now: float) -> None:
+        """Note that the status was given a reason to wait."""
+        self._told_at = now
+
+    def sighted(self, pod: PodView, now: float) -> None:
+        """Note that a live read found a Pod."""
+        self.gone_since = None
+        self._sighted, self._sighted_until = pod, now + _SIGHTING_SECONDS
+
+    def sighting(self, pod_uid: str, now: float) -> PodView | None:
+        """Return what a live read showed of a Pod just now."""
+        pod = self._sighted
+        return pod if pod is not None and pod.uid == pod_uid and now < self._sighted_until else None
+
+    def is_progress_due(self, now: float) -> bool:
+        """Whether a progress patch may be sent now."""
+        return now >= self._progress_due
+
+    def patched(self, seconds: float, now: float) -> None:
+        """Count a status patch that took so long."""
+        self._progress_due = now + max(_MIN_PROGRESS_SECONDS, seconds * _PROGRESS_SHARE)
+
+    def refused(self, refusal: PodRefusal, now: float) -> None:
+        """Remember how the Pod was refused, for a growing time."""
+        self._refusals += 1
+        self._refusal = refusal
+        self._refusal_until = now + min(_MAX_REFUSAL_SECONDS, 2.0**self._refusals)
+
+    def accepted(self) -> None:
+        """Forget a refusal: the Pod was taken."""
+        self._refusal = None
+
+    def refusal(self, now: float) -> PodRefusal | None:
+        """Return the refusal that still counts."""
+        if self._refusal is None or self._refusal.permanent:
+            return self._refusal
+        return self._refusal if now < self._refusal_until else None

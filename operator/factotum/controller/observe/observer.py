@@ -1,0 +1,119 @@
+"""All facts about one job at one moment, and finding out those that are missing."""
+
+from dataclasses import dataclass, field
+
+from factotum.controller.clock import Clock
+from factotum.controller.facts.cache import Cache
+from factotum.controller.facts.observed import (
+    Ask,
+    FactfileFact,
+    HostFact,
+    Observed,
+    Plan,
+    Unreadable,
+)
+from factotum.controller.facts.pods import PodView
+from factotum.controller.observe import factfile, hosts
+from factotum.controller.observe.live import Live
+from factotum.controller.observe.memory import JobMemory
+from factotum.controller.queue.slots import Slots
+from factotum.kube.resource import FactotumJob
+
+
+@dataclass(slots=True)
+class Answers:
+    """Answers to the questions of one look; they count for that look only."""
+
+    factfile: FactfileFact | None = None
+    host: HostFact | None = None
+    absent: set[str] = field(default_factory=set)
+
+
+class Observer:
+    """Puts together what is known of a job. Whoever asks holds the job's lock."""
+
+    def __init__(
+        self, cache: Cache, live: Live, slots: Slots, resolver: hosts.Resolver, clock: Clock
+    ) -> None:
+        self._cache = cache
+        self._live = live
+        self._slots = slots
+        self._resolver = resolver
+        self._clock = clock
+
+    def observe(self, job: FactotumJob, memory: JobMemory, answers: Answers) -> Observed:
+        """Return every fact that is known of a job now."""
+        now = self._clock.monotonic()
+        pods = self._pods_of(job, memory, now)
+        unclaimed = next((p for p in pods if not p.ended and not p.deleting), None)
+        claim = job.claim
+        if claim is None or any(p.uid == claim.pod_uid for p in pods):
+            memory.gone_since = None
+        report = memory.report
+        if report is not None and (claim is None or report.claim_id != claim.id):
+            report = None
+        return Observed(
+            job=job,
+            pods=pods,
+            factfile=memory.factfile or answers.factfile,
+            host=answers.host,
+            place=self._slots.place(job.uid),
+            mirrored=memory.mirrored,
+            absent=frozenset(answers.absent),
+            gone_seconds=memory.gone_seconds(now),
+            pending_seconds=memory.pending_seconds(unclaimed.uid, now) if unclaimed else 0.0,
+            told_seconds=memory.told_seconds(now),
+            report=report,
+            progress_due=memory.is_progress_due(now),
+            refusal=memory.refusal(now),
+            name_taken=memory.name_taken == (job.attempt, job.launch),
+        )
+
+    def _pods_of(self, job: FactotumJob, memory: JobMemory, now: float) -> tuple[PodView, ...]:
+        pods = self._cache.pods_of(job)
+        claim = job.claim
+        if claim is None or any(pod.uid == claim.pod_uid for pod in pods):
+            return pods
+        sighted = memory.sighting(claim.pod_uid, now)
+        return pods if sighted is None else (*pods, sighted)
+
+    async def answer(
+        self, ask: frozenset[Ask], job: FactotumJob, memory: JobMemory, answers: Answers
+    ) -> None:
+        """Find out what a decision asked for.
+
+        Raises:
+            KubeError: the API server did not say.
+        """
+        if Ask.FACTFILE in ask:
+            answers.factfile = await self.read_factfile(job, memory)
+        if Ask.HOST in ask:
+            answers.host = await hosts.resolve(
+                job.host_constraint, self._cache.nodes.values(), self._resolver
+            )
+        if Ask.CLAIMED_POD in ask and (claim := job.claim) is not None:
+            pod = await self._live.pod(job.namespace, claim.pod_name, claim.pod_uid)
+            now = self._clock.monotonic()
+            if pod is not None:
+                memory.sighted(pod, now)
+                return
+            answers.absent.add(claim.pod_uid)
+            if memory.gone_since is None:
+                memory.gone_since = now
+
+    async def read_factfile(self, job: FactotumJob, memory: JobMemory) -> FactfileFact:
+        """Return the factfile as accepted, reading it only once per job."""
+        if memory.factfile is not None:
+            return memory.factfile
+        fact = await factfile.read(job, self._live)
+        if isinstance(fact, Unreadable):
+            return fact
+        if isinstance(fact, Plan):
+            accepted = str(job.status.get("factfileHash", "")) or next(
+                (p.factfile_hash for p in self._cache.pods_of(job) if p.factfile_hash), ""
+            )
+            if accepted and accepted != fact.digest:
+                fact = factfile.changed(fact, accepted)
+        if job.claim is None or isinstance(fact, Plan):
+            memory.factfile = fact
+        return fact

@@ -1,0 +1,118 @@
+"""One kind of object followed by list and watch, into the cache.
+
+Pods and Nodes come far more often than jobs, and their events need nothing of
+what kopf does for each. A watch promises little: when it ends it goes on from
+the last version seen, when that is too old everything is listed again.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from factotum.kube import errors
+from factotum.kube.api import KubeApi, RawObject
+from factotum.kube.paths import Path
+
+logger = logging.getLogger(__name__)
+
+_WATCH_SECONDS: Final = 300
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where what is seen goes.
+
+    Attributes:
+        put: takes in a version of an object.
+        drop: is told that an object is gone.
+        known: returns, by UID, the objects that are known now, of this reflector's paths.
+    """
+
+    put: Callable[[RawObject], Any]
+    drop: Callable[[RawObject], None]
+    known: Callable[[], dict[str, RawObject]]
+
+
+class Reflector:
+    """Keeps one kind of object fresh.
+
+    Args:
+        paths: of the collections to follow: one, or one a namespace.
+        selector: of labels.
+    """
+
+    def __init__(
+        self, api: KubeApi, paths: Sequence[Path], target: Target, *, selector: str = ""
+    ) -> None:
+        self._api = api
+        self._paths = paths
+        self._target = target
+        self._selector = selector
+        self._versions: dict[Path, str] = {}
+
+    async def list(self) -> None:
+        """Read everything, and forget what is not there any more.
+
+        Raises:
+            KubeError: it could not be read.
+        """
+        before = self._target.known()
+        listed: set[str] = set()
+        for path in self._paths:
+            async for page in self._api.pages(path, selector=self._selector):
+                for raw in page.items:
+                    listed.add(raw["metadata"]["uid"])
+                    self._target.put(raw)
+                self._versions[path] = page.resource_version
+                # A page is half a thousand objects: others get their turn between two.
+                await asyncio.sleep(0)
+        for uid, raw in before.items():
+            if uid not in listed:
+                self._target.drop(raw)
+
+    async def run(self) -> None:
+        """Watch for ever, from where ``list`` was."""
+        async with asyncio.TaskGroup() as group:
+            for path in self._paths:
+                group.create_task(self._follow(path))
+
+    async def _follow(self, path: Path) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._watch(path)
+                pause = _FIRST_PAUSE
+                continue
+            except errors.ExpiredError:
+                logger.info("%s: the watch is too far behind, listing anew", path)
+                self._versions.pop(path, None)
+            except errors.KubeError as exc:
+                logger.warning("%s: the watch ended: %s", path, exc)
+            # Spread, so that all watches of a returning server do not come at once.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            if path not in self._versions:
+                try:
+                    await self.list()
+                except errors.KubeError as exc:
+                    self._versions.pop(path, None)
+                    logger.warning("%s cannot be listed: %s", path, exc)
+
+    async def _watch(self, path: Path) -> None:
+        version = self._versions.get(path)
+        if version is None:
+            raise errors.UnreachableError("it was not listed yet")
+        async for event in self._api.watch(
+            path, selector=self._selector, resource_version=version, seconds=_WATCH_SECONDS
+        ):
+            if event.kind == "DELETED":
+                self._target.put(event.raw)  # its last words
+                self._target.drop(event.raw)
+            elif event.kind in ("ADDED", "MODIFIED"):
+                self._target.put(event.raw)
+            self._versions[path] = event.raw["metadata"]["resourceVersion"]

@@ -1,0 +1,67 @@
+"""What the controller answers a Pod: the work order of a claim, and orders during the run."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_WEBHOOK_FIELDS = ("url", "maxStdouterrSize", "heartbeatIntervalSeconds")
+
+
+class Order:
+    """What a report's answer may ask of the runner."""
+
+    STOP = "stop"
+
+
+class WorkOrder:
+    """What a runner is given with its claim, read from the answer's JSON.
+
+    Attributes:
+        factfile: its text.
+        factfile_hash: SHA-256 of it, hex.
+        env: template variables.
+        tags: tags of the run.
+        start: task to start from, if any.
+        is_eager: a task starts when its own dependencies ended, not its level.
+        webhook: settings of the webhook; None: there is none.
+    """
+
+    __slots__ = ("env", "factfile", "factfile_hash", "is_eager", "start", "tags", "webhook")
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        self.factfile: str = body["factfile"]
+        self.factfile_hash: str = body["factfileHash"]
+        self.env: Mapping[str, str] = body.get("env") or {}
+        self.tags: dict[str, str] = body.get("tags") or {}
+        self.start: str | None = body.get("start")
+        self.is_eager = body.get("scheduling") == "Eager"
+        self.webhook: Mapping[str, Any] | None = body.get("webhook")
+
+
+def work_order(
+    name: str, spec: Mapping[str, Any], factfile: str, factfile_hash: str
+) -> dict[str, Any]:
+    """Return the answer to a claim: what ``WorkOrder`` reads.
+
+    Args:
+        name: of the FactotumJob.
+        spec: of the FactotumJob.
+        factfile: its text as it was accepted.
+        factfile_hash: SHA-256 of that, hex.
+    """
+    webhook = spec.get("webhook")
+    return {
+        "factfile": factfile,
+        "factfileHash": factfile_hash,
+        "jobName": name,
+        "env": dict(spec.get("env") or {}),
+        "tags": dict(spec.get("tags") or {}),
+        "start": spec.get("start"),
+        "scheduling": spec.get("scheduling", "Levels"),
+        "webhook": {key: webhook[key] for key in _WEBHOOK_FIELDS if key in webhook}
+        if webhook
+        else None,
+    }

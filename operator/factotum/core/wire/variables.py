@@ -1,0 +1,42 @@
+"""The variables by which a Pod tells its runner what to do, and how the tasks' own keep apart.
+
+Whatever a job's author puts into the tasks' environment comes with a prefix,
+which is taken off when a task is started. So no Secret and no ConfigMap,
+whatever its keys are called, reaches the runner itself.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPERATOR_URL = "FACTOTUM_OPERATOR_URL"
+JOB_UID = "FACTOTUM_JOB_UID"
+ATTEMPT = "FACTOTUM_ATTEMPT"
+LAUNCH = "FACTOTUM_LAUNCH"
+TOKEN_FILE = "FACTOTUM_TOKEN_FILE"  # noqa: S105 - a variable's name
+TERMINATION_LOG = "FACTOTUM_TERMINATION_LOG"
+WEBHOOK_URL = "FACTOTUM_WEBHOOK_URL"
+
+REQUIRED = (OPERATOR_URL, JOB_UID, ATTEMPT, LAUNCH, TOKEN_FILE)
+OURS = (*REQUIRED, TERMINATION_LOG, WEBHOOK_URL)
+
+TASK_PREFIX = "FACTOTUM_TASK_"
+"""Stands before the name of each variable that is meant for the tasks."""
+
+
+def task_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the tasks' environment: the image's own, and over it what was meant for them."""
+    own = {
+        name: value
+        for name, value in environ.items()
+        if name not in OURS and not name.startswith(TASK_PREFIX)
+    }
+    length = len(TASK_PREFIX)
+    meant = {
+        name[length:]: value
+        for name, value in environ.items()
+        if name.startswith(TASK_PREFIX) and len(name) > length
+    }
+    return own | meant

@@ -1,0 +1,124 @@
+"""Every reason that a job's status can give, in one table.
+
+A reason says why a job is in its state. Beside these a waiting job may show
+what the kubelet or the scheduler says of its Pod (``CreateContainerConfigError``,
+``Unschedulable``, ...), and a lost one what ended its Pod (``Preempting``, ...).
+"""
+
+from __future__ import annotations
+
+from factotum.core.words.states import JobState, RunState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Reason:
+    """The words, CamelCase as Kubernetes has them."""
+
+    WAITING_FOR_WORKER = "WaitingForWorker"
+    FACTFILE_NOT_FOUND = "FactfileNotFound"
+    HOST_CONSTRAINT_UNRESOLVED = "HostConstraintUnresolved"
+    NODE_NOT_READY = "NodeNotReady"
+    POD_FORBIDDEN = "PodForbidden"
+    POD_PENDING = "PodPending"
+    IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+    RELAUNCHING = "Relaunching"
+
+    CLAIMED = "Claimed"
+    POD_GONE = "PodGone"
+
+    SUCCEEDED = "Succeeded"
+    EARLY_FINISH = "EarlyFinish"
+    DRY_RUN = "DryRun"
+    HOST_CONSTRAINT_NOT_MATCHED = "HostConstraintNotMatched"
+
+    TASK_FAILED = "TaskFailed"
+    NOT_RUN = "NotRun"
+    INTERRUPTED = "Interrupted"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    LAUNCH_FAILED = "LaunchFailed"
+    LOST = "Lost"
+    OOM_KILLED = "OOMKilled"
+    EVICTED = "Evicted"
+    DELETED = "Deleted"
+    INVALID_FACTFILE = "InvalidFactfile"
+    INVALID_START = "InvalidStart"
+    FACTFILE_CHANGED = "FactfileChanged"
+    HOST_CONSTRAINT_AMBIGUOUS = "HostConstraintAmbiguous"
+    NOT_SUPPORTED = "NotSupported"
+    POD_REJECTED = "PodRejected"
+
+
+class Row:
+    """What a reason means.
+
+    Attributes:
+        state: of the job.
+        outcome: of the job.
+        ran: whether the job was ever Factotum's business: False for what the
+            original server would have refused at the door, or only simulated.
+        notice: type of the Event that tells of it; empty: none.
+    """
+
+    __slots__ = ("notice", "outcome", "ran", "state")
+
+    def __init__(self, state: str, outcome: str, notice: str = "", *, ran: bool = True) -> None:
+        self.state = state
+        self.outcome = outcome
+        self.notice = notice
+        self.ran = ran
+
+
+_WAITS = Row(JobState.QUEUED, RunState.WAITING)
+_WORKS = Row(JobState.WORKING, RunState.RUNNING)
+_WELL = Row(JobState.DONE, RunState.SUCCEEDED, "Normal")
+_FAILED = Row(JobState.DONE, RunState.FAILED, "Warning")
+_REFUSED = Row(JobState.DONE, RunState.FAILED, "Warning", ran=False)
+
+TABLE: Mapping[str, Row] = {
+    Reason.WAITING_FOR_WORKER: _WAITS,
+    Reason.FACTFILE_NOT_FOUND: _WAITS,
+    Reason.HOST_CONSTRAINT_UNRESOLVED: _WAITS,
+    Reason.NODE_NOT_READY: _WAITS,
+    Reason.POD_FORBIDDEN: _WAITS,
+    Reason.POD_PENDING: _WAITS,
+    Reason.IMAGE_PULL_BACK_OFF: _WAITS,
+    Reason.RELAUNCHING: _WAITS,
+    Reason.CLAIMED: _WORKS,
+    Reason.POD_GONE: _WORKS,
+    Reason.SUCCEEDED: _WELL,
+    Reason.EARLY_FINISH: _WELL,
+    Reason.DRY_RUN: Row(JobState.DONE, RunState.SUCCEEDED, "Normal", ran=False),
+    # The original ends well, having done nothing: somebody should look at that.
+    Reason.HOST_CONSTRAINT_NOT_MATCHED: Row(JobState.DONE, RunState.SUCCEEDED, "Warning"),
+    Reason.TASK_FAILED: _FAILED,
+    Reason.NOT_RUN: _FAILED,
+    Reason.INTERRUPTED: _FAILED,
+    Reason.DEADLINE_EXCEEDED: _FAILED,
+    Reason.LAUNCH_FAILED: _FAILED,
+    Reason.LOST: _FAILED,
+    Reason.OOM_KILLED: _FAILED,
+    Reason.EVICTED: _FAILED,
+    Reason.DELETED: _FAILED,
+    Reason.INVALID_FACTFILE: _REFUSED,
+    Reason.INVALID_START: _REFUSED,
+    Reason.FACTFILE_CHANGED: _REFUSED,
+    Reason.HOST_CONSTRAINT_AMBIGUOUS: _REFUSED,
+    Reason.NOT_SUPPORTED: _REFUSED,
+    Reason.POD_REJECTED: _REFUSED,
+}
+"""A reason that is not here is Kubernetes' own: of a Pod that waits, or was lost."""
+
+
+def ran(reason: str) -> bool:
+    """Whether a job that ended for this reason was Factotum's business at all."""
+    row = TABLE.get(reason)
+    return row is None or row.ran
+
+
+def notice_of(reason: str, outcome: str) -> str:
+    """Return the type of the Event that tells of a job's end."""
+    row = TABLE.get(reason)
+    return row.notice if row is not None else "Warning" if outcome == RunState.FAILED else "Normal"

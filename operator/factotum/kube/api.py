@@ -1,0 +1,65 @@
+"""What the controller asks of a Kubernetes API: the seam between it and the transport.
+
+``client.KubeClient`` speaks to an API server, ``memory.MemoryApi`` is one in a
+few dictionaries. Bodies are plain JSON; failures are ``errors``.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from factotum.kube.paths import Path
+
+RawObject = dict[str, Any]
+"""A Kubernetes object as its JSON says."""
+
+
+class Page(NamedTuple):
+    """One chunk of a list; ``resource_version`` is the whole list's."""
+
+    items: list[RawObject]
+    resource_version: str
+
+
+class WatchEvent(NamedTuple):
+    """One line of a watch: ADDED, MODIFIED, DELETED or BOOKMARK."""
+
+    kind: str
+    raw: RawObject
+
+
+class KubeApi(Protocol):
+    """The requests that we make. Each raises ``KubeError`` of the class that fits."""
+
+    async def get(self, path: Path) -> RawObject:
+        """Read one object as it is now."""
+
+    def pages(self, path: Path, *, selector: str = "") -> AsyncIterator[Page]:
+        """Read a whole list in chunks, at least one.
+
+        Raises:
+            ExpiredError: it took too long: begin again.
+        """
+
+    def watch(
+        self, path: Path, *, selector: str = "", resource_version: str, seconds: int
+    ) -> AsyncIterator[WatchEvent]:
+        """Watch a list from a version on, for some seconds.
+
+        Raises:
+            ExpiredError: that version is too old: list again.
+        """
+
+    async def create(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Create an object in a collection."""
+
+    async def delete(self, path: Path, *, uid: str) -> None:
+        """Delete the object of that UID; another one of its name stays."""
+
+    async def patch_status(
+        self, path: Path, status: Mapping[str, Any], *, resource_version: str
+    ) -> RawObject:
+        """Merge into the status of the object at ``path``, only if nobody changed it meanwhile.
+
+        Raises:
+            ConflictError: it changed: look again from a live read.
+        """

@@ -1,0 +1,167 @@
+"""An API server in a few dictionaries: the other implementation of ``KubeApi``.
+
+For trying the controller out without a cluster. Resource versions, UIDs,
+preconditions, merge patches and watches are as the real one's; schemas,
+admission and garbage collection it has not.
+"""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, NamedTuple
+
+from factotum.kube import errors
+from factotum.kube.api import Page, RawObject, WatchEvent
+from factotum.kube.paths import Path
+
+
+class Request(NamedTuple):
+    """A request that was made."""
+
+    method: str
+    path: str
+    body: Any = None
+
+
+class MemoryApi:
+    """Objects by their paths.
+
+    Attributes:
+        requests: every request so far, in order.
+        on_request: called before each; what it raises is the request's answer.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.on_request: Callable[[Request], None] = lambda _: None
+        self._objects: dict[str, RawObject] = {}
+        self._events: list[tuple[int, str, WatchEvent]] = []
+        self._changed = asyncio.Event()
+        self._version = 0
+
+    def put(self, path: Path, raw: Mapping[str, Any]) -> RawObject:
+        """Store an object at its path, as somebody else would, and tell of it."""
+        kind = "MODIFIED" if path in self._objects else "ADDED"
+        self._version += 1
+        stored = copy.deepcopy(dict(raw))
+        stored["metadata"] |= {"resourceVersion": str(self._version)}
+        stored["metadata"].setdefault("uid", f"uid-{self._version}")
+        self._objects[path] = stored
+        self._tell(kind, path, stored)
+        return copy.deepcopy(stored)
+
+    def remove(self, path: Path) -> None:
+        """Remove an object and tell of it."""
+        stored = self._objects.pop(path)
+        self._version += 1
+        stored["metadata"]["resourceVersion"] = str(self._version)
+        self._tell("DELETED", path, stored)
+
+    def stored(self, path: Path) -> RawObject | None:
+        """Return what is stored at a path, without a request."""
+        return copy.deepcopy(self._objects.get(path))
+
+    def _tell(self, kind: str, path: str, raw: RawObject) -> None:
+        event = WatchEvent(kind, copy.deepcopy(raw))
+        self._events.append((self._version, path.rpartition("/")[0], event))
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _ask(self, method: str, path: str, body: Any = None) -> None:
+        request = Request(method, path, copy.deepcopy(body))
+        self.requests.append(request)
+        self.on_request(request)
+
+    def _found(self, path: str) -> RawObject:
+        stored = self._objects.get(path)
+        if stored is None:
+            raise errors.from_status(404, "NotFound", "there is no such object")
+        return stored
+
+    # --- KubeApi ----------------------------------------------------------------------
+
+    async def get(self, path: Path) -> RawObject:
+        """Read one object."""
+        self._ask("GET", path)
+        return copy.deepcopy(self._found(path))
+
+    async def pages(self, path: Path, *, selector: str = "") -> AsyncIterator[Page]:
+        """Read a whole list, as one page; the selector is one label's name."""
+        self._ask("LIST", path)
+        items = [
+            copy.deepcopy(raw)
+            for place, raw in self._objects.items()
+            if _is_in(place, path) and _fits(raw, selector)
+        ]
+        yield Page(items, str(self._version))
+
+    async def watch(
+        self, path: Path, *, selector: str = "", resource_version: str, seconds: int
+    ) -> AsyncIterator[WatchEvent]:
+        """Watch a list from a version on."""
+        self._ask("WATCH", path)
+        seen = int(resource_version)
+        async with asyncio.timeout(seconds):
+            while True:
+                changed = self._changed
+                for version, place, event in self._events:
+                    if version > seen and _is_in(f"{place}/x", path) and _fits(event.raw, selector):
+                        seen = version
+                        yield event
+                await changed.wait()
+
+    async def create(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Create an object."""
+        self._ask("POST", path, body)
+        raw = copy.deepcopy(dict(body))
+        metadata = raw.setdefault("metadata", {})
+        metadata.setdefault("name", f"{metadata.get('generateName', '')}{self._version}")
+        place = Path(f"{path}/{metadata['name']}")
+        if place in self._objects:
+            raise errors.from_status(409, "AlreadyExists", "an object of that name exists")
+        return self.put(place, raw)
+
+    async def delete(self, path: Path, *, uid: str) -> None:
+        """Delete an object at once."""
+        self._ask("DELETE", path, {"preconditions": {"uid": uid}})
+        if self._found(path)["metadata"]["uid"] != uid:
+            raise errors.from_status(409, "Conflict", "the UID is another")
+        self.remove(path)
+
+    async def patch_status(
+        self, path: Path, status: Mapping[str, Any], *, resource_version: str
+    ) -> RawObject:
+        """Merge into a status."""
+        self._ask("PATCH", path, status)
+        stored = self._found(path)
+        if stored["metadata"]["resourceVersion"] != resource_version:
+            raise errors.from_status(409, "Conflict", "the object changed")
+        return self.put(path, stored | {"status": merge(stored.get("status") or {}, status)})
+
+
+def merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> RawObject:
+    """Apply a JSON merge patch (RFC 7396)."""
+    merged = copy.deepcopy(dict(target))
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            before = merged.get(key)
+            merged[key] = merge(before if isinstance(before, Mapping) else {}, value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _is_in(place: str, path: str) -> bool:
+    """Whether an object's path belongs to a collection, that of all namespaces included."""
+    folder = place.rpartition("/")[0]
+    if folder == path:
+        return True
+    root, _, plural = path.rpartition("/")
+    head, _, rest = folder.partition("/namespaces/")
+    return head == root and rest.partition("/")[2] == plural
+
+
+def _fits(raw: RawObject, selector: str) -> bool:
+    return not selector or selector in (raw["metadata"].get("labels") or {})
