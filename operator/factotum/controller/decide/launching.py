@@ -120,7 +120,6 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
                 wait.reason,
                 wait.message,
                 now,
-                accepted=not isinstance(seen.factfile, Unreadable),
             ),
             again_in=RETRY_SECONDS,
         )
@@ -178,7 +177,6 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
             reason=refused[0],
             message=refused[1],
             now=now,
-            accepted=not isinstance(seen.factfile, Refused),
         )
         | known_id
     )

@@ -28,13 +28,11 @@ _NAMED_IN_MESSAGE: Final = 20
 Patch = dict[str, Any]
 
 
-def waiting(
-    job: FactotumJob, reason: str, message: str, now: datetime, *, accepted: bool = True
-) -> Patch | None:
+def waiting(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch | None:
     """QUEUED, for a reason; None if the status says so already."""
     if job.state == "QUEUED" and job.status.get("reason") == reason:
         return None
-    return _step(job, "QUEUED", "WAITING", reason, message, now, accepted=accepted)
+    return _step(job, "QUEUED", "WAITING", reason, message, now)
 
 
 def claimed(job: FactotumJob, plan: Plan, pod: PodView, claim_id: str, now: datetime) -> Patch:
@@ -106,11 +104,10 @@ def finished(
     reason: str,
     message: str,
     now: datetime,
-    accepted: bool = True,
 ) -> Patch:
     """DONE, with the outcome."""
     outcome = "SUCCEEDED" if succeeded else "FAILED"
-    return _step(job, "DONE", outcome, reason, message, now, accepted=accepted) | {
+    return _step(job, "DONE", outcome, reason, message, now) | {
         "completionTime": format_time(now),
         "nextLaunchTime": None,
     }
@@ -132,8 +129,6 @@ def _step(
     reason: str,
     message: str,
     now: datetime,
-    *,
-    accepted: bool = True,
 ) -> Patch:
     message = message[:_MESSAGE_LIMIT]
     return {
@@ -148,7 +143,6 @@ def _step(
             outcome=outcome,
             reason=reason,
             message=message,
-            accepted=accepted,
             now=now,
         ),
     }
@@ -177,7 +171,7 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
 
     Error messages are shortened first, then tasks that succeeded keep no more
     than their name; if that is not enough, the tasks that need no attention go
-    and only their number stays, in ``taskCounts``.
+    and only their number stays, in ``taskCounts``, which a whole list does not need.
     """
     counts = Counter(str(task["state"]) for task in tasks)
     executed = sum(counts[state] for state in ("SUCCEEDED", "SUCCEEDED_NO_OP", "FAILED"))
@@ -203,7 +197,9 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
         kept = kept[: len(kept) // 2]
     return {
         "progress": f"{executed}/{len(tasks)}",
-        "taskCounts": {state: counts.get(state, 0) for state in reports.STATE_LETTERS},
+        "taskCounts": {state: counts.get(state, 0) for state in reports.STATE_LETTERS}
+        if len(kept) < len(tasks)
+        else None,
         "tasks": kept,
     }
 
