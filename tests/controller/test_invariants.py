@@ -322,35 +322,37 @@ class Invariants(RuleBasedStateMachine):
 
     def promises(self):
         """Return the outcomes that jobs must have, as nothing stands in their way."""
-        promised = {}
-        for name, job in self.cluster.api.jobs.items():
-            status = job["status"]
-            claim = status.get("claim")
-            if status.get("state") == "DONE" or "deletionTimestamp" in job["metadata"]:
-                continue
-            if claim is None and job["metadata"]["uid"] in self.cluster.stripped:
-                continue  # its launches are used up by somebody who wants it so
-            if claim is None:
-                if status.get("launch", 1) < MAX_LAUNCHES - 1:
-                    promised[name] = "SUCCEEDED"
-                continue
-            runner = self.cluster.runners[claim["id"]]
-            pod = self.cluster.api.pod_of(claim["podUID"])
-            box = self.cluster.boxes[claim["podUID"]]
-            wrote = runner.final and claim["id"].encode() in box.log
-            if box.ended_at is not None and box.ended_at >= self.cluster.controller.began["pods"]:
-                # This controller was told of the end, whatever became of the Pod.
-                if wrote:
-                    promised[name] = "SUCCEEDED" if runner.succeeded else "FAILED"
-                continue
-            if pod is None or box.evicted:
-                continue
-            if wrote:
-                promised[name] = "SUCCEEDED" if runner.succeeded else "FAILED"
-            elif runner.alive and "deletionTimestamp" not in pod["metadata"]:
-                failed = "F" in (runner.letters or ())
-                promised[name] = "FAILED" if failed or runner.stopping else "SUCCEEDED"
-        return promised
+        jobs = self.cluster.api.jobs.items()
+        promised = {name: self.promise(job) for name, job in jobs}
+        return {name: outcome for name, outcome in promised.items() if outcome is not None}
+
+    def promise(self, job):
+        status = job["status"]
+        if status.get("state") == "DONE" or "deletionTimestamp" in job["metadata"]:
+            return None
+        if status.get("claim") is not None:
+            return self.promise_of_claim(status["claim"])
+        # Its launches may have been used up by somebody who wants it so.
+        is_free = job["metadata"]["uid"] not in self.cluster.stripped
+        return "SUCCEEDED" if is_free and status.get("launch", 1) < MAX_LAUNCHES - 1 else None
+
+    def promise_of_claim(self, claim):
+        runner = self.cluster.runners[claim["id"]]
+        pod = self.cluster.api.pod_of(claim["podUID"])
+        box = self.cluster.boxes[claim["podUID"]]
+        truth = "SUCCEEDED" if runner.succeeded else "FAILED"
+        wrote = runner.final and claim["id"].encode() in box.log
+        if box.ended_at is not None and box.ended_at >= self.cluster.controller.began["pods"]:
+            # This controller was told of the end, whatever became of the Pod.
+            return truth if wrote else None
+        if pod is None or box.evicted:
+            return None
+        if wrote:
+            return truth
+        if runner.alive and "deletionTimestamp" not in pod["metadata"]:
+            failed = "F" in (runner.letters or ())
+            return "FAILED" if failed or runner.stopping else "SUCCEEDED"
+        return None
 
     def check_ends(self, promised):
         api = self.cluster.api

@@ -339,22 +339,14 @@ def test_an_ambiguous_host_names_the_nodes():
     )
 
 
-def test_an_invalid_factfile_is_not_accepted_and_keeps_its_job_id():
+def test_an_invalid_factfile_fails_its_job_at_once_and_keeps_the_job_id():
     refused = Refused(reason="InvalidStart", message="no such task", job_id="i" * 64)
 
     decision = decide(observed(NEW, factfile=refused), NOW)
 
-    accepted = next(c for c in decision.patch["conditions"] if c["type"] == "Accepted")
-    assert accepted["status"] == "False"
+    assert [c["type"] for c in decision.patch["conditions"]] == ["Failed", "Stalled"]
     assert decision.patch["jobId"] == "i" * 64
     assert decision.patch["completionTime"] == format_time(NOW)
-
-
-def test_a_job_whose_host_alone_is_bad_is_accepted_all_the_same():
-    decision = decide(observed(NEW, host=SeveralNodes(names=("a", "b"))), NOW)
-
-    accepted = next(c for c in decision.patch["conditions"] if c["type"] == "Accepted")
-    assert accepted["status"] == "True"
 
 
 @pytest.mark.parametrize(

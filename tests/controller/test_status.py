@@ -1,20 +1,17 @@
-"""Status patches: their bounds, their words, and the conditions derived with them.
+"""Status patches: their bounds and their words.
 
 All pure. The bounds are tried with 2,000 tasks, the most a factfile has.
 """
 
 import json
-from datetime import timedelta
 
 import pytest
 
 from factotum.controller.decide import status
-from factotum.controller.decide.conditions import derive_conditions
 from factotum.controller.decide.status import MAX_TASK_BYTES
 from factotum.kube.resource import format_time
 from support.jobs import (
     NOW,
-    after,
     done_status,
     make_job,
     make_plan,
@@ -44,13 +41,20 @@ def test_a_small_task_list_is_kept_as_it_is():
     assert fields["progress"] == "3/3"
 
 
+def test_a_whole_list_is_not_counted_beside_it():
+    job = make_job(status=working_status(taskCounts={"WAITING": 3000}))
+
+    after_report = patched(job, status.progressed(job, make_report("SSS"), ["a", "b", "c"]))
+
+    assert "taskCounts" not in after_report.status
+
+
 def test_progress_counts_what_was_executed():
     tasks = [{"name": state, "state": state} for state in STATES]
 
     fields = status.task_fields(tasks)
 
     assert fields["progress"] == "3/6"
-    assert fields["taskCounts"] == dict.fromkeys(STATES, 1)
 
 
 def test_two_thousand_plain_tasks_fit_as_they_are():
@@ -108,7 +112,9 @@ def test_two_thousand_tasks_with_long_errors_fit_whatever_their_state(state, tex
     fields = status.task_fields(tasks)
 
     assert size(fields["tasks"]) <= MAX_TASK_BYTES
-    assert fields["taskCounts"][state] == 2000
+    is_cut = len(fields["tasks"]) < 2000
+    counts = dict.fromkeys(STATES, 0) | {state: 2000}
+    assert fields["taskCounts"] == (counts if is_cut else None)
 
 
 def test_names_alone_cannot_make_the_status_too_large():
@@ -223,83 +229,6 @@ def test_waiting_is_told_again_only_if_there_is_something_new():
     assert status.waiting(queued, "NodeNotReady", "cordoned", NOW) is None
     assert status.waiting(queued, "NodeNotReady", "not ready", NOW)["message"] == "not ready"
     assert status.waiting(queued, "PodForbidden", "full", NOW)["reason"] == "PodForbidden"
-
-
-def conditions(job, state, outcome, *, accepted=True, now=NOW):
-    listed = derive_conditions(
-        job, state=state, outcome=outcome, reason="R", message="m", accepted=accepted, now=now
-    )
-    return {c["type"]: c for c in listed}
-
-
-@pytest.mark.parametrize(
-    ("status_before", "state", "outcome", "true"),
-    [
-        pytest.param({}, "QUEUED", "WAITING", {"Accepted", "Reconciling"}, id="waiting"),
-        pytest.param(
-            {}, "WORKING", "RUNNING", {"Accepted", "Launched", "Reconciling"}, id="running"
-        ),
-        pytest.param(
-            working_status(),
-            "DONE",
-            "SUCCEEDED",
-            {"Accepted", "Launched", "Complete", "Ready"},
-            id="succeeded",
-        ),
-        pytest.param(
-            working_status(),
-            "DONE",
-            "FAILED",
-            {"Accepted", "Launched", "Failed", "Stalled"},
-            id="failed",
-        ),
-        pytest.param({}, "DONE", "SUCCEEDED", {"Accepted", "Complete", "Ready"}, id="a no-op"),
-    ],
-)
-def test_conditions_say_what_kstatus_expects(status_before, state, outcome, true):
-    listed = conditions(make_job(status=status_before), state, outcome)
-
-    assert {kind for kind, c in listed.items() if c["status"] == "True"} == true
-    assert set(listed) == {
-        "Accepted",
-        "Launched",
-        "Complete",
-        "Failed",
-        "Suspended",
-        "Ready",
-        "Reconciling",
-        "Stalled",
-    }
-
-
-def test_a_refused_factfile_is_not_accepted():
-    assert conditions(make_job(), "DONE", "FAILED", accepted=False)["Accepted"]["status"] == "False"
-
-
-def test_a_conditions_time_is_that_of_its_last_change():
-    job = make_job()
-    queued = patched(job, status.waiting(job, "NodeNotReady", "cordoned", NOW))
-
-    listed = conditions(queued, "WORKING", "RUNNING", now=after(60))
-
-    assert listed["Accepted"]["lastTransitionTime"] == format_time(NOW)
-    assert listed["Launched"]["lastTransitionTime"] == format_time(NOW + timedelta(seconds=60))
-
-
-def test_conditions_carry_generation_reason_and_a_bounded_message():
-    listed = derive_conditions(
-        make_job(generation=4),
-        state="QUEUED",
-        outcome="WAITING",
-        reason="Why",
-        message="m" * 5000,
-        accepted=True,
-        now=NOW,
-    )
-
-    assert {c["observedGeneration"] for c in listed} == {4}
-    assert {c["reason"] for c in listed} == {"Why"}
-    assert {len(c["message"]) for c in listed} == {1024}
 
 
 def test_a_finished_job_has_its_end_and_no_next_launch():

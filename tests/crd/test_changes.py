@@ -18,23 +18,33 @@ def patch(api, namespace, *arguments, **change):
     )
 
 
-@pytest.mark.parametrize(
-    ("field", "before", "after"),
-    [
-        pytest.param("start", "a", "b", id="start"),
-        pytest.param("start", None, "b", id="start-added"),
-        pytest.param("start", "a", None, id="start-removed"),
-        pytest.param("env", {"a": "b"}, {"a": "c"}, id="env"),
-        pytest.param("envFrom", [{"secretRef": {"name": "s"}}], [], id="envFrom"),
-        pytest.param("tags", {"a": "b"}, {"a": None}, id="tags"),
-        pytest.param("constraints", {"host": "*"}, {"host": "node-1"}, id="constraints"),
-        pytest.param("dryRun", False, True, id="dryRun"),
-        pytest.param("scheduling", "Levels", "Eager", id="scheduling"),
-        pytest.param("image", "i:1", "i:2", id="image"),
-        pytest.param("podTemplate", {"spec": {"a": 1}}, {"spec": {"a": 2}}, id="podTemplate"),
-        pytest.param("factfile", None, {"data": {"name": "other"}}, id="factfile"),
-    ],
-)
+OPTIONAL = {
+    "start": ("a", "b"),
+    "env": ({"a": "b"}, {"a": "c"}),
+    "envFrom": ([{"secretRef": {"name": "s"}}], []),
+    "tags": ({"a": "b"}, {"a": "b", "c": "d"}),
+    "constraints": ({"host": "*"}, {"host": "node-1"}),
+    "image": ("i:1", "i:2"),
+    "podTemplate": ({"spec": {"a": 1}}, {"spec": {"a": 2}}),
+}
+
+
+def cases():
+    yield pytest.param("dryRun", False, True, id="dryRun-changed")
+    yield pytest.param("scheduling", "Levels", "Eager", id="scheduling-changed")
+    yield pytest.param("factfile", None, {"data": {"name": "other"}}, id="factfile-changed")
+    for field, (one, other) in OPTIONAL.items():
+        yield pytest.param(field, one, other, id=f"{field}-changed")
+        yield pytest.param(field, None, one, id=f"{field}-added")
+        yield pytest.param(field, one, None, id=f"{field}-removed")
+    for field, inner in (("tags", "a"), ("env", "a"), ("constraints", "host")):
+        before = OPTIONAL[field][0]
+        yield pytest.param(field, before, {inner: None}, id=f"{field}-emptied")
+        yield pytest.param(field, {}, before, id=f"{field}-filled")
+    yield pytest.param("podTemplate", {}, {"x": [{"y": 1}]}, id="podTemplate-filled")
+
+
+@pytest.mark.parametrize(("field", "before", "after"), cases())
 def test_what_runs_cannot_be_changed(api, namespace, field, before, after):
     api.apply(make_job(namespace, **({} if before is None else {field: before})))
 
@@ -42,6 +52,35 @@ def test_what_runs_cannot_be_changed(api, namespace, field, before, after):
         patch(api, namespace, spec={field: after})
 
     assert f"{field} cannot be changed; create another FactotumJob" in str(refused.value)
+
+
+REFERENCE = {"configMapKeyRef": {"name": "jobs", "key": "echo.factfile"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"configMapKeyRef": {"name": "others"}}, "factfileFrom"),
+        ({"configMapKeyRef": {"key": "other.factfile"}}, "factfileFrom"),
+        (None, "factfile"),
+    ],
+)
+def test_where_the_factfile_comes_from_cannot_be_changed(api, namespace, change, field):
+    api.apply(make_job(namespace, factfileFrom=REFERENCE))
+    inline = {"factfile": make_factfile(make_task("a"))} if change is None else {}
+
+    with pytest.raises(Refused) as refused:
+        patch(api, namespace, spec=inline | {"factfileFrom": change})
+
+    assert f"{field} cannot be changed; create another FactotumJob" in str(refused.value)
+
+
+def test_a_status_patch_may_not_bring_a_change_of_the_spec_with_it(api, namespace):
+    api.apply(make_job(namespace, start="a"))
+
+    patch(api, namespace, "--subresource=status", status={"attempt": 1}, spec={"start": "b"})
+
+    assert api.get("fj", "job", "-n", namespace)["spec"]["start"] == "a"
 
 
 def test_a_task_added_to_the_factfile_is_a_change(api, namespace):

@@ -1,10 +1,22 @@
 """A job's conditions, derived from its state: nothing is decided by them.
 
-``Complete`` and ``Failed`` as batch Jobs have them; ``Ready``, ``Reconciling``
-and ``Stalled`` as kstatus reads them (Flux, Argo CD, ``kubectl wait``).
+Each is there only while it holds, and only if something reads it:
+
+=============  ================================================================
+Reconciling    kstatus (Flux, kpt, Helm's ``--wait``): in progress
+Complete       ``kubectl wait --for=condition=Complete``, as on batch Jobs
+Failed         ``kubectl wait --for=condition=Failed``, as on batch Jobs
+Stalled        kstatus: failed
+=============  ================================================================
+
+What is absent is false, to ``kubectl wait`` and to kstatus alike; kstatus calls
+current what is neither reconciling nor stalled, so a succeeded job needs no
+Ready. A status write is paid for by the byte, so a condition repeats neither
+the generation, which both read in the status, nor the status's message:
+``Failed`` alone has that, for whoever reads conditions as those of a batch Job.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,64 +27,38 @@ _MESSAGE_LIMIT: Final = 1024
 
 
 def derive_conditions(
-    job: FactotumJob,
-    *,
-    state: str,
-    outcome: str,
-    reason: str,
-    message: str,
-    accepted: bool,
-    now: datetime,
+    job: FactotumJob, *, state: str, outcome: str, reason: str, message: str, now: datetime
 ) -> list[dict[str, Any]]:
-    """Return the whole list for a state the job is about to have.
-
-    Args:
-        accepted: whether the factfile was found fit to run.
-    """
-    succeeded = outcome == RunState.SUCCEEDED
-    failed = outcome == RunState.FAILED
-    done = state == JobState.DONE
-    launched = state == JobState.WORKING or (done and job.claim is not None)
-    values = {
-        "Accepted": accepted,
-        "Launched": launched,
-        "Complete": done and succeeded,
-        "Failed": done and failed,
-        "Suspended": False,
-        "Ready": done and succeeded,
-        "Reconciling": not done,
-        "Stalled": done and failed,
-    }
-    before = {c["type"]: c for c in _previous(job)}
+    """Return the whole list for a state the job is about to have."""
+    since = {c["type"]: c["lastTransitionTime"] for c in _previous(job)}
     return [
-        _condition(kind, value, before.get(kind), job.generation, reason, message, now)
-        for kind, value in values.items()
+        {
+            "type": kind,
+            "status": "True",
+            "reason": why,
+            "message": words[:_MESSAGE_LIMIT],
+            "lastTransitionTime": since.get(kind, format_time(now)),
+        }
+        for kind, why, words in _true_ones(state, outcome, reason, message)
     ]
+
+
+def _true_ones(
+    state: str, outcome: str, reason: str, message: str
+) -> Iterator[tuple[str, str, str]]:
+    if state == JobState.WORKING:
+        yield "Reconciling", "JobWorking", "a runner has claimed the job"
+    elif state != JobState.DONE:
+        yield "Reconciling", "JobQueued", f"the job waits: {reason}"
+    elif outcome == RunState.SUCCEEDED:
+        yield "Complete", reason, "the job has ended well"
+    else:
+        yield "Failed", reason, message
+        yield "Stalled", "JobFailed", f"the job has failed: {reason}"
 
 
 def _previous(job: FactotumJob) -> Sequence[Mapping[str, Any]]:
     conditions = job.status.get("conditions")
-    return conditions if isinstance(conditions, list) else ()
-
-
-def _condition(
-    kind: str,
-    value: bool,  # noqa: FBT001 - a condition's value is a truth value
-    before: Mapping[str, Any] | None,
-    generation: int,
-    reason: str,
-    message: str,
-    now: datetime,
-) -> dict[str, Any]:
-    status = "True" if value else "False"
-    changed = before is None or before.get("status") != status
-    return {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message[:_MESSAGE_LIMIT],
-        "observedGeneration": generation,
-        "lastTransitionTime": format_time(now)
-        if changed or before is None
-        else before["lastTransitionTime"],
-    }
+    if not isinstance(conditions, list):
+        return ()
+    return [c for c in conditions if c.get("status") == "True"]

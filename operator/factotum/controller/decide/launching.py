@@ -80,7 +80,6 @@ def _wait(
     now: datetime,
     *,
     retell: float = 0.0,
-    accepted: bool = True,
 ) -> Decision:
     """Tell why a job waits.
 
@@ -88,7 +87,7 @@ def _wait(
         retell: seconds before the words may change that go with one reason.
     """
     job = seen.job
-    patch = status.waiting(job, reason, message, now, accepted=accepted)
+    patch = status.waiting(job, reason, message, now)
     if patch is not None and job.reason == reason and seen.told_seconds < retell:
         return Decision(again_in=min(RETRY_SECONDS, retell - seen.told_seconds))
     if patch is not None and isinstance(seen.factfile, Plan):
@@ -157,7 +156,6 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
             wait.message,
             now,
             retell=0.0 if seen.refusal is None else RETELL_SECONDS,
-            accepted=not isinstance(seen.factfile, Unreadable),
         )
     if job.spec.get("dryRun") and isinstance(seen.factfile, Plan):
         return done(status.simulated(job, seen.factfile, now) | {"jobId": seen.factfile.job_id})
@@ -210,7 +208,6 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
             reason=refused[0],
             message=refused[1],
             now=now,
-            accepted=not isinstance(seen.factfile, Refused),
         )
         | known_id
     )

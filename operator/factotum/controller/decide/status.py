@@ -34,15 +34,13 @@ _NAMED_IN_MESSAGE: Final = 20
 Patch = dict[str, Any]
 
 
-def waiting(
-    job: FactotumJob, reason: str, message: str, now: datetime, *, accepted: bool = True
-) -> Patch | None:
+def waiting(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch | None:
     """QUEUED, for a reason; None if the status says so already."""
     message = message[:_MESSAGE_LIMIT]
     said = (job.state, job.reason, job.message) == (JobState.QUEUED, reason, message)
     if said and job.is_observed:
         return None
-    return _step(job, JobState.QUEUED, RunState.WAITING, reason, message, now, accepted=accepted)
+    return _step(job, JobState.QUEUED, RunState.WAITING, reason, message, now)
 
 
 def observed(job: FactotumJob, now: datetime) -> Patch:
@@ -151,11 +149,10 @@ def finished(
     reason: str,
     message: str,
     now: datetime,
-    accepted: bool = True,
 ) -> Patch:
     """DONE, with the outcome."""
     outcome = RunState.SUCCEEDED if succeeded else RunState.FAILED
-    return _step(job, JobState.DONE, outcome, reason, message, now, accepted=accepted) | {
+    return _step(job, JobState.DONE, outcome, reason, message, now) | {
         "completionTime": format_time(now),
         "nextLaunchTime": None,
     }
@@ -177,8 +174,6 @@ def _step(
     reason: str,
     message: str,
     now: datetime,
-    *,
-    accepted: bool = True,
 ) -> Patch:
     message = message[:_MESSAGE_LIMIT]
     return {
@@ -193,7 +188,6 @@ def _step(
             outcome=outcome,
             reason=reason,
             message=message,
-            accepted=accepted,
             now=now,
         ),
     }
@@ -222,7 +216,7 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
 
     Error messages are shortened first, then tasks that succeeded keep no more
     than their name; if that is not enough, the tasks that need no attention go
-    and only their number stays, in ``taskCounts``.
+    and only their number stays, in ``taskCounts``, which a whole list does not need.
     """
     counts = Counter(str(task["state"]) for task in tasks)
     executed = sum(counts[state] for state in TaskState.ENDED)
@@ -245,7 +239,9 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
         kept = kept[: len(kept) // 2]
     return {
         "progress": f"{executed}/{len(tasks)}",
-        "taskCounts": {state: counts.get(state, 0) for state in reports.STATE_LETTERS},
+        "taskCounts": {state: counts.get(state, 0) for state in reports.STATE_LETTERS}
+        if len(kept) < len(tasks)
+        else None,
         "tasks": kept,
     }
 
