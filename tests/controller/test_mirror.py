@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from factotum.controller.mirror.mirror import HeldByOther, Mirror, Taken
+from factotum.controller.mirror.mirror import Mirror
 from factotum.controller.mirror.presence import Timing
+from factotum.controller.mirror.source import HeldByOther, Taken
 from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import JobKey
 from support.consul import ConsulProcess

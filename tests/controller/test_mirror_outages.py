@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from factotum.controller.mirror.mirror import Mirror, Taken, Unreachable
+from factotum.controller.mirror.mirror import Mirror
 from factotum.controller.mirror.presence import Timing
+from factotum.controller.mirror.source import Taken, Unreachable
 from factotum.persistence.consul import ConsulStore
 from support.consul import ConsulProcess, free_ports, silent_listener
 from support.mirrors import US, Jobs, done, settings, view, working

@@ -192,11 +192,12 @@ class Cluster:
             # The Pods of a job that is gone are waited for, but not for ever.
             is_ours = uid not in self.stripped
             return claimed and is_ours and self.clock.monotonic() < self.deleted_at[uid] + 60
-        is_ours = names.LABEL_JOB_UID in pod["metadata"]["labels"] and bool(
-            pod["metadata"]["ownerReferences"]
-        )
+        if uid in self.stripped:
+            # Nobody sees it any more: it counts as long as its verdict is awaited.
+            job = self.api.job_of(uid)
+            return claimed and job is not None and job["status"].get("state") == "WORKING"
         never_starts = "deletionTimestamp" in pod["metadata"] and box is None
-        return claimed or (is_ours and not never_starts)
+        return claimed or not never_starts
 
     def deliver(self, kind: str, *, batched: bool = False) -> bool:
         """Deliver the next watch event; False if there is none.

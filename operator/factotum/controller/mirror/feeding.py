@@ -14,8 +14,9 @@ from typing import Final
 from factotum.controller.facts.cache import Cache
 from factotum.controller.facts.observed import Held
 from factotum.controller.facts.pods import PodView, is_hash
-from factotum.controller.mirror.mirror import HeldByOther, Mirror, Taken, Unreachable
+from factotum.controller.mirror.mirror import Mirror
 from factotum.controller.mirror.rules import MirrorView
+from factotum.controller.mirror.source import HeldByOther, Taken, Unreachable
 from factotum.controller.queue.holders import is_holder
 from factotum.controller.queue.slots import Slots
 from factotum.core.words import reasons

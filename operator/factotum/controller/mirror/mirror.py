@@ -11,9 +11,9 @@ everything is brought level, since it may have come back with its data lost.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from factotum.controller.mirror.presence import Presence, Timing
 from factotum.controller.mirror.rules import (
@@ -26,6 +26,7 @@ from factotum.controller.mirror.rules import (
     decide,
     wanted,
 )
+from factotum.controller.mirror.source import HeldByOther, JobSource, Taken, Unreachable
 from factotum.controller.work_queue import WorkQueue
 from factotum.persistence.consul import ABSENT, Store, StoredValue
 from factotum.persistence.entries import Entry, EntrySettings, EntryState, JobKey, StoredEntry
@@ -43,45 +44,6 @@ _TRIES: Final = 4
 """Compare-and-sets in a row before a key has to wait: somebody else writes it all the time."""
 _CHUNK: Final = 200
 """Keys compared between two turns of the event loop."""
-
-
-class Taken(NamedTuple):
-    """The entry is ours: go on."""
-
-
-class HeldByOther(NamedTuple):
-    """Another operator or server has this job queued or running."""
-
-    last_run_from: str
-
-
-class Unreachable(NamedTuple):
-    """Consul does not answer: go on and say so; the entry follows later."""
-
-    message: str
-
-
-class JobSource(Protocol):
-    """What the mirror asks the controller. Views are made from its caches, at once."""
-
-    def views(self, key: JobKey) -> Sequence[MirrorView]:
-        """Return the jobs of one key that its entry may speak of.
-
-        The unfinished ones, those whose Pod is still ending, and the one that
-        completed last.
-        """
-
-    def calls(self, key: JobKey, label: str) -> bool:
-        """Whether a job of a key exists that its entry calls so."""
-
-    def keys(self) -> Iterable[JobKey]:
-        """Return every key that has jobs."""
-
-    async def read(self, key: JobKey, job_name: str) -> MirrorView | None:
-        """Read live the job that an entry calls so; None only if it surely does not exist."""
-
-    async def pod_lives(self, key: JobKey) -> bool:
-        """Whether a Pod of ours of that job id has not ended; raises if that is unknown."""
 
 
 class Mirror:
