@@ -48,7 +48,7 @@ def test_full_quota_is_told_and_the_job_runs_once_there_is_room(bench):
     bench.api.wait_for(f"{quota}/none", lambda q: q.get("status", {}).get("hard"), "in force")
     with bench.nodes(), bench.operator():
         bench.create()
-        bench.api.wait_state(bench.namespace, "job", "QUEUED", reason="QuotaExceeded")
+        bench.api.wait_state(bench.namespace, "job", "QUEUED", reason="PodForbidden")
         bench.api.delete(f"{quota}/none")
         status = bench.done()
 

@@ -43,7 +43,7 @@ from support.jobs import (
 NEW = make_job()
 QUEUED = {"state": "QUEUED", "outcome": "WAITING", "observedGeneration": 1}
 SECOND = make_job(status=QUEUED | {"attempt": 1, "launch": 2})
-HELD_BACK = PodRefusal(permanent=False, reason="QuotaExceeded", message="the Pod was refused: no")
+HELD_BACK = PodRefusal(permanent=False, reason="PodForbidden", message="the Pod was refused: no")
 REJECTED = PodRefusal(permanent=True, reason="PodRejected", message="the Pod was refused: bad")
 UNSCHEDULABLE = "Unschedulable: 0/3 nodes are available"
 UNSTARTED = termination.unstarted(CLAIM_ID).decode()
@@ -150,7 +150,7 @@ ROWS = [
     ),
     pytest.param(
         observed(NEW, refusal=HELD_BACK),
-        {"patch": "QUEUED/WAITING QuotaExceeded", "again": 5.0},
+        {"patch": "QUEUED/WAITING PodForbidden", "again": 5.0},
         id="a quota that is used up is waited for",
     ),
     pytest.param(
