@@ -175,6 +175,10 @@ class Report:
         self._table.flush()
         self._lines.flush()
 
+    def tell(self, text: str) -> None:
+        """Say on standard error how far a long measurement is."""
+        print(f"  ... {text}", file=sys.stderr, flush=True)
+
     def grid(
         self, name: str, rows: Mapping[str, Mapping[str, float]], units: Mapping[str, str]
     ) -> None:

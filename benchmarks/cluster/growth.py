@@ -70,6 +70,7 @@ async def measure(
         await rest.fill(size)
         label = f"{size:,} at rest, {side.label}"
         rows[label] = await _look(ground, side, namespace, jobs, long=long)
+        report.tell(", ".join(f"{key} {value:.1f}" for key, value in rows[label].items()))
     await rest.drop()
     report.grid("cluster: growth, operator alone", rows, _UNITS)
 

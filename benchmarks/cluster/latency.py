@@ -28,6 +28,7 @@ async def measure(
             made = await load.run(ground, side, running, count, rate=rate, pods=True)
             await ground.clear(namespace)
         rows[side.label] = _row(made)
+        report.tell(", ".join(f"{key} {value:.1f}" for key, value in rows[side.label].items()))
     units = dict.fromkeys((column for row in rows.values() for column in row), "ms")
     report.grid(f"cluster: latency at {rate:g} jobs a second", rows, units)
 

@@ -26,7 +26,9 @@ async def measure(
     loads: dict[str, list[Load]] = {side.label: [] for side in all_sides}
     for number in range(rounds):
         for side in all_sides if number % 2 == 0 else reversed(all_sides):
-            loads[side.label].append(await run(ground, side, jobs))
+            made = await run(ground, side, jobs)
+            loads[side.label].append(made)
+            report.tell(f"{side.label}: {made.per_minute:.0f}/min, {total_ms(made):.1f} ms each")
     _show(report, all_sides, loads, jobs)
 
 

@@ -1,0 +1,97 @@
+"""The benchmark of what a job costs runs, in its smallest size, and tells every figure.
+
+Real: everything that the benchmark measures, on a cluster that it brings up itself. Nothing here
+says how large a figure may be.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from support.clusters import ROOT, TOOL
+
+OURS = "FactotumJob, Consul (other)"
+
+
+def run(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.cluster", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def other_checkout(tmp_path):
+    """A checkout whose definition of FactotumJobs differs, and whose program is this one's."""
+    checkout = tmp_path / "other"
+    shutil.copytree(ROOT / "charts", checkout / "charts")
+    crd = (ROOT / "crds" / "factotumjobs.yaml").read_text()
+    assert "QUEUED, WORKING or DONE" in crd
+    (checkout / "crds").mkdir()
+    (checkout / "crds" / "factotumjobs.yaml").write_text(
+        crd.replace("QUEUED, WORKING or DONE", "what another version says")
+    )
+    programs = checkout / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "factotum-operator").symlink_to(f"{sys.prefix}/bin/factotum-operator")
+    return checkout
+
+
+@pytest.mark.cluster
+@pytest.mark.consul
+def test_a_small_benchmark_tells_all_figures_and_leaves_nothing_running(other_checkout, tmp_path):
+    lines = tmp_path / "bench.jsonl"
+    done = run(
+        *("--jobs", "5", "--rounds", "2", "--sides", "native,factotum-consul,bare"),
+        *("--rate", "4", "--seconds", "1.25", "--sizes", "20", "--cases", "shared-consul"),
+        *("--operator", f"other={other_checkout}", "--output", str(lines)),
+    )
+    assert done.returncode == 0, done.stderr
+    entries = [json.loads(line) for line in lines.read_text().splitlines()]
+    figures = {}
+    for entry in entries:
+        figures.setdefault(entry["name"], {})[entry["side"], entry.get("column")] = entry["value"]
+
+    rates = figures["cluster: jobs a minute, 5 at once"]
+    assert rates.keys() == {("native Job", None), (OURS, None), ("bare Pod", None)}
+    assert all(value > 0 for value in rates.values())
+    costs = figures["cluster: processor time a job by process"]
+    by_process = {column for side, column in costs if side == OURS}
+    assert {"apiserver", "etcd", "manager", "scheduler", "operator", "consul"} < by_process
+    assert costs[OURS, "operator"] > 0
+    assert costs[OURS, "VmHWM"] > 20
+    assert costs[OURS, "untold"] == 0
+    latencies = figures["cluster: latency at 4 jobs a second"]
+    ours = "FactotumJob (other)"
+    assert 0 < latencies[ours, "to Pod p50"] < latencies[ours, "to end p50"]
+    assert 0 < latencies[ours, "told to end p50"] < latencies[ours, "to end p50"]
+    growth = figures["cluster: growth, operator alone"]
+    row = "20 at rest, one id, Consul (other)"
+    assert all(growth[row, column] > 0 for column in ("ready", "RSS", "cost", "rate", "stall"))
+
+    (rate,) = [e for e in entries if (e["side"], e["unit"]) == (OURS, "jobs/min")]
+    assert len(rate["runs"]) == 2
+    assert rate["ratio"] == pytest.approx(rate["value"] / rates["native Job", None], rel=0.01)
+    assert OURS in done.stdout
+    left = subprocess.run([TOOL, "status"], capture_output=True, text=True, check=True).stdout
+    assert "bench-" not in left
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--sides", "factotum,argo"), "'argo' is none of"),
+        (("--operator", "before=/nowhere"), "/nowhere has no .venv with the operator"),
+    ],
+    ids=["side", "operator"],
+)
+def test_what_cannot_be_measured_is_refused_before_a_cluster_comes_up(words, told):
+    done = run(*words)
+    assert done.returncode == 2
+    assert told in done.stderr
