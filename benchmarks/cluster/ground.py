@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from benchmarks.cluster import ROOT
+from benchmarks.cluster.audit import Audit
 from benchmarks.cluster.sides import FACTOTUM, NATIVE, POD, Operator, Side
 from support import clusters, operator_process
 from support.consul import ConsulProcess
@@ -165,6 +166,10 @@ class Ground:
             )
             time.sleep(_PUBLISH_SECONDS)
         self._current = operator.checkout
+
+    def audit(self) -> Audit:
+        """Begin to count requests to the API server."""
+        return Audit(self._installation.audit_log)
 
     def trace_lines(self) -> "Trace":
         """Begin to read what runners say from now on."""

@@ -30,6 +30,7 @@ class Load:
     ended: dict[str, float] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
+    requests: dict[str, float] = field(default_factory=dict)
     others: float = 0.0
     peak_mib: float = 0.0
     begun: float = 0.0
@@ -137,6 +138,7 @@ async def run(
     trace = ground.trace_lines()
     async with _watching(ground, side, namespace, load, prefix=prefix, pods=pods) as all_ended:
         before, machine = processes.all_cpu_seconds(running.pids), processes.busy_seconds()
+        audit = ground.audit()
         load.begun = time.time()
         names = [f"{prefix}{number:05d}" for number in range(count)]
         manifests = [side.manifest(name, {"load": prefix}) for name in names]
@@ -157,6 +159,9 @@ async def run(
     load.others = 1 - min(1.0, sum(load.cpu.values()) / busy)
     if running.operator is not None:
         load.peak_mib = processes.mebibytes(running.operator.pid, "VmHWM")
+    with audit:
+        requests = audit.count(namespace)
+    load.requests = {client: number / count for client, number in requests.items()}
     load.runs = {line["job"]: line for line in trace.read() if line["job"] in load.made}
     return load
 

@@ -4,11 +4,13 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.cluster import load, sides
+from benchmarks.cluster.audit import READS
 from benchmarks.cluster.ground import Ground
 from benchmarks.cluster.load import Load
 from benchmarks.cluster.sides import Operator, Side
 from benchmarks.measuring import Report
 
+_WARM_UP = 50  # jobs that do not count: a cold API server is slower
 _WITHOUT = ("driver",)  # what the benchmark itself needs is no part of a job's cost
 
 
@@ -24,6 +26,7 @@ async def measure(
     """Let sides take turns, every other round in reverse, and show what their jobs cost."""
     all_sides = sides.find(names, operators)
     loads: dict[str, list[Load]] = {side.label: [] for side in all_sides}
+    await run(ground, all_sides[0], min(jobs, _WARM_UP))
     for number in range(rounds):
         for side in all_sides if number % 2 == 0 else reversed(all_sides):
             made = await run(ground, side, jobs)
@@ -61,6 +64,12 @@ def _show(
     units = processes | {"VmHWM": "MiB", "untold": "runs", "others": "%"}
     report.grid("cluster: processor time a job by process", rows, units)
 
+    asked = {label: _medians_of(each, lambda load: load.requests) for label, each in loads.items()}
+    clients = sorted({client for row in asked.values() for client in row} - {READS})
+    report.grid(
+        "cluster: requests a job by client", asked, dict.fromkeys([*clients, READS], "a job")
+    )
+
 
 def total_ms(each: Load) -> float:
     """Give the processor time a job of everything but the benchmark itself."""
@@ -68,9 +77,16 @@ def total_ms(each: Load) -> float:
 
 
 def _medians(loads: Sequence[Load]) -> dict[str, float]:
-    row = {name: statistics.median(each.cpu_ms[name] for each in loads) for name in loads[0].cpu_ms}
+    row = _medians_of(loads, lambda each: each.cpu_ms)
     if any(each.peak_mib for each in loads):
         row["VmHWM"] = statistics.median(each.peak_mib for each in loads)
         row["untold"] = sum(each.untold for each in loads)
     row["others"] = 100 * statistics.median(each.others for each in loads)
     return row
+
+
+def _medians_of(
+    loads: Sequence[Load], pick: Callable[[Load], Mapping[str, float]]
+) -> dict[str, float]:
+    names = {name: None for each in loads for name in pick(each)}
+    return {name: statistics.median(pick(each).get(name, 0.0) for each in loads) for name in names}
