@@ -111,9 +111,10 @@ class Ground:
         """Wait until a list is empty."""
         separator = "&" if "?" in query else "?"
         while True:
-            found = await self.api.request("GET", f"{query}{separator}limit=1")
-            if not found["items"]:
-                return
+            with contextlib.suppress(TimeoutError):
+                found = await self.api.request("GET", f"{query}{separator}limit=1")
+                if not found["items"]:
+                    return
             await asyncio.sleep(0.2)
 
     @contextlib.asynccontextmanager

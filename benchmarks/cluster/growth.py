@@ -71,8 +71,8 @@ async def measure(
         label = f"{size:,} at rest, {side.label}"
         rows[label] = await _look(ground, side, namespace, jobs, long=long)
         report.tell(", ".join(f"{key} {value:.1f}" for key, value in rows[label].items()))
-    await rest.drop()
     report.grid("cluster: growth, operator alone", rows, _UNITS)
+    await rest.drop()
 
 
 async def _look(
@@ -201,6 +201,8 @@ class _Rest:
         await _etcd(
             self._ground, "deleterange", {"key": _coded(prefix), "range_end": _coded(after)}
         )
+        # Once the API server has heard of it: until then it would delete them one by one.
+        await self._ground.until_none(FACTOTUM.path(self._namespace))
         await self._ground.clear(self._namespace)
 
 

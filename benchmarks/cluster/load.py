@@ -14,6 +14,7 @@ from benchmarks.cluster.ground import CONNECTIONS, Ground, Running
 from benchmarks.cluster.sides import NATIVE, POD, Side
 from test_node.api import ApiError
 
+_AGAIN_SECONDS = 0.1
 _TAIL_SECONDS = 2.0
 """What follows the last end (Events, caches) is paid by the load, too."""
 
@@ -67,6 +68,7 @@ async def follow(
                     break
                 if event["type"] != "DELETED":
                     see(event["object"])
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 @contextlib.asynccontextmanager
@@ -93,6 +95,8 @@ async def _watching(
         watches.append((POD.path(namespace), "", see_pod))
     tasks = []
     for path, query, see in watches:
+        # What the API server does not know how to select fails here, and not for ever.
+        await ground.api.request("GET", f"{path}?{query}&limit=1")
         up = asyncio.Event()
         tasks.append(asyncio.create_task(follow(ground, path, query, see, up)))
         await up.wait()
@@ -150,7 +154,9 @@ async def run(
                 await all_ended.wait()
         except TimeoutError:
             left = load.made.keys() - load.ended.keys()
-            raise TimeoutError(f"{side.label}: {len(left)} of {count} did not end") from None
+            last = running.operator.last_lines() if running.operator else ""
+            msg = f"{side.label}: {len(left)} of {count} did not end\n{last}"
+            raise TimeoutError(msg) from None
         await _until_pods_ended(ground, namespace)
         await asyncio.sleep(_TAIL_SECONDS)
     after = processes.all_cpu_seconds(running.pids)
