@@ -149,6 +149,10 @@ class OperatorProcess:
         finally:
             connection.close()
 
+    def has_ended(self) -> bool:
+        """Tell whether it ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def kill(self) -> None:
         """Kill it, as a machine that loses power."""
         if self._process is not None:
