@@ -1,7 +1,7 @@
 """Where sides run: a cluster of the benchmark's own, its test node, and the operators.
 
 Everything that is started here ends here. An operator of another checkout gets that checkout's
-definition of FactotumJobs and its rights before it runs.
+chart, and so its definition of FactotumJobs and its rights, before it runs.
 """
 
 import asyncio
@@ -29,7 +29,6 @@ _PUBLISH_SECONDS = 6.0
 """A changed definition is served a while later, and until then costs the API server."""
 _WARM_UP_SECONDS = 1.5
 """From being ready until an operator's own watches are up."""
-_CRD = Path("crds", "factotumjobs.yaml")
 _CHART = Path("charts", "factotum-operator")
 
 
@@ -157,8 +156,6 @@ class Ground:
         if operator.checkout == self._current:
             return
         if _texts(operator.checkout) != _texts(self._current):
-            crd = str(operator.checkout / _CRD)
-            self._cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", crd)
             self._cluster.run(
                 *("helm", "upgrade", "factotum", str(operator.checkout / _CHART)),
                 *("--namespace", OPERATOR_NAMESPACE),
@@ -192,6 +189,5 @@ class Trace:
 
 
 def _texts(checkout: Path) -> dict[Path, bytes]:
-    folder = checkout / _CHART
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(checkout): path.read_bytes() for path in [*files, checkout / _CRD]}
+    files = [path for path in (checkout / _CHART).rglob("*") if path.is_file()]
+    return {path.relative_to(checkout): path.read_bytes() for path in files}

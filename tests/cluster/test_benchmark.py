@@ -21,13 +21,16 @@ OURS = "FactotumJob, Consul (other)"
 
 
 def run(*words):
-    return subprocess.run(
+    """Run the benchmark; return its exit code, what it said, and its process id."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.cluster", *words],
         cwd=ROOT,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
+    output, errors = process.communicate()
+    return process.returncode, output, errors, process.pid
 
 
 @pytest.fixture
@@ -35,12 +38,9 @@ def other_checkout(tmp_path):
     """A checkout whose definition of FactotumJobs differs, and whose program is this one's."""
     checkout = tmp_path / "other"
     shutil.copytree(ROOT / "charts", checkout / "charts")
-    crd = (ROOT / "crds" / "factotumjobs.yaml").read_text()
-    assert "QUEUED, WORKING or DONE" in crd
-    (checkout / "crds").mkdir()
-    (checkout / "crds" / "factotumjobs.yaml").write_text(
-        crd.replace("QUEUED, WORKING or DONE", "what another version says")
-    )
+    crd = checkout / "charts" / "factotum-operator" / "files" / "crds" / "factotumjobs.yaml"
+    assert "QUEUED, WORKING or DONE" in crd.read_text()
+    crd.write_text(crd.read_text().replace("QUEUED, WORKING or DONE", "another version's word"))
     programs = checkout / ".venv" / "bin"
     programs.mkdir(parents=True)
     (programs / "factotum-operator").symlink_to(f"{sys.prefix}/bin/factotum-operator")
@@ -51,12 +51,12 @@ def other_checkout(tmp_path):
 @pytest.mark.consul
 def test_a_small_benchmark_tells_all_figures_and_leaves_nothing_running(other_checkout, tmp_path):
     lines = tmp_path / "bench.jsonl"
-    done = run(
+    code, output, errors, pid = run(
         *("--jobs", "5", "--rounds", "1", "--sides", "native,factotum-consul"),
         *("--rate", "4", "--seconds", "1.25", "--sizes", "20", "--cases", "shared-consul"),
         *("--operator", f"other={other_checkout}", "--output", str(lines)),
     )
-    assert done.returncode == 0, done.stderr
+    assert code == 0, errors
     entries = [json.loads(line) for line in lines.read_text().splitlines()]
     figures = {}
     for entry in entries:
@@ -83,9 +83,9 @@ def test_a_small_benchmark_tells_all_figures_and_leaves_nothing_running(other_ch
     row = "20 at rest, one id, Consul (other)"
     assert all(growth[row, column] > 0 for column in ("ready", "RSS", "cost", "rate", "stall"))
 
-    assert OURS in done.stdout
+    assert OURS in output
     left = subprocess.run([TOOL, "status"], capture_output=True, text=True, check=True).stdout
-    assert "bench-" not in left
+    assert f"bench-{pid}" not in left
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_a_small_benchmark_tells_all_figures_and_leaves_nothing_running(other_ch
     ids=["side", "operator"],
 )
 def test_what_cannot_be_measured_is_refused_before_a_cluster_comes_up(words, told):
-    done = run(*words)
-    assert done.returncode == 2
-    assert told in done.stderr
+    code, _, errors, _ = run(*words)
+    assert code == 2
+    assert told in errors
 
 
 def test_a_table_shows_ratios_to_its_base_and_the_runs_that_a_figure_is_the_median_of():
