@@ -153,7 +153,8 @@ class Report:
             unit: theirs.
             base: label of the figure that ratios are to; the second one without.
             recorded: a figure of elsewhere, in the same unit.
-            runs: what each figure is the median of.
+            runs: what each figure is the median of, by round; a ratio is then the median of
+                the rounds' own, for what else the machine does changes from round to round.
         """
         labels = list(values)
         base = base or labels[min(1, len(labels) - 1)]
@@ -163,8 +164,12 @@ class Report:
             entry = {"name": name, "side": label, "value": round(value, 4), "unit": unit}
             note = ""
             if label != base:
-                entry["ratio"] = round(value / values[base], 4)
-                note = f"x {value / values[base]:.2f}"
+                ratio = value / values[base]
+                if runs is not None:
+                    rounds = zip(runs[label], runs[base], strict=True)
+                    ratio = statistics.median(one / other for one, other in rounds)
+                entry["ratio"] = round(ratio, 4)
+                note = f"x {ratio:.2f}"
             if runs is not None and len(runs[label]) > 1:
                 entry["runs"] = [round(each, 4) for each in runs[label]]
                 note += f"  ({min(runs[label]):.2f} to {max(runs[label]):.2f})"
