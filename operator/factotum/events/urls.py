@@ -55,6 +55,11 @@ class Endpoint:
         shown = f"[{host}]" if ":" in host else host
         self.host_header = shown if port == DEFAULT_PORTS[scheme] else f"{shown}:{port}"
 
+    @property
+    def shown(self) -> str:
+        """The address without what may be secret: user info, and all behind the host."""
+        return f"{self.scheme}://{self.host_header}/{'' if self.target == '/' else '...'}"
+
 
 def parse_webhook_url(url: str) -> Endpoint:
     """Return where `url` points to.
@@ -74,6 +79,25 @@ def parse_webhook_url(url: str) -> Endpoint:
     host, port = _parse_authority(authority, DEFAULT_PORTS[scheme])
     target = _normalise_path(path) + question_mark + _percent_encode(query, _ENCODED_IN_QUERY)
     return Endpoint(url, scheme, host, port, target)
+
+
+def conceal(url: str) -> str:
+    """Return a refused address for a message about it, without passwords and tokens.
+
+    What is wrong with it stands in front or in its host, so this stays to be seen. Hidden are
+    whatever precedes the last @ (a password with a slash in it is a common mistake) and what
+    follows the host.
+    """
+    begin = url.find("://") + 3 if "://" in url else 0
+    user_info, at_sign, place = url[begin:].rpartition("@")
+    # A name of punctuation in front of nothing is nobody's; the original shows it.
+    if at_sign and (place or any(each.isalnum() for each in user_info.partition(":")[0])):
+        user_info = "***"
+    end = min((place.find(mark) for mark in "/?#\\" if mark in place), default=len(place))
+    rest = place[end:]
+    if len(rest) > 2:
+        rest = f"{rest[0]}..."
+    return f"{url[:begin]}{user_info}{at_sign}{place[:end]}{rest}"
 
 
 def _parse_authority(authority: str, default_port: int) -> tuple[str, int]:
