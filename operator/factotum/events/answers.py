@@ -76,9 +76,10 @@ def _find_end(received: bytes) -> int:
 
 
 def _parse_status_line(received: bytes) -> Answer:
-    words = received.partition(b"\n")[0].rstrip(b"\r").split(None, 2)
-    version, status, reason, *_ = (*words, b"", b"", b"")
-    if version not in _VERSIONS or len(status) != 3 or not status.isdigit():
+    line = received.partition(b"\n")[0].rstrip(b"\r")
+    version, status, reason, *_ = (*line.split(None, 2), b"", b"", b"")
+    known = line.startswith(_BEGIN) and version in _VERSIONS
+    if not known or len(status) != 3 or not status.isdigit():
         return Answer(0, "the answer is not HTTP/1")
     return Answer(int(status), _to_text(reason))
 
