@@ -61,6 +61,9 @@ class RetryPolicy:
         """
         if text == ORIGINAL:
             return cls(random=True, patience=None)
+        # float() also takes the digits of other scripts, and 1_0 for 10.
+        if not text.isascii() or "_" in text:
+            raise ValueError(_BAD_TEXT)
         try:
             pauses = tuple(float(part) for part in text.split(","))
         except ValueError:
