@@ -4,7 +4,6 @@ Real: the system's refusals (a stack larger than any address space, limits of de
 an HTTP server, the installed command. Events are stand-ins as in test_delivery.py.
 """
 
-import contextlib
 import errno
 import sys
 import threading
@@ -16,25 +15,13 @@ from factotum.events.posting import Poster
 from factotum.events.retries import RetryPolicy
 from factotum.events.urls import parse_webhook_url
 from support.commands import factotum_command, run_command
-from support.deliveries import QUICK, bodies, body_of, event, open_files
+from support.deliveries import NO_STACK, QUICK, bodies, body_of, event, no_threads, open_files
 from support.factfiles import CHAIN, FAIL
 from support.receivers import Receiver
-
-NO_STACK = 1 << 47
-"""More than a process can map, so that no thread can be started."""
 
 WARNED = (
     "Waiting for webhook to finish sending events... done!\nWarning: some events failed to send\n"
 )
-
-
-@contextlib.contextmanager
-def no_threads():
-    usual = threading.stack_size(NO_STACK)
-    try:
-        yield
-    finally:
-        threading.stack_size(usual)
 
 
 def test_no_thread_at_all_is_a_failed_delivery(deliver):
