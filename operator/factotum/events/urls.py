@@ -84,20 +84,27 @@ def parse_webhook_url(url: str) -> Endpoint:
 def conceal(url: str) -> str:
     """Return a refused address for a message about it, without passwords and tokens.
 
-    What is wrong with it stands in front or in its host, so this stays to be seen. Hidden are
-    whatever precedes the last @ (a password with a slash in it is a common mistake) and what
-    follows the host.
+    What is wrong with it stands in front or in its host, so this stays to be seen, without
+    user info and what follows.
     """
-    begin = url.find("://") + 3 if "://" in url else 0
-    user_info, at_sign, place = url[begin:].rpartition("@")
+    scheme, separator, _ = url.partition("://")
+    is_scheme = separator and _FORBIDDEN_IN_HOST.isdisjoint(scheme)
+    begin = len(scheme) + len(separator) if is_scheme else 0
+    while url.startswith(("/", "\\"), begin):
+        begin += 1
+    end = min((at for mark in "/?#\\" if (at := url.find(mark, begin)) >= 0), default=len(url))
+    user_info, at_sign, host = url[begin:end].rpartition("@")
+    rest = url[end:]
+    if "@" in rest:  # a path with an @, or a password with a slash, and a host behind it
+        return f"{url[:begin]}***"
+    name = user_info.partition(":")[0]
     # A name of punctuation in front of nothing is nobody's; the original shows it.
-    if at_sign and (place or any(each.isalnum() for each in user_info.partition(":")[0])):
+    is_nobody = name and not host + rest and not any(each.isalnum() for each in name)
+    if at_sign and not is_nobody:
         user_info = "***"
-    end = min((place.find(mark) for mark in "/?#\\" if mark in place), default=len(place))
-    rest = place[end:]
     if len(rest) > 2:
         rest = f"{rest[0]}..."
-    return f"{url[:begin]}{user_info}{at_sign}{place[:end]}{rest}"
+    return f"{url[:begin]}{user_info}{at_sign}{host}{rest}"
 
 
 def _parse_authority(authority: str, default_port: int) -> tuple[str, int]:
