@@ -83,7 +83,10 @@ def _open(path: str) -> int:
         fd = os.open(path, flags | os.O_CREAT, 0o600)  # behind a link it may not exist after all
         os.set_blocking(fd, False)  # a pipe that nobody reads must not hold up the run
     else:
-        os.fchmod(fd, 0o600)  # whatever the umask is
+        try:  # noqa: SIM105 - contextlib costs start-up
+            os.fchmod(fd, 0o600)  # whatever the umask is
+        except OSError:
+            pass  # a file system without modes
     return fd
 
 
