@@ -80,4 +80,5 @@ def _build_policy(given: Arguments) -> RetryPolicy:
     timeout = given.number("--webhook-timeout")
     if timeout is not None:
         policy.timeout = float(timeout)
+    policy.expect_long_tries()
     return policy

@@ -15,6 +15,7 @@ from collections import deque
 
 from factotum.events.answers import Answer
 from factotum.events.descriptors import SpareDescriptors
+from factotum.events.patience import LONGEST_NAP, Patience
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Delivery:
         self._closed = False
         self._aborted = False
         self._ended = False
-        self._patient_since = 0.0
+        self._patience = Patience(policy.patience)
 
     def put(self, event: Update) -> None:
         """Queue an event; returns at once."""
@@ -100,21 +101,13 @@ class Delivery:
         with self._changed:
             if not self._closed:
                 self._closed = True
-                self._patient_since = time.monotonic()
+                self._patience.begin()
                 self._changed.notify_all()
 
     @property
     def finished(self) -> bool:
         """Whether nothing more will be sent."""
         return self._aborted or self._ended or (self._closed and not self.produced)
-
-    @property
-    def expires_at(self) -> float | None:
-        """When patience ends unless an event gets through, by the monotonic clock."""
-        with self._changed:
-            if not self._closed or self._policy.patience is None:
-                return None
-            return self._patient_since + self._policy.patience
 
     def drain(self, seconds: float | None = None) -> bool:
         """Wait until all is sent, patience has ended or `abort` was called.
@@ -128,16 +121,13 @@ class Delivery:
         until = None if seconds is None else time.monotonic() + seconds
         self._insist_on_sender()
         with self._changed:
-            while not self.finished:
-                now = time.monotonic()
-                ends = [each for each in (until, self.expires_at) if each is not None]
-                if ends and now >= min(ends):
-                    break
-                self._changed.wait(min(ends) - now if ends else None)
-        expires = self.expires_at
-        if not self.finished and expires is not None and time.monotonic() >= expires:
+            while not self.finished and not self._is_over():
+                if until is not None and time.monotonic() >= until:
+                    return False
+                self._nap(until)
+        if not self.finished:
             self.abort()  # the sender hangs in a request
-        return self.finished
+        return True
 
     def abort(self) -> None:
         """Drop what is queued and break off the request under way; safe from anywhere."""
@@ -187,7 +177,8 @@ class Delivery:
                 if self._deliver(event):
                     with self._changed:
                         self.delivered += 1
-                        self._patient_since = time.monotonic()
+                        if self._closed:
+                            self._patience.begin()
         except MemoryError:
             return  # what is left is told as undelivered
         finally:
@@ -250,16 +241,20 @@ class Delivery:
         """Sleep, and return whether there is anything left to do."""
         until = time.monotonic() + seconds
         with self._changed:
-            while not self._is_over() and (left := until - time.monotonic()) > 0:
-                expires = self.expires_at
-                if expires is not None:
-                    left = min(left, max(expires - time.monotonic(), 0))
-                self._changed.wait(left)
+            while not self._is_over() and time.monotonic() < until:
+                self._nap(until)
             return not self._is_over()
 
+    def _nap(self, until: float | None) -> None:
+        """Wait for a change, but for no longer than until the next look is due."""
+        left = self._patience.left()
+        ends = [] if left is None else [left, LONGEST_NAP]
+        if until is not None:
+            ends.append(max(until - time.monotonic(), 0.0))
+        self._changed.wait(min(ends, default=None))
+
     def _is_over(self) -> bool:
-        expires = self.expires_at
-        return self._aborted or (expires is not None and time.monotonic() >= expires)
+        return self._aborted or self._patience.left() == 0
 
 
 def _draw() -> float:
