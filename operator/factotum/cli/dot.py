@@ -23,7 +23,7 @@ def dot(given: Arguments, console: Console, log: LogFile) -> int:
         factfile, _ = factfiles.load(given.operand, None)
         graph = to_dot(factfile, given.value("--start"))
     except factfiles.FactfileProblem as problem:
-        log.add(str(problem))
+        log.add(problem.for_log)
         return _fail(console, str(problem))
     except errors.UnknownStartError as error:
         return _fail(console, str(error))

@@ -18,6 +18,8 @@ class FactfileProblem(Exception):  # noqa: N818 - a message for the user, not a 
     def __init__(self, message: str, cause: Exception) -> None:
         super().__init__(message)
         self.cause = cause
+        self.for_log = message
+        """The problem without what may hold values of variables or text of the factfile."""
 
 
 def load(path: str, variables: Mapping[str, str] | None) -> tuple[Factfile, str]:
@@ -30,9 +32,11 @@ def load(path: str, variables: Mapping[str, str] | None) -> tuple[Factfile, str]
     try:
         return Factfile.parse(text, variables), text
     except errors.FactfileError as error:
-        raise FactfileProblem(
-            f"'{path}' is not a valid factotum factfile: {error}", error
-        ) from None
+        what = f"'{path}' is not a valid factotum factfile"
+        problem = FactfileProblem(f"{what}: {error}", error)
+        if not isinstance(error, (errors.FactfileSyntaxError, errors.SchemaError)):
+            problem.for_log = f"{what} ({type(error).__name__})"
+        raise problem from None
 
 
 def describe(error: OSError) -> str:

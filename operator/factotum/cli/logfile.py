@@ -1,6 +1,8 @@
 """The log file `.factotum/factotum.log` under the current directory.
 
-Not the logging package: its import costs more than all that is written here.
+It is its owner's alone, and even so holds no values of variables, no text of the factfile
+but names as they are written there, and no secrets of addresses: whoever adds a line keeps
+to that. Not the logging package: its import costs more than all that is written here.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class LogFile:
         """
         try:
             os.mkdir(_FOLDER)  # noqa: PTH102 - pathlib costs start-up
+            _allow_owner(_FOLDER)
         except FileExistsError:
             pass  # a file of that name shows in the next step
         except OSError as error:
@@ -41,9 +44,8 @@ class LogFile:
                 f"unable to create directory '{_here()}/{_FOLDER}/' for logfile."
                 f" Reason: {_reason(error)}"
             ) from None
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
-            return cls(os.open(f"{_FOLDER}/{_NAME}", flags, 0o666))
+            return cls(_open(f"{_FOLDER}/{_NAME}"))
         except OSError as error:
             raise LogFileError(
                 f"couldn't create logfile appender to '{_here()}/{_FOLDER}/{_NAME}'."
@@ -70,6 +72,29 @@ class LogFile:
             os.write(self._fd, encode(f"{moment} {level} factotum - {message}\n"))
         except OSError:
             pass  # the log is a convenience; the job goes on without it
+
+
+def _open(path: str) -> int:
+    """Open the log; one that stands there already keeps its mode, which somebody chose."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        fd = os.open(path, flags | os.O_CREAT, 0o600)  # behind a link it may not exist after all
+        os.set_blocking(fd, False)  # a pipe that nobody reads must not hold up the run
+    else:
+        try:  # noqa: SIM105 - contextlib costs start-up
+            os.fchmod(fd, 0o600)  # whatever the umask is
+        except OSError:
+            pass  # a file system without modes
+    return fd
+
+
+def _allow_owner(folder: str) -> None:
+    """Give the owner what an odd umask took: the log could not be opened in there."""
+    mode = os.stat(folder).st_mode & 0o777  # noqa: PTH116 - as above
+    if mode & 0o700 != 0o700:
+        os.chmod(folder, mode | 0o700)  # noqa: PTH101 - as above
 
 
 def _here() -> str:

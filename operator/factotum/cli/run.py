@@ -45,11 +45,12 @@ def run(
     try:
         factfile, _ = factfiles.load(given.operand, variables)
     except factfiles.FactfileProblem as problem:
-        log.add(str(problem))
+        log.add(problem.for_log)
         raise CommandError(str(problem), ExitCode.BAD_FACTFILE) from None
     for executor in sorted({task.executor for task in factfile.tasks} - {"shell"}):
         log.add_warning(f"The executor '{executor}' is not known: its tasks run in the shell")
-    log.add(f"'{given.operand}' is job '{factfile.name}' with {len(factfile.tasks)} tasks")
+    name = factfile.document["data"]["name"]  # not rendered: see `LogFile`
+    log.add(f"'{given.operand}' is job '{name}' with {len(factfile.tasks)} tasks")
     execution = _build_execution(given, console, factfile)
     if given.value("--output-format") == "json":
         console.out_fd = console.err_fd  # standard output is for the document alone
@@ -78,6 +79,14 @@ def _check_numbers(given: Arguments) -> None:
     for name in ("--heartbeat-interval", "--max-parallel", "--webhook-timeout"):
         if given.number(name) == 0:
             raise CommandError(f"The value of '{name}' must be at least 1.")
+    text = given.value("--webhook-backoff")
+    if text is not None:  # judged also where no webhook is
+        from factotum.events.retries import RetryPolicy
+
+        try:
+            RetryPolicy.parse(text)
+        except ValueError as error:
+            raise CommandError(f"The value '{text}' of '--webhook-backoff' is {error}.") from None
 
 
 def _check_webhook(given: Arguments, console: Console) -> Endpoint | None:
@@ -93,7 +102,9 @@ def _check_webhook(given: Arguments, console: Console) -> Endpoint | None:
     except urls.WebhookUrlError as error:
         # The misspelling is the original's, and scripts may look for it.
         raise CommandError(
-            console.red(f'Error: the specifed webhook URL "{url}" is invalid. Reason: {error}')
+            console.red(
+                f'Error: the specifed webhook URL "{urls.conceal(url)}" is invalid. Reason: {error}'
+            )
         ) from None
 
 

@@ -23,7 +23,7 @@ def validate(given: Arguments, console: Console, log: LogFile) -> int:
     try:
         factfiles.load(path, variables)
     except factfiles.FactfileProblem as problem:
-        log.add(str(problem))
+        log.add(problem.for_log)
         if as_json:
             _print_json(console, path, problem)
         else:

@@ -125,7 +125,9 @@ class Job:
         try:
             endpoint = urls.parse_webhook_url(url)
         except urls.WebhookUrlError as exc:
-            msg = f'Error: the specifed webhook URL "{url}" is invalid. Reason: {exc}'
+            # It goes into the job's status: one that came from a Secret is not told at all.
+            shown = "***" if self._surroundings.webhook_url else urls.conceal(url)
+            msg = f'Error: the specifed webhook URL "{shown}" is invalid. Reason: {exc}'
             raise ValueError(msg) from exc
         return WebhookListener(
             endpoint,

@@ -175,8 +175,9 @@ class Runner:
             self.execution.start(run, time_ns())
             self._output.err(summary.started_line(run))
             if self._log is not None:
-                # Without its command line: values of variables may be secret.
-                self._log(f"Starting task '{run.name}'")
+                # Without its command line, and by its name as it is written in the factfile:
+                # values of variables may be secret.
+                self._log(f"Starting task '{run.task.written_name}'")
             self._spawn(run)
             # Ends are noticed in time, but told only when the whole level has been started.
             self.loop.serve_what_is_there()
@@ -218,7 +219,9 @@ class Runner:
                 if process.death_signal is not None and self._log is not None:
                     # Code 1 in continueJob accepts this as well (Q17).
                     number = process.death_signal
-                    self._log(f"Task '{process.run.name}' was ended by signal {number}")
+                    self._log(
+                        f"Task '{process.run.task.written_name}' was ended by signal {number}"
+                    )
             for run, error in _take_all(self._failed):
                 self._finish(run, -1, 0, str(error))
             for run in _take_all(self._deferred):
@@ -233,10 +236,10 @@ class Runner:
         transitions = self.execution.finish(run, return_code, duration_ns, error_text)
         self._output.err(summary.finished_line(run))
         if self._log is not None:
-            took = f"after {duration_ns / 1e9:.3f}s"
-            self._log(f"Task '{run.name}' ended {took} with return code {return_code}: {run.state}")
+            name, took = run.task.written_name, f"after {duration_ns / 1e9:.3f}s"
+            self._log(f"Task '{name}' ended {took} with return code {return_code}: {run.state}")
             for transition in transitions[1:]:
-                self._log(f"Task '{transition.task_name}' is skipped")
+                self._log(f"Task '{transition.run.task.written_name}' is skipped")
         for listener in self._listeners:
             listener.task_finished(self.execution, run, transitions)
 
