@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from factotum.cli.arguments import Arguments
     from factotum.runner.signals import ShutdownSignals
 
+_LAST_WAIT_SECONDS = 1.0
+"""How long readers of the output may take once everything else is done and a signal has come."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     console = Console(colour=False)
     try:
-        return _main(list(sys.argv[1:] if argv is None else argv), console)
+        exit_code = _main(list(sys.argv[1:] if argv is None else argv), console)
     finally:
-        console.flush()
+        is_complete = console.finish()
+    if is_complete or not console.carries_result:
+        return exit_code
+    return exit_code or ExitCode.OTHER
 
 
 def _main(argv: list[str], console: Console) -> int:
@@ -48,8 +54,15 @@ def _main(argv: list[str], console: Console) -> int:
         return _parse_and_dispatch(argv, console, log, signals)
     finally:
         if signals is not None:
+            _wait_for_readers(console, signals)
             signals.restore()
         log.close()
+
+
+def _wait_for_readers(console: Console, signals: ShutdownSignals) -> None:
+    """Finish the output; a signal, be it an earlier one, bounds the wait."""
+    signals.connect(lambda: console.outlets.wait_at_most(_LAST_WAIT_SECONDS))
+    console.finish()
 
 
 def _catch_signals(console: Console) -> ShutdownSignals | None:

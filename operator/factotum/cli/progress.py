@@ -11,7 +11,7 @@ from time import monotonic, time_ns
 
 from factotum.core.run import durations
 from factotum.core.words.states import TaskState
-from factotum.runner.console import Console, encode, write_all
+from factotum.runner.console import Console, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class _LiveConsole(Console):
 
     def __init__(self, original: Console) -> None:
         super().__init__(colour=original.colour, out_fd=original.out_fd, err_fd=original.err_fd)
+        self.outlets = original.outlets
         self._block: list[str] = []
         self._shown = 0  # lines
         self._is_writing = False
@@ -60,10 +61,7 @@ class _LiveConsole(Console):
             self._shown = 0
 
     def _draw(self, text: str) -> None:
-        try:
-            write_all(self.out_fd, encode(text))
-        except OSError:
-            self._block = []  # the terminal has gone
+        self.outlets.at(self.out_fd).write(encode(text))
 
 
 class ProgressView:

@@ -53,6 +53,8 @@ def run(
     execution = _build_execution(given, console, factfile)
     if given.value("--output-format") == "json":
         console.out_fd = console.err_fd  # standard output is for the document alone
+    else:
+        console.carries_result = given.has("--dry-run")  # a job does more than print
     if given.has("--dry-run"):
         from factotum.cli import dry_run
 

@@ -21,6 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_LAST_WAIT_SECONDS = 1.0
+"""How long the reader of the output may take once everything else is done and a signal has come."""
+
 
 def main(argv: Sequence[str]) -> int:
     """Run the Pod's job.
@@ -31,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     console = Console(colour=wants_colour(os.environ, no_colour=False, is_terminal=False))
     if argv:
         console.out("factotum work takes no arguments\n")
-        console.flush()
+        console.finish()
         return ExitCode.OTHER
     signals = ShutdownSignals()
     signals.install()
@@ -41,7 +44,8 @@ def main(argv: Sequence[str]) -> int:
         console.out(f"{exc}\n")
         return ExitCode.OTHER
     finally:
-        console.flush()
+        signals.connect(lambda: console.outlets.wait_at_most(_LAST_WAIT_SECONDS))
+        console.finish()
 
 
 def _work(surroundings: Surroundings, console: Console, signals: ShutdownSignals) -> int:

@@ -186,10 +186,24 @@ class Process:
         self._finish()
 
     def _listen(self, fd: int, stream: LineStream) -> None:
+        is_paused = False
+
+        def resume() -> None:
+            nonlocal is_paused
+            is_paused = False
+            if (fd, stream) in self._open:
+                self._loop.resume_reader(fd)
+
         def read() -> None:
+            nonlocal is_paused
             chunk = os.read(fd, _CHUNK)
             if chunk:
                 stream.feed(chunk)
+                if stream.is_held_up and not is_paused:
+                    # The task then waits, as for any reader of a pipe; its end still shows.
+                    is_paused = True
+                    self._loop.pause_reader(fd)
+                    stream.call_when_room(lambda: self._loop.call_soon_threadsafe(resume))
             else:
                 self._close_stream(fd, stream)
                 if not self._open:
