@@ -6,10 +6,11 @@ Not the logging package: its import costs more than all that is written here.
 from __future__ import annotations
 
 import os
-from time import time_ns
+from time import monotonic, time_ns
 
 from factotum.core.run import durations
-from factotum.runner.console import encode
+from factotum.runner.console import LAST_WAIT_SECONDS, encode
+from factotum.runner.outlet import Outlet
 
 _FOLDER = ".factotum"
 _NAME = "factotum.log"
@@ -24,6 +25,8 @@ class LogFile:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        # The log may be a link to a pipe or a terminal.
+        self._outlet = Outlet(fd)
 
     @classmethod
     def open(cls) -> LogFile:
@@ -35,15 +38,14 @@ class LogFile:
         try:
             os.mkdir(_FOLDER)  # noqa: PTH102 - pathlib costs start-up
         except FileExistsError:
-            pass  # a file of that name shows in the next step
+            _make_target()  # a file of that name shows in the next step
         except OSError as error:
             raise LogFileError(
                 f"unable to create directory '{_here()}/{_FOLDER}/' for logfile."
                 f" Reason: {_reason(error)}"
             ) from None
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
-            return cls(os.open(f"{_FOLDER}/{_NAME}", flags, 0o666))
+            return cls(_open())
         except OSError as error:
             raise LogFileError(
                 f"couldn't create logfile appender to '{_here()}/{_FOLDER}/{_NAME}'."
@@ -60,21 +62,47 @@ class LogFile:
 
     def close(self) -> None:
         """Close the file."""
+        over_at = monotonic() + LAST_WAIT_SECONDS
+        self._outlet.wait(lambda: monotonic() >= over_at)
+        self._outlet.close()
         os.close(self._fd)
-        self._fd = -1
 
     def _append(self, level: str, message: str) -> None:
         moment = durations.to_log_timestamp(time_ns())
+        # One write per line: lines of several threads do not mix. The log is a convenience:
+        # where its reader is slow lines are left out.
+        if not self._outlet.is_full:
+            self._outlet.write(encode(f"{moment} {level} factotum - {message}\n"))
+
+
+def _open() -> int:
+    path = f"{_FOLDER}/{_NAME}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+    try:
+        os.readlink(path)  # noqa: PTH115 - as above
+    except OSError:
+        return os.open(path, flags, 0o666)  # no link, as nearly always
+    from factotum.cli import writing
+
+    try:
+        fd = writing.duplicate(path.encode())
+    except writing.CreateError as problem:
+        raise problem.error from None
+    return os.open(path, flags, 0o666) if fd is None else fd
+
+
+def _make_target() -> None:
+    """Where the folder is a link to one that is not there yet: make that."""
+    if not os.path.exists(_FOLDER):  # noqa: PTH110 - as above
         try:  # noqa: SIM105 - contextlib costs start-up
-            # One write per line: lines of several threads do not mix.
-            os.write(self._fd, encode(f"{moment} {level} factotum - {message}\n"))
+            os.mkdir(os.path.realpath(_FOLDER))  # noqa: PTH102 - as above
         except OSError:
-            pass  # the log is a convenience; the job goes on without it
+            pass  # shows in the next step
 
 
 def _here() -> str:
     try:
-        return os.getcwd()  # noqa: PTH109 - as above
+        return os.getcwdb().decode("utf-8", "surrogateescape")  # noqa: PTH109 - as above
     except OSError:
         return "."
 

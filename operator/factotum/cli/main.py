@@ -13,7 +13,7 @@ from factotum.cli import arguments, logfile, usage
 from factotum.cli.problems import CommandError, exit_code_of
 from factotum.core import COMPATIBLE_VERSION, errors
 from factotum.core.words.states import ExitCode
-from factotum.runner.console import Console, wants_colour
+from factotum.runner.console import LAST_WAIT_SECONDS, Console, wants_colour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from factotum.cli.arguments import Arguments
     from factotum.runner.signals import ShutdownSignals
-
-_LAST_WAIT_SECONDS = 1.0
-"""How long readers of the output may take once everything else is done and a signal has come."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +58,7 @@ def _main(argv: list[str], console: Console) -> int:
 
 def _wait_for_readers(console: Console, signals: ShutdownSignals) -> None:
     """Finish the output; a signal, be it an earlier one, bounds the wait."""
-    signals.connect(lambda: console.outlets.wait_at_most(_LAST_WAIT_SECONDS))
+    signals.connect(lambda: console.outlets.wait_at_most(LAST_WAIT_SECONDS))
     console.finish()
 
 

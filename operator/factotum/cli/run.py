@@ -11,7 +11,7 @@ from factotum.core.factfile import environment, tags
 from factotum.core.run import summary
 from factotum.core.run.execution import Execution
 from factotum.core.words.states import ExitCode, RunState
-from factotum.runner.console import Console
+from factotum.runner.console import LAST_WAIT_SECONDS, Console, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _execute(
         signals.connect(runner.on_signal)
     runner.run()
     if signals is not None:
-        signals.connect(None)
+        signals.connect(lambda: console.outlets.wait_at_most(LAST_WAIT_SECONDS), replay=False)
 
 
 def _save_verdict(given: Arguments, console: Console, execution: Execution) -> bool:
@@ -190,15 +190,15 @@ def _save_verdict(given: Arguments, console: Console, execution: Execution) -> b
     path = given.value("--verdict")
     if path is None:
         return True
+    from factotum.cli.writing import CreateError, write_file
     from factotum.core.run import saved_run
 
-    beside = f"{path}.{os.getpid()}.new"
+    console.flush()  # the path may mean standard output
     try:
-        with open(beside, "w", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
-            file.write(saved_run.render(execution))
-        os.replace(beside, path)  # noqa: PTH105 - as above
-    except (OSError, ValueError) as error:
-        reason = factfiles.describe(error) if isinstance(error, OSError) else str(error)
+        write_file(path, encode(saved_run.render(execution)), console.outlets)
+    except (CreateError, OSError) as problem:
+        error = problem.error if isinstance(problem, CreateError) else problem
+        reason = factfiles.describe(error)
         console.out(f"The verdict cannot be written to '{path}': {reason}\n")
         return False
     return True

@@ -14,15 +14,12 @@ from factotum.pod import claiming
 from factotum.pod.controller_link import ControllerLink
 from factotum.pod.surroundings import MissingVariableError, Surroundings
 from factotum.pod.termination_log import TerminationLog
-from factotum.runner.console import Console, wants_colour
+from factotum.runner.console import LAST_WAIT_SECONDS, Console, wants_colour
 from factotum.runner.signals import ShutdownSignals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_LAST_WAIT_SECONDS = 1.0
-"""How long the reader of the output may take once everything else is done and a signal has come."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -44,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         console.out(f"{exc}\n")
         return ExitCode.OTHER
     finally:
-        signals.connect(lambda: console.outlets.wait_at_most(_LAST_WAIT_SECONDS))
+        signals.connect(lambda: console.outlets.wait_at_most(LAST_WAIT_SECONDS))
         console.finish()
 
 

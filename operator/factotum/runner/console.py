@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from factotum.runner.outlet import Outlet
 
+LAST_WAIT_SECONDS = 1.0
+"""How long readers may take once everything else is done and a signal has come."""
+
 _FLUSH_SIZE = 1 << 16
 
 _RED, _GREEN, _YELLOW, _CYAN = "31", "32", "33", "36"

@@ -83,6 +83,17 @@ class Outlet:
                 self._waiting += len(data)
                 self._start_draining()
 
+    def check(self, lost_before: int) -> None:
+        """Raise the reason if more is lost than there was before, or the reader has gone.
+
+        Raises:
+            OSError: The reason.
+        """
+        if self.failure is not None and self.lost > lost_before:
+            raise self.failure
+        if self._is_gone:
+            raise BrokenPipeError(_GONE[0], os.strerror(_GONE[0]))
+
     def call_when_room(self, callback: Callable[[], None]) -> None:
         """Call back once when there is room, in any thread."""
         with self._lock:
@@ -242,10 +253,14 @@ class Outlets:
         if self._over_at is None or over_at < self._over_at:
             self._over_at = over_at
 
+    def is_over(self) -> bool:
+        """Whether nobody is waited for any more."""
+        return self._over_at is not None and monotonic() >= self._over_at
+
     def wait(self) -> None:
         """Wait until the readers have taken everything, within what was allowed."""
         for outlet in self._by_fd.values():
-            outlet.wait(self._is_over)
+            outlet.wait(self.is_over)
 
     def close(self) -> None:
         """Give back what was opened."""
@@ -269,9 +284,6 @@ class Outlets:
         if outlet is None:
             outlet = self._by_thing[thing] = Outlet(fd)
         return outlet
-
-    def _is_over(self) -> bool:
-        return self._over_at is not None and monotonic() >= self._over_at
 
 
 def _examine(fd: int) -> tuple[bool, int]:
