@@ -37,6 +37,7 @@ class LogFile:
         """
         try:
             os.mkdir(_FOLDER)  # noqa: PTH102 - pathlib costs start-up
+            _allow_owner(_FOLDER)
         except FileExistsError:
             _make_target()  # a file of that name shows in the next step
         except OSError as error:
@@ -45,7 +46,7 @@ class LogFile:
                 f" Reason: {_reason(error)}"
             ) from None
         try:
-            return cls(_open())
+            return cls(_open(f"{_FOLDER}/{_NAME}"))
         except OSError as error:
             raise LogFileError(
                 f"couldn't create logfile appender to '{_here()}/{_FOLDER}/{_NAME}'."
@@ -75,20 +76,37 @@ class LogFile:
             self._outlet.write(encode(f"{moment} {level} factotum - {message}\n"))
 
 
-def _open() -> int:
-    path = f"{_FOLDER}/{_NAME}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+def _open(path: str) -> int:
+    """Open the log; one that stands there already keeps its mode, which somebody chose."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+    try:
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _open_found(path, flags)
+    os.fchmod(fd, 0o600)  # whatever the umask is
+    return fd
+
+
+def _open_found(path: str, flags: int) -> int:
     try:
         os.readlink(path)  # noqa: PTH115 - as above
     except OSError:
-        return os.open(path, flags, 0o666)  # no link, as nearly always
+        return os.open(path, flags)
     from factotum.cli import writing
 
     try:
         fd = writing.duplicate(path.encode())
     except writing.CreateError as problem:
         raise problem.error from None
-    return os.open(path, flags, 0o666) if fd is None else fd
+    # What a link leads to may still have to be made.
+    return os.open(path, flags | os.O_CREAT, 0o600) if fd is None else fd
+
+
+def _allow_owner(folder: str) -> None:
+    """Give the owner what an odd umask took: the log could not be opened in there."""
+    mode = os.stat(folder).st_mode & 0o777  # noqa: PTH116 - as above
+    if mode & 0o700 != 0o700:
+        os.chmod(folder, mode | 0o700)  # noqa: PTH101 - as above
 
 
 def _make_target() -> None:

@@ -133,7 +133,7 @@ def _read_kept(path: str, factfile: Factfile) -> Mapping[str, KeptResult]:
     from factotum.core.run import saved_run
 
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
+        with open(encode(path), encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
             return saved_run.parse_kept(file.read(), factfile)
     except OSError as error:
         reason = factfiles.describe(error)
@@ -167,7 +167,8 @@ def _execute(
     runner = Runner(
         execution,
         output=console if view is None else view.console,
-        environ={**os.environ, "CLICOLOR": "0"} if given.has("--no-colour") else os.environ,
+        # As bytes: what is no text in this locale goes through as well.
+        environ={**os.environb, b"CLICOLOR": b"0"} if given.has("--no-colour") else os.environb,
         listeners=listeners if view is None else [*listeners, view],
         max_parallel=given.number("--max-parallel"),
         tail_characters=(DEFAULT_TAIL_CHARACTERS if tail is None else tail) if webhook else None,

@@ -52,7 +52,7 @@ class Runner:
         execution: Execution,
         *,
         output: Console,
-        environ: Mapping[str, str],
+        environ: Mapping[str, str] | Mapping[bytes, bytes],
         listeners: Sequence[ExecutionListener] = (),
         max_parallel: int | None = None,
         tail_characters: int | None = None,
