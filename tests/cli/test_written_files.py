@@ -286,11 +286,12 @@ def test_a_file_with_an_attribute_keeps_it(write):
 
 
 AS_OTHER = """
-import json, os, select, sys
+import hashlib, json, os, select, sys
 import factotum.cli.dot, factotum.cli.run, factotum.cli.writing
 import factotum.core.run.saved_run, factotum.runner.runner
 from factotum.cli.main import main
 os.setgroups([])
+os.setresgid(4321, 4321, 4321)
 os.setresuid(4321, 4321, 4321)  # now that all is read, where others may not read
 sys.exit(main(sys.argv[1:]))
 """
