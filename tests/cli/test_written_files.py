@@ -225,6 +225,13 @@ def test_a_descriptor_that_was_not_given_is_an_error(write, number):
     assert write.mark not in (write.folder / ".factotum/factotum.log").read_bytes()
 
 
+def test_a_descriptor_that_is_only_read_from_is_an_error(write):
+    done = write("/dev/stdin", after="< job")
+
+    assert done.exit == 3
+    assert "Bad file descriptor (os error 9)" in done.out + done.err
+
+
 def test_devices_stay(write):
     done = write("/dev/null")
     full = write("/dev/full")

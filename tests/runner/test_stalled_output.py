@@ -4,6 +4,7 @@ What the reader does not take stays with the task as far as it can, in its pipe.
 """
 
 import contextlib
+import itertools
 import os
 import pty
 import signal
@@ -16,7 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from factotum.core.factfile.document import Factfile
+from factotum.core.run.execution import Execution
 from factotum.runner import outlet as outlets
+from factotum.runner.console import Console
+from factotum.runner.runner import Runner
 from support.commands import clean_environ, factotum_command, run_command
 from support.factfiles import CHAIN, factfile, task
 
@@ -194,6 +199,8 @@ def test_no_further_task_starts_while_very_much_is_kept(run):
     stalled.until(lambda: started.exists() and len(started.read_text()) > 60)
     time.sleep(1)
     count, peak = len(started.read_text()), stalled.peak()
+    time.sleep(0.3)
+    assert len(started.read_text()) == count
 
     shown = read_all(ours)
     os.close(ours)
@@ -202,6 +209,60 @@ def test_no_further_task_starts_while_very_much_is_kept(run):
     assert count < 100
     assert peak < 40
     assert shown.count(b"z") == 150 * 60_000
+
+
+def test_a_run_that_is_held_back_ends_by_a_signal(run):
+    ours, other = make_pipe()
+    loud = "head -c 60000 /dev/zero | tr '\\0' z; echo >> started"
+    names = [f"t{number}" for number in range(150)]
+    before = [(), *([name] for name in names)]
+    stalled = run(
+        [task(name, loud, after=deps) for name, deps in zip(names, before, strict=False)], other
+    )
+    started = stalled.folder / "started"
+    stalled.until(lambda: started.exists() and len(started.read_text()) > 60)
+    time.sleep(0.7)
+    begun = time.monotonic()
+    stalled.process.send_signal(signal.SIGTERM)
+
+    assert stalled.process.wait(10) == 2
+    assert time.monotonic() - begun < 5
+    for fd in (ours, other):
+        os.close(fd)
+
+
+def test_heartbeats_go_on(run, tmp_path):
+    class Pulse:
+        def __init__(self):
+            self.beats = []
+
+        def heartbeat(self, _execution, _running):
+            self.beats.append(time.monotonic())
+            if len(self.beats) == 3:
+                runner.request_stop()
+
+        def __getattr__(self, _name):
+            return lambda *_args: None
+
+    ours, other = make_pipe()
+    pulse = Pulse()
+    with (tmp_path / "err").open("wb") as err:
+        console = Console(colour=False, out_fd=other, err_fd=err.fileno())
+        runner = Runner(
+            Execution(Factfile.parse(factfile("x", task("flood", FLOOD)), {})),
+            output=console,
+            environ=os.environ,
+            listeners=[pulse],
+            heartbeat_seconds=1,
+        )
+        runner.run()
+        console.outlets.close()
+    for fd in (ours, other):
+        os.close(fd)
+
+    gaps = [later - sooner for sooner, later in itertools.pairwise(pulse.beats)]
+    assert len(gaps) == 2
+    assert all(0.5 < gap < 1.8 for gap in gaps)
 
 
 def test_streams_that_are_one_stay_in_order(run):

@@ -103,10 +103,13 @@ def duplicate(path: bytes) -> int | None:
 
 
 def _check(descriptor: int) -> int:
-    """Return the descriptor if it was given to this process."""
+    """Return the descriptor if it was given to this process, to be written to."""
+    import fcntl
+
     try:
         # What we have opened ourselves is not inherited, and not the user's to name.
         is_given = os.get_inheritable(descriptor)
+        is_given &= fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
     except (OSError, OverflowError):
         is_given = False
     if not is_given:

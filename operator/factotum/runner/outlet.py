@@ -278,6 +278,8 @@ class Outlets:
             found = os.fstat(fd)
         except OSError:
             return Outlet(fd)
+        if stat.S_ISREG(found.st_mode):
+            return Outlet(fd)  # each has its own place in the file
         # Two outlets for one reader would mix up the order once it is slow.
         thing = found.st_dev, found.st_ino
         outlet = self._by_thing.get(thing)
