@@ -6,6 +6,7 @@ import os
 
 from factotum.core import errors
 from factotum.core.factfile.document import Factfile
+from factotum.runner.console import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def describe(error: OSError) -> str:
 
 def _read(path: str) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(encode(path), os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         reason = (
             describe(error) if isinstance(error, OSError) else "nul byte found in provided data"

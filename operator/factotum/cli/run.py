@@ -11,7 +11,7 @@ from factotum.core.factfile import environment, tags
 from factotum.core.run import summary
 from factotum.core.run.execution import Execution
 from factotum.core.words.states import ExitCode, RunState
-from factotum.runner.console import Console
+from factotum.runner.console import LAST_WAIT_SECONDS, Console, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def run(
     execution = _build_execution(given, console, factfile)
     if given.value("--output-format") == "json":
         console.out_fd = console.err_fd  # standard output is for the document alone
+    else:
+        console.carries_result = given.has("--dry-run")  # a job does more than print
     if given.has("--dry-run"):
         from factotum.cli import dry_run
 
@@ -142,7 +144,7 @@ def _read_kept(path: str, factfile: Factfile) -> Mapping[str, KeptResult]:
     from factotum.core.run import saved_run
 
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
+        with open(encode(path), encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
             return saved_run.parse_kept(file.read(), factfile)
     except OSError as error:
         reason = factfiles.describe(error)
@@ -176,7 +178,8 @@ def _execute(
     runner = Runner(
         execution,
         output=console if view is None else view.console,
-        environ={**os.environ, "CLICOLOR": "0"} if given.has("--no-colour") else os.environ,
+        # As bytes: what is no text in this locale goes through as well.
+        environ={**os.environb, b"CLICOLOR": b"0"} if given.has("--no-colour") else os.environb,
         listeners=listeners if view is None else [*listeners, view],
         max_parallel=given.number("--max-parallel"),
         tail_characters=(DEFAULT_TAIL_CHARACTERS if tail is None else tail) if webhook else None,
@@ -191,7 +194,7 @@ def _execute(
         signals.connect(runner.on_signal)
     runner.run()
     if signals is not None:
-        signals.connect(None)
+        signals.connect(lambda: console.outlets.wait_at_most(LAST_WAIT_SECONDS), replay=False)
 
 
 def _save_verdict(given: Arguments, console: Console, execution: Execution) -> bool:
@@ -199,15 +202,15 @@ def _save_verdict(given: Arguments, console: Console, execution: Execution) -> b
     path = given.value("--verdict")
     if path is None:
         return True
+    from factotum.cli.writing import CreateError, write_file
     from factotum.core.run import saved_run
 
-    beside = f"{path}.{os.getpid()}.new"
+    console.flush()  # the path may mean standard output
     try:
-        with open(beside, "w", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
-            file.write(saved_run.render(execution))
-        os.replace(beside, path)  # noqa: PTH105 - as above
-    except (OSError, ValueError) as error:
-        reason = factfiles.describe(error) if isinstance(error, OSError) else str(error)
+        write_file(path, encode(saved_run.render(execution)), console.outlets)
+    except (CreateError, OSError) as problem:
+        error = problem.error if isinstance(problem, CreateError) else problem
+        reason = factfiles.describe(error)
         console.out(f"The verdict cannot be written to '{path}': {reason}\n")
         return False
     return True

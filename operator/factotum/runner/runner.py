@@ -52,7 +52,7 @@ class Runner:
         execution: Execution,
         *,
         output: Console,
-        environ: Mapping[str, str],
+        environ: Mapping[str, str] | Mapping[bytes, bytes],
         listeners: Sequence[ExecutionListener] = (),
         max_parallel: int | None = None,
         tail_characters: int | None = None,
@@ -79,6 +79,7 @@ class Runner:
         self._deferred: list[TaskRun] = []
         self._next_heartbeat = 0.0
         self._is_held_back = False
+        self._waits_for_room = False
         self._is_starting = False
         self._shutdown = Shutdown(
             self.loop,
@@ -110,6 +111,7 @@ class Runner:
             for process in self._processes.values():  # only if a listener broke the run off
                 self._spawner.signal(process.pid, signals.SIGKILL)
             wake_ups.restore()
+            self._output.outlets.forget_callbacks()
             self.loop.close()
             self._output.flush()
         return self.execution
@@ -160,10 +162,20 @@ class Runner:
         if self._may_start is not None and not self._may_start():
             self._is_held_back = True
             return []
+        backlog = self._output.find_backlog()
+        if backlog is not None:
+            self._is_held_back = True
+            if not self._waits_for_room:
+                self._waits_for_room = True
+                backlog.call_when_room(lambda: self.loop.call_soon_threadsafe(self._note_room))
+            return []
         limit = None
         if self._max_parallel is not None:
             limit = self._max_parallel - self.execution.running_count
         return self.execution.take(limit)
+
+    def _note_room(self) -> None:
+        self._waits_for_room = False
 
     def _start_all(self, runs: list[TaskRun]) -> list[TaskRun]:
         """Start these tasks, or as many as come before a stop, and return them."""
