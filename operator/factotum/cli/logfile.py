@@ -85,7 +85,10 @@ def _open(path: str) -> int:
         fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return _open_found(path, flags)
-    os.fchmod(fd, 0o600)  # whatever the umask is
+    try:  # noqa: SIM105 - contextlib costs start-up
+        os.fchmod(fd, 0o600)  # whatever the umask is
+    except OSError:
+        pass  # a file system without modes
     return fd
 
 
@@ -118,29 +121,6 @@ def _make_target() -> None:
             os.mkdir(os.path.realpath(_FOLDER))  # noqa: PTH102 - as above
         except OSError:
             pass  # shows in the next step
-
-
-def _open(path: str) -> int:
-    """Open the log; one that stands there already keeps its mode, which somebody chose."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-    try:
-        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        fd = os.open(path, flags | os.O_CREAT, 0o600)  # behind a link it may not exist after all
-        os.set_blocking(fd, False)  # a pipe that nobody reads must not hold up the run
-    else:
-        try:  # noqa: SIM105 - contextlib costs start-up
-            os.fchmod(fd, 0o600)  # whatever the umask is
-        except OSError:
-            pass  # a file system without modes
-    return fd
-
-
-def _allow_owner(folder: str) -> None:
-    """Give the owner what an odd umask took: the log could not be opened in there."""
-    mode = os.stat(folder).st_mode & 0o777  # noqa: PTH116 - as above
-    if mode & 0o700 != 0o700:
-        os.chmod(folder, mode | 0o700)  # noqa: PTH101 - as above
 
 
 def _here() -> str:
