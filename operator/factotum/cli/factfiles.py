@@ -6,6 +6,7 @@ import os
 
 from factotum.core import errors
 from factotum.core.factfile.document import Factfile
+from factotum.core.words import sentences
 from factotum.runner.console import encode
 
 TYPE_CHECKING = False
@@ -33,10 +34,9 @@ def load(path: str, variables: Mapping[str, str] | None) -> tuple[Factfile, str]
     try:
         return Factfile.parse(text, variables), text
     except errors.FactfileError as error:
-        what = f"'{path}' is not a valid factotum factfile"
-        problem = FactfileProblem(f"{what}: {error}", error)
+        problem = FactfileProblem(sentences.invalid_factfile(path, error), error)
         if not isinstance(error, (errors.FactfileSyntaxError, errors.SchemaError)):
-            problem.for_log = f"{what} ({type(error).__name__})"
+            problem.for_log = sentences.invalid_factfile(path, type(error).__name__)
         raise problem from None
 
 

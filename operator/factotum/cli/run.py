@@ -10,6 +10,7 @@ from factotum.core import errors
 from factotum.core.factfile import environment, tags
 from factotum.core.run import summary
 from factotum.core.run.execution import Execution
+from factotum.core.words import sentences
 from factotum.core.words.states import ExitCode, RunState
 from factotum.runner.console import LAST_WAIT_SECONDS, Console, encode
 
@@ -104,9 +105,7 @@ def _check_webhook(given: Arguments, console: Console) -> Endpoint | None:
     except urls.WebhookUrlError as error:
         # The misspelling is the original's, and scripts may look for it.
         raise CommandError(
-            console.red(
-                f'Error: the specifed webhook URL "{urls.conceal(url)}" is invalid. Reason: {error}'
-            )
+            console.red(sentences.invalid_webhook(urls.conceal(url), error))
         ) from None
 
 
@@ -119,11 +118,7 @@ def _is_right_host(given: Arguments, console: Console) -> bool:
     reason = host.find_mismatch(value)
     if reason is None:
         return True
-    warning = (
-        f'Warn: the specifed host constraint "{value}" did not match,'
-        f" no tasks have been executed. Reason: {reason}"
-    )
-    console.out(console.yellow(warning) + "\n")
+    console.out(console.yellow(sentences.host_not_matched(value, reason)) + "\n")
     return False
 
 
@@ -136,7 +131,7 @@ def _build_execution(given: Arguments, console: Console, factfile: Factfile) -> 
     try:
         return Execution(factfile, given.value("--start"), eager=eager, kept=kept)
     except errors.StartError as error:
-        text = f"The job cannot be started from '{console.cyan(error.task)}' because {error}"
+        text = sentences.invalid_start(console.cyan(error.task), error)
         raise CommandError(text, exit_code_of(error)) from None
 
 
