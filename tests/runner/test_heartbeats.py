@@ -18,17 +18,14 @@ def beats(receiver) -> list[float]:
     return [each.at for each in receiver.requests if wanted in each.body]
 
 
-@pytest.mark.parametrize("interval", [1, 2])
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_a_runner_that_was_stopped_sends_one_heartbeat_for_those_it_missed(
-    tmp_path, interval, parallel
-):
+def test_a_runner_that_was_stopped_sends_one_heartbeat_for_those_it_missed(tmp_path, parallel):
     tasks = [task(f"t{number}", "sleep 7") for number in range(parallel)]
     (tmp_path / "job").write_text(factfile("x", *tasks))
     with Receiver([reply(200)]) as receiver:
         argv = [factotum_command(), "run", "job", "--webhook", receiver.url]
         process = subprocess.Popen(
-            [*argv, "--heartbeat-interval", str(interval)],
+            [*argv, "--heartbeat-interval", "1"],
             cwd=tmp_path,
             env=clean_environ(tmp_path),
             stdout=subprocess.DEVNULL,
@@ -43,7 +40,7 @@ def test_a_runner_that_was_stopped_sends_one_heartbeat_for_those_it_missed(
 
     gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert 2 <= len(moments) <= 5
-    assert min(gaps) > 0.4 * interval
+    assert min(gaps) > 0.4
 
 
 @pytest.mark.parametrize(
@@ -56,7 +53,7 @@ def test_a_long_interval_is_no_trouble(tmp_path, interval):
         argv = [factotum_command(), "run", "job", "--webhook", receiver.url]
         done = run_command([*argv, f"--heartbeat-interval={interval}"], cwd=tmp_path, timeout=20)
         moments = beats(receiver)
-        count = len(receiver.requests)
+        last = receiver.requests[-1].body
 
     assert (done.exit, moments) == (0, []), done
-    assert count == 4
+    assert b'"runState":"SUCCEEDED"' in last
