@@ -103,6 +103,20 @@ def test_programs_that_do_not_listen_are_killed_after_the_grace(shell, tmp_path,
     assert shell.members() == []
 
 
+def test_programs_are_found_though_a_wide_level_has_taken_all_descriptors(shell, tmp_path):
+    write(tmp_path, *(task(f"t{number}", "sleep 7251; true") for number in range(40)))
+
+    shell.type("(ulimit -n 40; exec $f run job); echo rc=$?\n")
+    wait_until_there(shell, "sleep 7251")
+    time.sleep(0.5)
+    begun = time.monotonic()
+    os.kill(shell.find("factotum run"), signal.SIGTERM)
+
+    shell.wait_for("rc=2")
+    assert time.monotonic() - begun < 4
+    assert shell.members() == []
+
+
 def test_nobody_else_in_the_foreground_is_signalled(shell, tmp_path):
     write(tmp_path, task("a", "sleep 7301; true"))
     (tmp_path / "script").write_text(

@@ -33,7 +33,7 @@ def write(tmp_path, *tasks) -> None:
             id="with the environment",
         ),
         pytest.param([task("a", "true")], {"PATH": "{folder}"}, "", FORBIDDEN, id="forbidden"),
-        pytest.param([task("a", "true")], {}, "ulimit -n 10; ", NO_DESCRIPTOR, id="descriptors"),
+        pytest.param([task("a", "true")], {}, "ulimit -n 11; ", NO_DESCRIPTOR, id="descriptors"),
     ],
 )
 def test_the_cause_stands_on_the_console_and_in_the_log(tmp_path, tasks, environ, limits, cause):

@@ -34,9 +34,13 @@ class Offspring:
     Args:
         own_groups: Whether each task leads a process group of its own.
         adopts: Whether orphans become children of this process.
+        some_fd: Any open descriptor; a copy of it keeps a place free for looking, since a wide
+            level may take all that there are.
     """
 
-    def __init__(self, *, own_groups: bool, adopts: bool) -> None:
+    def __init__(self, *, own_groups: bool, adopts: bool, some_fd: int) -> None:
+        self._some_fd = some_fd
+        self._spare = os.dup(some_fd)
         self._own_groups = own_groups
         self._adopts = adopts
         self._since = int(clock_gettime(CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
@@ -47,13 +51,29 @@ class Offspring:
 
         Also those found before, when what led to them was still there.
         """
-        table = _read_table()
-        if not table:  # no /proc: the shells are all that is known
-            return {each.pid: 0 for each in processes if each.status is None}
+        table = self._look()
+        if not table:  # no /proc: the shells and their groups are all that is known
+            own = 0 if self._own_groups else os.getpgrp()
+            return {each.pid: own or each.pid for each in processes if each.status is None}
         roots = self._find_roots(list(processes), table)
         found = _with_descendants(roots, table)
         self._seen = {pid: table[pid].begun for pid in found}
         return {pid: table[pid].group for pid in found if not table[pid].is_dead}
+
+    def close(self) -> None:
+        """Give the place back that was kept free."""
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1
+
+    def _look(self) -> dict[int, _Entry]:
+        self.close()
+        table = _read_table()
+        try:  # noqa: SIM105 - contextlib costs start-up
+            self._spare = os.dup(self._some_fd)
+        except OSError:
+            pass  # somebody was faster; the next look has to do without
+        return table
 
     def _find_roots(self, processes: list[Process], table: dict[int, _Entry]) -> set[int]:
         shells = {each.pid for each in processes if each.status is None}

@@ -123,6 +123,7 @@ class Runner:
             if self._processes:  # only if a listener broke the run off
                 self._shutdown.kill(self._processes.values())
             wake_ups.restore()
+            self._shutdown.close()
             self.loop.close()
             self._output.flush()
         return self.execution

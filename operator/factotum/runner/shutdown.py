@@ -39,7 +39,7 @@ class Shutdown:
     ) -> None:
         self._loop = loop
         self._output = output
-        self._offspring = Offspring(own_groups=own_groups, adopts=adopts)
+        self._offspring = Offspring(own_groups=own_groups, adopts=adopts, some_fd=loop.wake_write)
         self._own_groups = own_groups
         self._processes = processes
         self._grace_seconds = grace_seconds
@@ -75,6 +75,10 @@ class Shutdown:
     def kill(self, processes: Iterable[Process]) -> None:
         """End these tasks at once; nobody waits for them any more."""
         self._signal(list(processes), signals.SIGKILL)
+
+    def close(self) -> None:
+        """Give back what was held."""
+        self._offspring.close()
 
     def _kill(self) -> None:
         left = [process for process in self._told if not process.ended]
