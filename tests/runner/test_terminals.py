@@ -82,6 +82,21 @@ def test_a_killed_runner_takes_the_programs_along(shell, tmp_path, command, stre
     assert shell.members() == []
 
 
+def test_shells_do_not_go_on_when_their_program_is_ended(shell, tmp_path):
+    nested = "sleep 7151; echo on >>on"
+    for quote in ("'", '"'):
+        nested = f"sh -c {quote}{nested}{quote}; echo on >>on"
+    write(tmp_path, *(task(f"t{number}", nested) for number in range(20)))
+
+    shell.type("$f run job </dev/null; echo rc=$?\n")
+    wait_until_there(shell, "sleep 7151")
+    time.sleep(0.5)
+    os.kill(shell.find("factotum run"), signal.SIGTERM)
+
+    shell.wait_for("rc=2")
+    assert not (tmp_path / "on").exists()
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -95,7 +95,11 @@ class Offspring:
         return roots
 
 
-def _with_descendants(roots: set[int], table: dict[int, _Entry]) -> set[int]:
+def _with_descendants(roots: set[int], table: dict[int, _Entry]) -> list[int]:
+    """Return the roots in this session with all that descends from them, parents first.
+
+    A shell whose program died before it had its own signal would go on with the next one.
+    """
     session = os.getsid(0)
     children: dict[int, list[int]] = {}
     for pid, entry in table.items():
@@ -107,7 +111,10 @@ def _with_descendants(roots: set[int], table: dict[int, _Entry]) -> set[int]:
         if pid not in found and table[pid].session == session:
             found.add(pid)
             open_ends += children.get(pid, ())
-    return found
+    ordered = [pid for pid in found if table[pid].parent not in found]
+    for pid in ordered:  # grows meanwhile
+        ordered += [child for child in children.get(pid, ()) if child in found]
+    return ordered
 
 
 def _read_table() -> dict[int, _Entry]:
