@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from time import time_ns
 
+from factotum.core.errors import FactotumError
 from factotum.core.run import durations
 from factotum.runner.console import encode
 
@@ -15,7 +16,7 @@ _FOLDER = ".factotum"
 _NAME = "factotum.log"
 
 
-class LogFileError(Exception):
+class LogFileError(FactotumError):
     """The log file cannot be set up."""
 
 
