@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class FactfileProblem(Exception):  # noqa: N818 - a message for the user, not a fault of ours
+class FactfileProblem(errors.FactotumError):
     """The factfile cannot be used; the text names it and says why."""
 
     def __init__(self, message: str, cause: Exception) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from time import monotonic, time_ns
 
+from factotum.core.errors import FactotumError
 from factotum.core.run import durations
 from factotum.runner.console import LAST_WAIT_SECONDS, encode
 from factotum.runner.outlet import Outlet
@@ -18,7 +19,7 @@ _FOLDER = ".factotum"
 _NAME = "factotum.log"
 
 
-class LogFileError(Exception):
+class LogFileError(FactotumError):
     """The log file cannot be set up."""
 
 

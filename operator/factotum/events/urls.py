@@ -8,6 +8,8 @@ rules stand here. Imports are late, since the check precedes everything else.
 
 from __future__ import annotations
 
+from factotum.core.errors import FactotumError
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _BAD_START = "URL must begin with 'http://' or 'https://' to be used with Factotum webhooks"
@@ -28,7 +30,7 @@ _DIGITS = "0123456789abcdef"
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
-class WebhookUrlError(ValueError):
+class WebhookUrlError(FactotumError, ValueError):
     """The address cannot be a webhook; the text is the reason, for the user's eyes."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from time import monotonic_ns
 
+from factotum.core.errors import FactotumError
 from factotum.runner.console import encode
 from factotum.runner.lines import LineStream
 
@@ -20,7 +21,7 @@ _CHUNK = 1 << 16  # what a pipe holds
 _SIGPIPE, _SIGXFSZ = 13, 25  # Python ignores these; tasks must not
 
 
-class SpawnError(Exception):
+class SpawnError(FactotumError):
     """A task's process could not be started."""
 
     def __init__(self, detail: str, *, may_pass: bool = False) -> None:

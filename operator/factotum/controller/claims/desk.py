@@ -138,6 +138,7 @@ class Desk:
         if is_claimed:
             return Granted(body=work_order(job.name, job.spec, plan.text, plan.digest))
         if memory.gave_back == pod.uid and not self._gets_worker(job):
+            memory.wants_back = pod.uid
             return Later(message="all workers are busy")
         began = self._clock.monotonic()
         beside = self._cache.at_work(job.namespace, plan.job_id) - {job.name}

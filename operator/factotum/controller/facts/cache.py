@@ -195,5 +195,5 @@ def _trimmed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     kept = {key: status[key] for key in _KEPT_OF_DONE if key in status}
     if status.get("observedGeneration") != metadata.get("generation"):
         # They are about to be written once more.
-        kept["conditions"] = status.get("conditions")
+        kept |= {key: status[key] for key in ("message", "conditions") if key in status}
     return {"metadata": metadata, "spec": spec, "status": kept}

@@ -238,7 +238,9 @@ class Reconciler:
         if job.is_claimed or any(may_run(p) and not self._is_stuck(p, memory) for p in pods):
             self._slots.hold(uid)
             return
-        if job.is_done or isinstance(self._slots.place(uid), Held):
+        # A slot that was given back and has come again is kept for the claim that waits for it.
+        is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in pods if may_run(p))
+        if job.is_done or (isinstance(self._slots.place(uid), Held) and not is_awaited):
             self._wake(self._slots.release(uid))
         if job.is_done:
             self._ledger.close(uid)
