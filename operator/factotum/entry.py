@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 def main() -> int:
     """Run the program with its process's arguments; the return value is its exit code."""
     _open_standard_streams()
-    argv = sys.argv[1:]
+    argv = _read_arguments()
     if argv[:1] == ["work"]:
         from factotum.pod import work
 
@@ -20,6 +20,23 @@ def main() -> int:
     from factotum.cli.main import main as run_command_line
 
     return run_command_line(argv)
+
+
+def _read_arguments() -> list[str]:
+    """Return the arguments; their bytes mean UTF-8, whatever the locale says.
+
+    Python has decoded them by the locale, and what its codecs make of that does not always lead
+    back; so they are read again.
+    """
+    words = sys.argv[1:]
+    if not words or sys.getfilesystemencoding() == "utf-8":
+        return words
+    try:
+        with open("/proc/self/cmdline", "rb") as file:  # noqa: PTH123 - pathlib costs start-up
+            read = file.read().split(b"\0")[-len(words) - 1 : -1]
+    except OSError:
+        read = [os.fsencode(word) for word in words]
+    return [word.decode("utf-8", "surrogateescape") for word in read]
 
 
 def _open_standard_streams() -> None:

@@ -47,7 +47,8 @@ class Arguments:
     def number(self, name: str) -> int | None:
         """Return the value of an option as an unsigned number; an empty one counts as 0."""
         text = self.value(name)
-        return None if text is None else int(text or "0")
+        # Without its zeros in front: int() counts them among the digits that it may read.
+        return None if text is None else int(text.lstrip("+0") or "0")
 
 
 def parse(argv: Sequence[str]) -> Arguments:

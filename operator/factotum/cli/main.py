@@ -13,7 +13,7 @@ from factotum.cli import arguments, logfile, usage
 from factotum.cli.problems import CommandError, exit_code_of
 from factotum.core import COMPATIBLE_VERSION, errors
 from factotum.core.words.states import ExitCode
-from factotum.runner.console import Console, wants_colour
+from factotum.runner.console import LAST_WAIT_SECONDS, Console, wants_colour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     console = Console(colour=False)
     try:
-        return _main(list(sys.argv[1:] if argv is None else argv), console)
+        exit_code = _main(list(sys.argv[1:] if argv is None else argv), console)
     finally:
-        console.flush()
+        is_complete = console.finish()
+    if is_complete or not console.carries_result:
+        return exit_code
+    return exit_code or ExitCode.OTHER
 
 
 def _main(argv: list[str], console: Console) -> int:
@@ -48,8 +51,15 @@ def _main(argv: list[str], console: Console) -> int:
         return _parse_and_dispatch(argv, console, log, signals)
     finally:
         if signals is not None:
+            _wait_for_readers(console, signals)
             signals.restore()
         log.close()
+
+
+def _wait_for_readers(console: Console, signals: ShutdownSignals) -> None:
+    """Finish the output; a signal, be it an earlier one, bounds the wait."""
+    signals.connect(lambda: console.outlets.wait_at_most(LAST_WAIT_SECONDS))
+    console.finish()
 
 
 def _catch_signals(console: Console) -> ShutdownSignals | None:

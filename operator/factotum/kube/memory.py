@@ -85,29 +85,40 @@ class MemoryApi:
         self._ask("GET", path)
         return copy.deepcopy(self._found(path))
 
-    async def pages(self, path: Path, *, selector: str = "") -> AsyncIterator[Page]:
+    async def pages(
+        self, path: Path, *, selector: str = "", only_metadata: bool = False
+    ) -> AsyncIterator[Page]:
         """Read a whole list, as one page; the selector is one label's name."""
         self._ask("LIST", path)
         items = [
-            copy.deepcopy(raw)
+            copy.deepcopy({"metadata": raw["metadata"]} if only_metadata else raw)
             for place, raw in self._objects.items()
             if _is_in(place, path) and _fits(raw, selector)
         ]
         yield Page(items, str(self._version))
 
     async def watch(
-        self, path: Path, *, selector: str = "", resource_version: str, seconds: int
+        self,
+        path: Path,
+        *,
+        selector: str = "",
+        fields: str = "",
+        resource_version: str,
+        seconds: int,
     ) -> AsyncIterator[WatchEvent]:
-        """Watch a list from a version on."""
+        """Watch a list from a version on; what stops to fit the fields is told as DELETED."""
         self._ask("WATCH", path)
         seen = int(resource_version)
         async with asyncio.timeout(seconds):
             while True:
                 changed = self._changed
                 for version, place, event in self._events:
-                    if version > seen and _is_in(f"{place}/x", path) and _fits(event.raw, selector):
-                        seen = version
-                        yield event
+                    if version <= seen or not _is_in(f"{place}/x", path):
+                        continue
+                    seen = version
+                    if not _fits(event.raw, selector):
+                        continue
+                    yield event if _has(event.raw, fields) else WatchEvent("DELETED", event.raw)
                 await changed.wait()
 
     async def create(self, path: Path, body: Mapping[str, Any]) -> RawObject:
@@ -161,6 +172,15 @@ def _is_in(place: str, path: str) -> bool:
     root, _, plural = path.rpartition("/")
     head, _, rest = folder.partition("/namespaces/")
     return head == root and rest.partition("/")[2] == plural
+
+
+def _has(raw: RawObject, fields: str) -> bool:
+    """Whether an object has the field ``a.b=c``; any has none."""
+    path, _, wanted = fields.partition("=")
+    value: Any = raw
+    for name in path.split(".") if path else ():
+        value = value.get(name, "") if isinstance(value, dict) else ""
+    return not path or value == wanted
 
 
 def _fits(raw: RawObject, selector: str) -> bool:

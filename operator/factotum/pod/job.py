@@ -8,6 +8,7 @@ from factotum.core.factfile import references, tags
 from factotum.core.factfile.document import Factfile
 from factotum.core.run import summary
 from factotum.core.run.execution import Execution
+from factotum.core.words import sentences
 from factotum.core.words.states import ExitCode, RunState
 from factotum.pod.claiming import EXIT_UNSTARTED, unstarted_message
 from factotum.pod.progress import Progress
@@ -125,8 +126,9 @@ class Job:
         try:
             endpoint = urls.parse_webhook_url(url)
         except urls.WebhookUrlError as exc:
-            msg = f'Error: the specifed webhook URL "{url}" is invalid. Reason: {exc}'
-            raise ValueError(msg) from exc
+            # It goes into the job's status: one that came from a Secret is not told at all.
+            shown = "***" if self._surroundings.webhook_url else urls.conceal(url)
+            raise ValueError(sentences.invalid_webhook(shown, exc)) from exc
         return WebhookListener(
             endpoint,
             self._factfile,

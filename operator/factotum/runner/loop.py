@@ -65,6 +65,14 @@ class Loop:
         self._poller.unregister(fd)
         del self._readers[fd]
 
+    def pause_reader(self, fd: int) -> None:
+        """Leave what can be read there, until its other end has been closed."""
+        self._poller.modify(fd, 0)
+
+    def resume_reader(self, fd: int) -> None:
+        """Read on."""
+        self._poller.modify(fd, _READABLE)
+
     def call_at(self, when: float, callback: Callback) -> Timer:
         """Call back at a moment of the monotonic clock."""
         timer = Timer(when, callback)
@@ -131,6 +139,7 @@ class _PollPoller:
         self._poll = select.poll()
         self.register = self._poll.register
         self.unregister = self._poll.unregister
+        self.modify = self._poll.modify
 
     def poll(self, timeout: float) -> list[tuple[int, int]]:
         return self._poll.poll(None if timeout < 0 else int(timeout * 1000) + 1)

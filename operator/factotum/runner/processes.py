@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from time import monotonic_ns
 
+from factotum.runner.console import encode
 from factotum.runner.lines import LineStream
 
 TYPE_CHECKING = False
@@ -37,11 +38,13 @@ class ShellSpawner:
             that a shutdown reaches everything it has started.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, own_groups: bool = True) -> None:
-        self._path = environ.get("PATH", "/bin:/usr/bin")
+    def __init__(
+        self, environ: Mapping[str, str] | Mapping[bytes, bytes], *, own_groups: bool = True
+    ) -> None:
         # Encoded once, not for each task.
         self._environ = {os.fsencode(key): os.fsencode(value) for key, value in environ.items()}
-        self._shell: str | None = None
+        self._path = self._environ.get(b"PATH", b"/bin:/usr/bin")
+        self._shell: bytes | None = None
         self._options: dict[str, Any] = {"setpgroup": 0} if own_groups else {}
         self.own_groups = own_groups
 
@@ -58,7 +61,7 @@ class ShellSpawner:
                 self._shell = _find_shell(self._path)
             return os.posix_spawn(
                 self._shell,
-                ("sh", "-c", line),
+                (b"sh", b"-c", encode(line)),
                 self._environ,
                 file_actions=((os.POSIX_SPAWN_DUP2, out_fd, 1), (os.POSIX_SPAWN_DUP2, err_fd, 2)),
                 setsigmask=(),
@@ -88,11 +91,11 @@ def to_spawn_error(error: OSError) -> SpawnError:
     return SpawnError(f"{os.strerror(error.errno or 0)} (os error {error.errno})", may_pass=passing)
 
 
-def _find_shell(search_path: str) -> str:
+def _find_shell(search_path: bytes) -> bytes:
     """Return the `sh` that PATH leads to; the error is the one exec would give."""
     refused = False
-    for folder in search_path.split(":"):
-        path = f"{folder or '.'}/sh"
+    for folder in search_path.split(b":"):
+        path = (folder or b".") + b"/sh"
         if os.access(path, os.X_OK) and not os.path.isdir(path):  # noqa: PTH112 - pathlib costs start-up
             return path
         refused = refused or os.path.exists(path)  # noqa: PTH110 - as above
@@ -186,10 +189,24 @@ class Process:
         self._finish()
 
     def _listen(self, fd: int, stream: LineStream) -> None:
+        is_paused = False
+
+        def resume() -> None:
+            nonlocal is_paused
+            is_paused = False
+            if (fd, stream) in self._open:
+                self._loop.resume_reader(fd)
+
         def read() -> None:
+            nonlocal is_paused
             chunk = os.read(fd, _CHUNK)
             if chunk:
                 stream.feed(chunk)
+                if stream.is_held_up and not is_paused:
+                    # The task then waits, as for any reader of a pipe; its end still shows.
+                    is_paused = True
+                    self._loop.pause_reader(fd)
+                    stream.call_when_room(lambda: self._loop.call_soon_threadsafe(resume))
             else:
                 self._close_stream(fd, stream)
                 if not self._open:

@@ -52,7 +52,7 @@ class Runner:
         execution: Execution,
         *,
         output: Console,
-        environ: Mapping[str, str],
+        environ: Mapping[str, str] | Mapping[bytes, bytes],
         listeners: Sequence[ExecutionListener] = (),
         max_parallel: int | None = None,
         tail_characters: int | None = None,
@@ -79,6 +79,7 @@ class Runner:
         self._deferred: list[TaskRun] = []
         self._next_heartbeat = 0.0
         self._is_held_back = False
+        self._waits_for_room = False
         self._is_starting = False
         self._shutdown = Shutdown(
             self.loop,
@@ -110,6 +111,7 @@ class Runner:
             for process in self._processes.values():  # only if a listener broke the run off
                 self._spawner.signal(process.pid, signals.SIGKILL)
             wake_ups.restore()
+            self._output.outlets.forget_callbacks()
             self.loop.close()
             self._output.flush()
         return self.execution
@@ -160,10 +162,20 @@ class Runner:
         if self._may_start is not None and not self._may_start():
             self._is_held_back = True
             return []
+        backlog = self._output.find_backlog()
+        if backlog is not None:
+            self._is_held_back = True
+            if not self._waits_for_room:
+                self._waits_for_room = True
+                backlog.call_when_room(lambda: self.loop.call_soon_threadsafe(self._note_room))
+            return []
         limit = None
         if self._max_parallel is not None:
             limit = self._max_parallel - self.execution.running_count
         return self.execution.take(limit)
+
+    def _note_room(self) -> None:
+        self._waits_for_room = False
 
     def _start_all(self, runs: list[TaskRun]) -> list[TaskRun]:
         """Start these tasks, or as many as come before a stop, and return them."""
@@ -175,8 +187,9 @@ class Runner:
             self.execution.start(run, time_ns())
             self._output.err(summary.started_line(run))
             if self._log is not None:
-                # Without its command line: values of variables may be secret.
-                self._log(f"Starting task '{run.name}'")
+                # Without its command line, and by its name as it is written in the factfile:
+                # values of variables may be secret.
+                self._log(f"Starting task '{run.task.written_name}'")
             self._spawn(run)
             # Ends are noticed in time, but told only when the whole level has been started.
             self.loop.serve_what_is_there()
@@ -218,7 +231,9 @@ class Runner:
                 if process.death_signal is not None and self._log is not None:
                     # Code 1 in continueJob accepts this as well (Q17).
                     number = process.death_signal
-                    self._log(f"Task '{process.run.name}' was ended by signal {number}")
+                    self._log(
+                        f"Task '{process.run.task.written_name}' was ended by signal {number}"
+                    )
             for run, error in _take_all(self._failed):
                 self._finish(run, -1, 0, str(error))
             for run in _take_all(self._deferred):
@@ -233,10 +248,10 @@ class Runner:
         transitions = self.execution.finish(run, return_code, duration_ns, error_text)
         self._output.err(summary.finished_line(run))
         if self._log is not None:
-            took = f"after {duration_ns / 1e9:.3f}s"
-            self._log(f"Task '{run.name}' ended {took} with return code {return_code}: {run.state}")
+            name, took = run.task.written_name, f"after {duration_ns / 1e9:.3f}s"
+            self._log(f"Task '{name}' ended {took} with return code {return_code}: {run.state}")
             for transition in transitions[1:]:
-                self._log(f"Task '{transition.task_name}' is skipped")
+                self._log(f"Task '{transition.run.task.written_name}' is skipped")
         for listener in self._listeners:
             listener.task_finished(self.execution, run, transitions)
 

@@ -46,6 +46,8 @@ class Shutdown:
 
     def begin(self, *, by_signal: bool) -> None:
         """Ask all running tasks to end, and see to it that they do."""
+        # Neither do readers get more time to take what is written.
+        self._output.outlets.wait_at_most(self._grace_seconds)
         if by_signal:
             self._output.out("\nReceived shutdown signal, terminating gracefully...\n")
         if self._on_begin is not None:

@@ -67,6 +67,7 @@ class Reconciler:
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
+        self._doubted: set[JobUid] = set()
 
     # --- what happens elsewhere -----------------------------------------------------
 
@@ -77,6 +78,11 @@ class Reconciler:
     def pod_changed(self, pod: PodView) -> None:
         """Look at the job whose Pod changed."""
         self.queue.add(pod.job_uid)
+
+    def doubt(self, uid: JobUid) -> None:
+        """Look whether a job is still there, before anything else is done about it."""
+        self._doubted.add(uid)
+        self.queue.add(uid)
 
     def start(self) -> None:
         """Count everybody who is seen to run, and queue a look at every job that needs one."""
@@ -130,6 +136,7 @@ class Reconciler:
             KubeError: something could not be done; look again later.
         """
         async with self._ledger.open(uid) as memory:
+            await self._dispel(uid)
             answers = Answers()
             for _ in range(_MAX_ROUNDS):
                 job = self._cache.jobs.get(uid)
@@ -145,6 +152,13 @@ class Reconciler:
                     self._settle(uid, memory)
                     return
         self.queue.add_later(uid, 1.0)
+
+    async def _dispel(self, uid: JobUid) -> None:
+        """Read a job live that is said to be gone."""
+        job = self._cache.jobs.get(uid)
+        if uid in self._doubted and job is not None:
+            await self._live.refresh(job)
+        self._doubted.discard(uid)
 
     async def _apply(self, decision: Decision, seen: Observed, memory: JobMemory) -> bool:
         """Carry out a decision; False if the job is to be looked at again at once."""
