@@ -31,7 +31,7 @@ class _Change(NamedTuple):
     before: RawObject | None
 
     def as_seen(self, selector: str, fields: str = "") -> WatchEvent | None:
-        """Return what a watch tells of it: to that, what does not fit its selectors is not there."""
+        """Return what a watch tells of it: what does not fit its selectors is not there."""
 
         def is_there(raw: RawObject) -> bool:
             return _fits(raw, selector) and _has(raw, fields)
