@@ -225,6 +225,6 @@ def test_terminal_that_is_held_gets_no_heap_of_blocks(terminal):
     ],
 )
 def test_names_are_cut_by_columns(text, columns, shown):
-    from factotum.cli.columns import cut
+    from factotum.cli.output.columns import cut
 
     assert cut(text, columns) == shown

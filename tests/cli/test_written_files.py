@@ -294,7 +294,7 @@ def test_a_file_with_an_attribute_keeps_it(write):
 
 AS_OTHER = """
 import hashlib, json, os, select, sys
-import factotum.cli.dot, factotum.cli.run, factotum.cli.writing
+import factotum.cli.commands.dot, factotum.cli.commands.run, factotum.cli.output.writing
 import factotum.core.run.saved_run, factotum.runner.runner
 from factotum.cli.main import main
 os.setgroups([])

@@ -98,7 +98,7 @@ def _open_found(path: str, flags: int) -> int:
         os.readlink(path)  # noqa: PTH115 - as above
     except OSError:
         return os.open(path, flags)
-    from factotum.cli import writing
+    from factotum.cli.output import writing
 
     try:
         fd = writing.duplicate(path.encode())

@@ -128,18 +128,18 @@ def _dispatch(
         console.out(f"Factotum version {COMPATIBLE_VERSION}\n")
         return ExitCode.SUCCESS
     if given.command == usage.RUN:
-        from factotum.cli.run import run
+        from factotum.cli.commands.run import run
 
         return run(given, console, log, signals)
     if given.command == usage.VALIDATE:
-        from factotum.cli.validate import validate
+        from factotum.cli.commands.validate import validate
 
         return validate(given, console, log)
     if given.command == usage.DOT:
-        from factotum.cli.dot import dot
+        from factotum.cli.commands.dot import dot
 
         return dot(given, console, log)
-    from factotum.cli import completion
+    from factotum.cli.commands import completion
 
     console.out(completion.script(given.operand))
     return ExitCode.SUCCESS

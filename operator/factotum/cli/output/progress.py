@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from time import monotonic, time_ns
 
-from factotum.cli.columns import cut
+from factotum.cli.output.columns import cut
 from factotum.core.run import durations
 from factotum.core.words.states import TaskState
 from factotum.runner.console import Console, encode

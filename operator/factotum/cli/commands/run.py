@@ -64,7 +64,7 @@ def run(
     else:
         console.carries_result = given.has("--dry-run")  # a job does more than print
     if given.has("--dry-run"):
-        from factotum.cli import dry_run
+        from factotum.cli.commands import dry_run
 
         dry_run.simulate(execution, console, log)
         _tell_result(given, console, execution)
@@ -170,7 +170,7 @@ def _execute(
     listeners = []
     view = None
     if given.has("--progress"):
-        from factotum.cli.progress import ProgressView
+        from factotum.cli.output.progress import ProgressView
 
         view = ProgressView.attach(console)
     if webhook is not None:
@@ -212,7 +212,7 @@ def _save_verdict(given: Arguments, console: Console, execution: Execution) -> b
     path = given.value("--verdict")
     if path is None:
         return True
-    from factotum.cli.writing import CreateError, write_file
+    from factotum.cli.output.writing import CreateError, write_file
     from factotum.core.run import saved_run
 
     console.flush()  # the path may mean standard output
@@ -229,7 +229,7 @@ def _save_verdict(given: Arguments, console: Console, execution: Execution) -> b
 def _tell_result(given: Arguments, console: Console, execution: Execution) -> None:
     console.out(summary.summary(execution, console.green, console.cyan))
     if given.value("--output-format") == "json":
-        from factotum.cli.jsonoutput import print_json
+        from factotum.cli.output.jsonoutput import print_json
         from factotum.core.run import saved_run
 
         print_json(console, saved_run.describe(execution))

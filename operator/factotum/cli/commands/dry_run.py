@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import time_ns
 
-from factotum.cli.columns import width
+from factotum.cli.output.columns import width
 from factotum.core.run import summary
 
 TYPE_CHECKING = False

@@ -35,7 +35,7 @@ def dot(given: Arguments, console: Console, log: LogFile) -> int:
 
 
 def _write(console: Console, path: str, graph: str, *, overwrite: bool) -> int:
-    from factotum.cli.writing import CreateError, write_file
+    from factotum.cli.output.writing import CreateError, write_file
 
     try:
         write_file(path, encode(graph), console.outlets, may_replace=overwrite)

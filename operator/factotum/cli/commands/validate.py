@@ -38,7 +38,7 @@ def validate(given: Arguments, console: Console, log: LogFile) -> int:
 
 
 def _print_json(console: Console, path: str, problem: factfiles.FactfileProblem | None) -> None:
-    from factotum.cli.jsonoutput import print_json
+    from factotum.cli.output.jsonoutput import print_json
 
     found: list[str] = []
     if problem is not None:
