@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False
+from factotum.runner import inherited
 
 
 def main() -> int:
     """Run the program with its process's arguments; the return value is its exit code."""
-    _open_standard_streams()
+    inherited.open_standard_streams()
+    inherited.listen_to_signals()
     argv = _read_arguments()
     if argv[:1] == ["work"]:
         from factotum.pod import work
 
         return work.main(argv[1:])
-    _die_by_interrupts()
     from factotum.cli.main import main as run_command_line
 
     return run_command_line(argv)
@@ -37,23 +37,3 @@ def _read_arguments() -> list[str]:
     except OSError:
         read = [os.fsencode(word) for word in words]
     return [word.decode("utf-8", "surrogateescape") for word in read]
-
-
-def _open_standard_streams() -> None:
-    """Put /dev/null where a standard stream is closed, or our pipes would land there."""
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            # Gets the lowest number, which is this one. Tasks inherit it, as any stream.
-            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
-
-
-def _die_by_interrupts() -> None:
-    """Let SIGINT end the process without a traceback, until a run catches it."""
-    if TYPE_CHECKING:
-        import signal as _signal
-    else:
-        import _signal  # the C part of signal: the module itself imports enum
-    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)

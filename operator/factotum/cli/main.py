@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from factotum.cli.arguments import Arguments
     from factotum.runner.signals import ShutdownSignals
 
+_STOPPED = ExitCode.TASK_FAILED  # what a run ends with that left tasks unrun because of a signal
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
@@ -43,7 +45,7 @@ def _main(argv: list[str], console: Console) -> int:
         return ExitCode.OTHER
     signals = None
     try:
-        # The other commands end at once; there the signals' own effect is the right one.
+        # The other commands just end; there the signals' own effect is the right one.
         if usage.RUN in argv:
             signals = _catch_signals(console)
             if signals is None:
@@ -76,6 +78,20 @@ def _catch_signals(console: Console) -> ShutdownSignals | None:
     return signals
 
 
+def _end_by_signals(signals: ShutdownSignals) -> None:
+    """Let a signal end the program until a run listens itself.
+
+    What comes first may take any time: a factfile can be a pipe that nobody writes to. The
+    exception ends the system call that waits, too.
+    """
+
+    def break_off() -> None:
+        signals.connect(None)
+        raise CommandError("\nReceived shutdown signal, terminating gracefully...", _STOPPED)
+
+    signals.connect(break_off)
+
+
 def _parse_and_dispatch(
     argv: list[str],
     console: Console,
@@ -83,15 +99,16 @@ def _parse_and_dispatch(
     signals: ShutdownSignals | None,
 ) -> int:
     try:
+        if signals is not None:
+            _end_by_signals(signals)
         given = arguments.parse(argv)
+        console.colour = wants_colour(
+            os.environ, no_colour=given.has("--no-colour"), is_terminal=_is_terminal(console.out_fd)
+        )
+        return _dispatch(given, console, log, signals)
     except arguments.UsageError as error:
         console.out(str(error))
         return ExitCode.OTHER
-    console.colour = wants_colour(
-        os.environ, no_colour=given.has("--no-colour"), is_terminal=_is_terminal(console.out_fd)
-    )
-    try:
-        return _dispatch(given, console, log, signals)
     except errors.EnvironmentFormatError as error:
         log.add_warning(f"--env: {error.problem}")
         console.out(str(error))  # without a line feed, as ever

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 DEFAULT_TAIL_CHARACTERS = 10_000
 
+_UNTOLD = (
+    "Error executing process - No such file or directory (os error 2)",
+    "Error executing process - nul byte found in provided data",
+)
+"""Of these it is on record that the original keeps them from the console; scripts read that."""
+
 
 def run(
     given: Arguments, console: Console, log: logfile.LogFile, signals: ShutdownSignals | None
@@ -158,6 +164,7 @@ def _execute(
     execution: Execution,
     webhook: Webhook | None,
 ) -> None:
+    from factotum.runner import inherited
     from factotum.runner.runner import Runner
 
     listeners = []
@@ -170,19 +177,27 @@ def _execute(
         listeners.append(webhook.listener)
     tail = given.number("--max-stdouterr-size")
     heartbeat = given.number("--heartbeat-interval")
-    runner = Runner(
-        execution,
-        output=console if view is None else view.console,
-        # As bytes: what is no text in this locale goes through as well.
-        environ={**os.environb, b"CLICOLOR": b"0"} if given.has("--no-colour") else os.environb,
-        listeners=listeners if view is None else [*listeners, view],
-        max_parallel=given.number("--max-parallel"),
-        tail_characters=(DEFAULT_TAIL_CHARACTERS if tail is None else tail) if webhook else None,
-        heartbeat_seconds=heartbeat if webhook else None,
-        log=log.add,
-        # One that reads the terminal has to stay in the group that may.
-        own_groups=not os.isatty(0),
-    )
+    has_terminal = inherited.has_terminal()
+    try:
+        runner = Runner(
+            execution,
+            output=console if view is None else view.console,
+            # As bytes: what is no text in this locale goes through as well.
+            environ={**os.environb, b"CLICOLOR": b"0"} if given.has("--no-colour") else os.environb,
+            listeners=listeners if view is None else [*listeners, view],
+            max_parallel=given.number("--max-parallel"),
+            tail_characters=(DEFAULT_TAIL_CHARACTERS if tail is None else tail)
+            if webhook
+            else None,
+            heartbeat_seconds=heartbeat if webhook else None,
+            log=log.add,
+            # Who reads the terminal has to be in the group that may, and a shell stops that one.
+            own_groups=not has_terminal,
+            adopts=inherited.adopt_orphans() if has_terminal else inherited.is_first_process(),
+            untold=() if os.isatty(console.err_fd) else _UNTOLD,
+        )
+    except OSError as error:
+        raise CommandError(f"The run cannot begin: {factfiles.describe(error)}") from None
     if view is not None:
         view.follow(runner.loop, execution)
     if signals is not None:

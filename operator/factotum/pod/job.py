@@ -13,6 +13,7 @@ from factotum.core.words.states import ExitCode, RunState
 from factotum.pod.claiming import EXIT_UNSTARTED, unstarted_message
 from factotum.pod.progress import Progress
 from factotum.pod.reporting import Reporter
+from factotum.runner import inherited
 from factotum.runner.runner import Runner
 
 TYPE_CHECKING = False
@@ -88,6 +89,8 @@ class Job:
             else None,
             may_start=reporter.may_start,
             grace_seconds=GRACE_SECONDS,
+            own_groups=not inherited.has_terminal(),
+            adopts=inherited.is_first_process(),
         )
         stop.append(runner)
         if signals.count:

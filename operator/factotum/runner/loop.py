@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Callback = Callable[[], None]
 
 
+_LONGEST_SLEEP = 86_400.0
+
+
 class Timer:
     """One call in the future."""
 
@@ -84,13 +87,18 @@ class Loop:
         self._calls.append(callback)
         self._wake()
 
+    def call_soon(self, callback: Callback) -> None:
+        """Call back in the loop's thread, from a signal handler whose signal wakes the loop."""
+        self._calls.append(callback)
+
     def run_once(self) -> None:
         """Sleep until something happens, then make all calls that are due."""
         timeout = -1.0
         if self._calls:
             timeout = 0
         elif self._timers:
-            timeout = max(0.0, self._timers[0].when - monotonic())
+            # Shorter than it may have to be: the system knows no longer ones, we just look again.
+            timeout = min(max(0.0, self._timers[0].when - monotonic()), _LONGEST_SLEEP)
         self._read(timeout)
         self._call_back()
         if self._timers:
