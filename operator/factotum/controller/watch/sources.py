@@ -38,7 +38,7 @@ class Sources:
             _collections(paths.NODES, ()),
             Target(
                 put=cache.put_node,
-                drop=lambda raw: cache.drop_node(raw["metadata"]["name"]),
+                drop=lambda raw: cache.drop_node(raw["metadata"]["name"], raw["metadata"]["uid"]),
                 known=lambda: {n.uid: _named(n.uid, n.name) for n in cache.nodes.values()},
             ),
         )
