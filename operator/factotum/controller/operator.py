@@ -83,6 +83,7 @@ def build(
         clock=clock,
         bring_forward=reconciler.look,
         look_later=reconciler.queue.add,
+        namespaces=settings.namespaces,
     )
     return Controller(Sources(api, cache, settings.namespaces, reconciler.doubt), reconciler, desk)
 

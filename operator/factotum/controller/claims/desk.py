@@ -8,7 +8,7 @@ runner, so it is only given after a live read; whatever is not known is
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from factotum.controller.apply.writer import Writer
@@ -52,6 +52,7 @@ class Desk:
     Args:
         bring_forward: has one look at a job.
         look_later: queues a look at a job.
+        namespaces: those whose jobs are ours; empty: all.
     """
 
     def __init__(  # noqa: PLR0913 - what a claim concerns
@@ -66,6 +67,7 @@ class Desk:
         clock: Clock,
         bring_forward: Callable[[JobUid], Awaitable[None]],
         look_later: Callable[[JobUid], None],
+        namespaces: Sequence[str] = (),
     ) -> None:
         self._cache = cache
         self._live = live
@@ -76,6 +78,7 @@ class Desk:
         self._clock = clock
         self._bring_forward = bring_forward
         self._look_later = look_later
+        self._namespaces = frozenset(namespaces)
 
     # --- claims -----------------------------------------------------------------------
 
@@ -85,6 +88,8 @@ class Desk:
         Raises:
             KubeError: the API server did not say; the same as ``Later``.
         """
+        if not self._serves(identity.namespace):
+            return _UNKNOWN
         pod = await self._live.pod(identity.namespace, identity.pod_name, identity.pod_uid)
         if pod is None or pod.deleting:
             return Denied(status=410, message="the Pod is gone or being deleted")
@@ -108,6 +113,10 @@ class Desk:
                     return Denied(status=410, message="the job was deleted")
                 job, is_live = refreshed, True
         return Later(message="the job keeps changing")
+
+    def _serves(self, namespace: str) -> bool:
+        """Whether jobs of a namespace are ours: one that is not must not get in by its Pod."""
+        return not self._namespaces or namespace in self._namespaces
 
     async def _job_of(self, pod: PodView) -> FactotumJob | None:
         """Return the job that a Pod belongs to, of its own namespace only."""
@@ -172,7 +181,8 @@ class Desk:
             KubeError: the API server did not say; the same as ``Later``.
         """
         job = self._cache.jobs.get(uid)
-        if job is not None and job.namespace != identity.namespace:
+        is_elsewhere = job is not None and job.namespace != identity.namespace
+        if is_elsewhere or not self._serves(identity.namespace):
             return _UNKNOWN
         is_live = job is None
         if job is None:

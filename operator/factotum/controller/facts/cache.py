@@ -178,11 +178,15 @@ class Cache:
     def put_node(self, raw: Mapping[str, Any]) -> None:
         """Take in a version of a Node."""
         node = NodeView.from_raw(raw)
-        self.nodes[node.name] = node
+        known = self.nodes.get(node.name)
+        if known is None or known.uid != node.uid or known.version < node.version:
+            self.nodes[node.name] = node
 
-    def drop_node(self, name: str) -> None:
-        """Forget a Node that is gone."""
-        self.nodes.pop(name, None)
+    def drop_node(self, name: str, uid: str) -> None:
+        """Forget a Node that is gone; the next one of its name stays."""
+        known = self.nodes.get(name)
+        if known is not None and known.uid == uid:
+            del self.nodes[name]
 
 
 def _trimmed(raw: Mapping[str, Any]) -> Mapping[str, Any]:

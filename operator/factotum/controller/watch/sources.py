@@ -71,7 +71,7 @@ class Sources:
             Target(
                 resource=paths.NODES,
                 put=cache.put_node,
-                drop=lambda raw: cache.drop_node(raw["metadata"]["name"]),
+                drop=lambda raw: cache.drop_node(raw["metadata"]["name"], raw["metadata"]["uid"]),
                 known=lambda: {n.uid: _named(n.uid, n.name) for n in cache.nodes.values()},
                 version=lambda _: 0,
             ),
