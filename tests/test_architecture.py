@@ -6,6 +6,7 @@ the standard library's ``operator``, start-up imports, sizes, error mapping.
 """
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 60
+MAX_FILES = 12
 BAD_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc"}
 
 
@@ -115,6 +117,11 @@ def test_a_module_is_small_and_says_why_it_exists(path):
             assert lines < MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
 
 
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=name_of)
+def test_a_folder_is_taken_in_at_a_glance(folder):
+    assert len(list(folder.glob("*.py"))) <= MAX_FILES
+
+
 @pytest.mark.parametrize("path", [*MODULES, *PROGRAMS, *TESTS], ids=name_of)
 def test_a_module_is_named_after_what_it_does(path):
     assert not set(path.relative_to(ROOT).with_suffix("").parts) & BAD_NAMES
@@ -140,6 +147,37 @@ def calls_in(path, name):
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_console_and_main_talk_to_people(path):
     assert not calls_in(path, "print")
+
+
+# --- one place for each word -----------------------------------------------------------
+
+
+def texts_in(path):
+    """Return every text of a module, also within f-strings; docstrings are texts too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+STATE_WORDS = {"QUEUED", "WORKING", "DONE", "WAITING", "RUNNING"}
+STATE_WORDS |= {"SUCCEEDED", "SUCCEEDED_NO_OP", "FAILED", "SKIPPED"}
+FORMATS = ("core/words", "core/wire", "persistence", "events")
+"""Where a state's spelling is part of a format that others read."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_state_is_spelled_by_the_words_and_by_formats_alone(path):
+    if path.relative_to(SOURCE / "factotum").as_posix().startswith(FORMATS):
+        return
+
+    assert not STATE_WORDS & set(texts_in(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_path_of_the_kubernetes_api_is_built_in_one_place(path):
+    built = [text for text in texts_in(path) if text.startswith(("/api/", "/apis/"))]
+
+    assert bool(built) == (path == SOURCE / "factotum" / "kube" / "paths.py")
 
 
 # --- errors -------------------------------------------------------------------------
@@ -174,3 +212,21 @@ def test_every_family_of_errors_ends_the_command_with_its_code(
 
     assert result == code
     assert capfd.readouterr().out.strip()
+
+
+def all_classes():
+    """Import every module of ours and return every class that one of them defines."""
+    for path in MODULES:
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        module = importlib.import_module(name)
+        yield from (
+            c for c in vars(module).values() if isinstance(c, type) and c.__module__ == name
+        )
+
+
+def test_every_error_of_ours_has_one_root():
+    raised = [each for each in all_classes() if issubclass(each, BaseException)]
+
+    assert len(raised) > 30
+    assert [each for each in raised if not issubclass(each, errors.FactotumError)] == []

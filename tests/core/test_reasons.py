@@ -17,7 +17,14 @@ from factotum.core.words.states import JobState, RunState
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "operator" / "factotum").rglob("*.py"))
 WORDS = {value for name, value in vars(Reason).items() if name.isupper()}
-KUBERNETES = {"Preempting", "NodeLost", "Shutdown", "Unschedulable", "ErrImagePull"}
+KUBERNETES = {
+    "CreateContainerConfigError",
+    "Preempting",
+    "NodeLost",
+    "Shutdown",
+    "Unschedulable",
+    "ErrImagePull",
+}
 """Its words for what keeps a Pod from starting or ended it, as far as we know them."""
 CONDITIONS = {"JobWorking", "JobQueued", "JobFailed"}
 REFERENCE = (ROOT / "docs" / "reference" / "factotumjob.md").read_text()
@@ -44,14 +51,16 @@ def words_of(value):
 
 
 def documented():
+    """Return each word of the reference's tables, with the state of its section and its row."""
     section = REFERENCE.partition("## Reasons")[2].partition("\n## ")[0]
-    rows = [row.split("|")[1:3] for row in section.splitlines() if row.startswith("| ")]
-    return {
-        word: state.strip()
-        for words, state in rows
-        for word in re.findall(r"\w+", words)
-        if word not in ("reason",)
-    }
+    found = {}
+    for part in section.split("\n### ")[1:]:
+        state, _, text = part.partition("\n")
+        for row in text.splitlines():
+            if row.startswith("| ") and not row.startswith("| reason"):
+                words, *cells = (cell.strip() for cell in row.strip("|").split("|"))
+                found |= {word: (state.strip(), cells) for word in re.findall(r"\w+", words)}
+    return found
 
 
 def test_every_word_has_a_row_and_every_row_a_word():
@@ -95,11 +104,13 @@ def test_every_row_is_a_state_that_the_resource_allows():
 
 
 @pytest.mark.parametrize("word", sorted(WORDS))
-def test_the_reference_names_every_reason_and_its_state(word):
-    state, _, outcome = documented()[word].partition("/")
+def test_the_reference_tells_of_every_reason_what_the_table_says(word):
+    state, cells = documented()[word]
+    row = TABLE[word]
 
-    assert state == TABLE[word].state
-    assert outcome in ("", TABLE[word].outcome)
+    assert state == row.state
+    if state == JobState.DONE:
+        assert cells[:2] == [row.outcome, row.notice]
 
 
 def test_the_reference_names_no_reason_that_there_is_not():

@@ -13,6 +13,7 @@ import os
 import stat
 from time import sleep
 
+from factotum.core.errors import FactotumError
 from factotum.runner.console import encode
 from factotum.runner.outlet import Outlet
 
@@ -25,7 +26,7 @@ _OPEN = os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY
 _LOOK_SECONDS = 0.02
 
 
-class CreateError(Exception):
+class CreateError(FactotumError):
     """The file cannot be made or opened.
 
     Attributes:
