@@ -13,6 +13,7 @@ from typing import Final
 
 from factotum.controller.apply.writer import Writer
 from factotum.controller.claims.judging import (
+    NOT_ITS_OWN,
     Answer,
     ClaimRequest,
     Denied,
@@ -42,8 +43,6 @@ from factotum.kube.resource import FactotumJob, JobUid
 logger = logging.getLogger(__name__)
 
 _MAX_TRIES: Final = 5
-_UNKNOWN: Final = Denied(status=410, message="the Pod is not this job's")
-"""The answer to a Pod that asks for what is not its own: whether that exists is not told."""
 
 
 class Desk:
@@ -89,10 +88,10 @@ class Desk:
         if pod is None or pod.deleting:
             return Denied(status=410, message="the Pod is gone or being deleted")
         if pod.job_uid != request.uid or not pod.owner:
-            return _UNKNOWN
+            return NOT_ITS_OWN
         job = await self._job_of(pod)
         if job is None:
-            return _UNKNOWN
+            return NOT_ITS_OWN
         async with self._ledger.open(request.uid) as memory:
             is_live = False
             for _ in range(_MAX_TRIES):
@@ -172,7 +171,7 @@ class Desk:
         """
         job = self._cache.jobs.get(uid)
         if job is not None and job.namespace != identity.namespace:
-            return _UNKNOWN
+            job = None  # for a Pod of elsewhere it is as if there were none
         is_live = job is None
         if job is None:
             found = await self._reported(uid, identity)
@@ -209,9 +208,8 @@ class Desk:
         if pod is None:
             return Later(message="neither the job nor the Pod is known")
         if pod.job_uid != uid or not pod.owner:
-            return Denied(status=410, message="the Pod is not this job's, or no longer")
-        job = await self._live.job(pod.namespace, pod.owner, uid)
-        return job or Denied(status=410, message="the job was deleted")
+            return NOT_ITS_OWN
+        return await self._live.job(pod.namespace, pod.owner, uid) or NOT_ITS_OWN
 
     async def _deliver(self, uid: JobUid) -> Answer:
         """Bring a final report into the status before it is answered."""
