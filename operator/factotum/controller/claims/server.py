@@ -169,7 +169,7 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 async def _json(request: web.Request) -> dict[str, object]:
     try:
         body = json.loads(await request.read() or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 
