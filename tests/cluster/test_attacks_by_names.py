@@ -14,7 +14,7 @@ import pytest
 
 from support.kube_api import ApiRefusedError, jobs_path, pods_path
 from support.manifests import make_job
-from support.people import JOBS_ONLY, SECRET_WORD, Audit, Person
+from support.people import JOBS_ONLY, SECRET_WORD, STATUSES, Audit, Person
 
 pytestmark = pytest.mark.cluster
 
@@ -129,6 +129,71 @@ def told(job, target):
     text = json.dumps(words | {"conditions": [c["message"] for c in status["conditions"]]})
     # What follows from the job's own UID.
     return re.sub(r"-1-1-[0-9a-f]{8}", "-POD", text).replace(target, "TARGET")
+
+
+FORGED = {
+    "pod-up": {"claim": {"podName": "../../{v}/pods/{n}", "podUID": "{uid}"}},
+    "pod-escaped": {"claim": {"podName": "..%2f..%2f{v}%2fpods%2f{n}", "podUID": "{uid}"}},
+    "pod-named": {"claim": {"podName": "{n}", "podUID": "{uid}"}},
+    "claim-id": {"claim": {"podName": "x", "podUID": "{uid}", "id": "é" * 32}},
+    "job-id": {"jobId": "../../../{v}/{n}"},
+    "hash": {"factfileHash": "../../{v}/configmaps/{n}"},
+    "progress": {"progress": "1/99999999999999999999"},
+    "times": {"nextLaunchTime": "9999-12-31t23:59:59-23:59"},
+    "message": {"message": "fine\n[INFO] all is well\r\x1b[2J", "reason": "../{v}"},
+    "numbers": {"attempt": 2**62, "launch": 2**62, "sequence": 2**62},
+}
+
+
+def forged_status(fields, **known):
+    """Give the status of a run, with what a forger wrote into it."""
+    status = {"state": "WORKING", "outcome": "RUNNING", "tasks": [], "progress": "0/1"}
+    claim = {"id": "f" * 32, "podName": "x", "podUID": "y"} | fields.get("claim", {})
+    words = json.dumps(status | fields | {"claim": claim})
+    for name, value in known.items():
+        words = words.replace(f"{{{name}}}", value)
+    return {"status": json.loads(words)}
+
+
+def test_a_forged_status_reaches_nothing_and_stops_nobody(bench, victim):
+    person = Person(bench.api, bench.namespace, "forger", JOBS_ONLY, STATUSES)
+    manifest = {
+        "metadata": {"name": "hidden"},
+        "spec": {"containers": [{"name": "factotum", "image": "none"}]},
+    }
+    uid = bench.api.create(pods_path(victim), manifest)["metadata"]["uid"]
+    targets = {"hidden": uid, "absent": "0f0f0f0f-1111-2222-3333-444444444444"}
+    seen = {}
+    names = [(f"{way}-{target}", way, target) for way in FORGED for target in targets]
+    with bench.operator(f"--namespace={victim}", f"--max-workers={len(names) + 1}") as operator:
+        for name, _, _ in names:
+            late = {"configMapKeyRef": {"name": "late", "key": "k"}}
+            person.create_job(make_job(bench.namespace, name=name, factfileFrom=late))
+            person.wait_for(jobs_path(bench.namespace, name), has_word, "answered")
+        audit = Audit.since_now(bench.installation)
+        for name, way, target in names:
+            body = forged_status(FORGED[way], v=victim, n=target, uid=targets[target])
+            person.patch(f"{jobs_path(bench.namespace, name)}/status", body)
+        for name, way, target in names:
+            path = jobs_path(bench.namespace, name)
+            job = person.wait_for(path, is_answered, "answered", seconds=20)
+            seen.setdefault(way, {})[target] = told(job, target)
+        pod = bench.pod_side(operator, bench.create_by_hand(name="honest"))
+        assert pod.claim("c" * 32)[0] == 200
+        assert pod.report("c" * 32, 2, "S", final=True)[0] == 200
+        assert bench.done("honest")["outcome"] == "SUCCEEDED"
+        log = operator.log.read_text()
+
+    assert [way for way, each in seen.items() if each["hidden"] != each["absent"]] == []
+    paths = [request.path.partition("?")[0] for request in audit.requests()]
+    assert [p for p in paths if f"/{victim}/" in p and not p.endswith(WATCHED)] == []
+    assert [p for p in paths if ".." in p or "%" in p] == []
+    assert [line for line in log.splitlines() if not line.startswith("[20")] == []
+
+
+def is_answered(job):
+    """Tell whether the operator has looked at a forged claim: its Pod is nowhere."""
+    return job["status"]["reason"] in ("PodGone", "Lost")
 
 
 @pytest.mark.parametrize(
