@@ -18,11 +18,19 @@ from factotum.controller.queue.slots import Slots
 from factotum.controller.settings import Settings
 from factotum.controller.watch.reflector import Reflector, Target
 from factotum.core.wire.reports import Report
-from factotum.kube import paths
+from factotum.kube import names, paths
 from factotum.kube.memory import MemoryApi
 from factotum.kube.resource import FactotumJob, parse_time
 from support.factfiles import CHAIN, graph
-from support.jobs import CLAIM_ID, NOW, make_report, raw_job, raw_pod, working_status
+from support.jobs import (
+    CLAIM_ID,
+    NOW,
+    make_message,
+    make_report,
+    raw_job,
+    raw_pod,
+    working_status,
+)
 
 SECRET_WORD = "cormorant-7261"
 HIDDEN = paths.item(paths.CONFIG_MAPS, "hidden", "elsewhere")
@@ -98,6 +106,28 @@ async def test_a_forged_claim_reaches_no_other_namespace_and_ends(forged):
     status = bench.status("job")
     assert (status["state"], status["outcome"], status["reason"]) == ("DONE", "FAILED", "Lost")
     assert len(bench.slots) == 0
+    assert bench.asked_elsewhere() == []
+
+
+@pytest.mark.parametrize("deleted", [{}, {"deletionTimestamp": "2026-03-01T11:30:00Z"}])
+async def test_a_runners_pod_of_another_namespace_is_never_a_claims(deleted):
+    bench = Bench()
+    theirs = raw_pod(uid="theirs", namespace="elsewhere", name="theirs")
+    ended = {"exitCode": 0, "message": make_message("SSS"), "reason": SECRET_WORD}
+    state = {"name": names.RUNNER_CONTAINER, "state": {"terminated": ended}}
+    for status in ({"phase": "Running"}, {"phase": "Succeeded", "containerStatuses": [state]}):
+        bench.api.put(STRANGE_POD, theirs | {"status": status})
+        name = f"job-{status['phase'].lower()}"
+        forged = working_status(claim=claim(podName="theirs", podUID="theirs"))
+        raw = raw_job(name=name, uid=f"uid-of-{name}", status=forged, **deleted)
+        bench.api.put(paths.job("pipelines", name), raw)
+        await bench.run()
+        await bench.run(3600)
+
+        told = bench.status(name)
+        assert (told["outcome"], told["reason"]) == ("FAILED", "Lost")
+        assert SECRET_WORD not in str(told)
+    assert bench.api.stored(STRANGE_POD) is not None
     assert bench.asked_elsewhere() == []
 
 

@@ -156,18 +156,23 @@ class Cache:
     def pods_of(self, job: FactotumJob) -> tuple[PodView, ...]:
         """Return a job's own Pods, and how those ended that are gone.
 
-        Its claim's Pod is among them by its UID alone: what somebody does to
-        labels or owners later takes no verdict away.
+        Its claim's Pod is among them by its UID, whatever somebody did to labels
+        or owners later: that takes no verdict away. None of another namespace is,
+        whose UID somebody wrote into the status.
         """
         known = (
             *self._by_job.get(job.uid, {}).values(),
             *self._last_words.get(job.uid, {}).values(),
         )
         claimed = job.claim.pod_uid if job.claim is not None else ""
-        own = tuple(pod for pod in known if pod.uid == claimed or pod.belongs_to(job))
-        if claimed and claimed in self._pods and all(pod.uid != claimed for pod in own):
-            return (*own, self._pods[claimed])
-        return own
+        held = self._pods.get(claimed)
+        if held is not None and held not in known:
+            known = (*known, held)
+        return tuple(
+            pod
+            for pod in known
+            if pod.namespace == job.namespace and (pod.uid == claimed or pod.belongs_to(job))
+        )
 
     def pods_owned_by(self, uid: JobUid) -> tuple[PodView, ...]:
         """Return the Pods that have a job of that UID as owner, be it known or gone."""
