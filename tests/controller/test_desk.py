@@ -24,7 +24,7 @@ from support.jobs import (
 )
 from support.stage import JOB, NAMESPACE, SPEC, Stage, pod_path
 
-UNKNOWN = Denied(status=410, message="the Pod is not this job's")
+UNKNOWN = Denied(status=410, message="the attempt is not this Pod's")
 DELETED = {"deletionTimestamp": "2026-03-01T12:00:00Z"}
 
 
@@ -332,7 +332,7 @@ async def test_a_report_that_is_not_the_claims_own_changes_nothing(other):
 
     answer = await stage.desk.report(JOB_UID, 1, make_report("SSS", final=True), other)
 
-    assert isinstance(answer, Denied)
+    assert not isinstance(answer, Granted)
     assert stage.status()["state"] == "WORKING"
 
 

@@ -77,6 +77,15 @@ REPORT = "/v1/reports/job/2", make_report().to_json()
 BOTH = pytest.mark.parametrize("call", [CLAIM, REPORT], ids=["claim", "report"])
 
 
+async def test_a_body_that_is_nested_too_deeply_is_no_claim(served):
+    desk, _, server, post, _ = served
+    server.open(desk)
+
+    assert (await post("/v1/claims/job/2/3", "[" * 100_000))[0] == 400
+    assert (await post("/v1/reports/job/2", "[" * 100_000))[0] == 400
+    assert desk.asked == []
+
+
 async def test_a_claim_reaches_the_desk_and_its_answer_the_runner(served):
     desk, _, server, post, _ = served
     server.open(desk)

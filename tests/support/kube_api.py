@@ -57,6 +57,7 @@ class KubeApi:
                 file.write(base64.b64decode(user[part]))
             file.flush()
             self.tls.load_cert_chain(file.name)
+        self.identity: dict[str, str] = {}
         self._local = threading.local()
         self._connections: list[http.client.HTTPSConnection] = []
 
@@ -87,7 +88,7 @@ class KubeApi:
                 connection = self._local.connection = self.connect()
                 self._connections.append(connection)
             try:
-                connection.request(method, path, data, {"Content-Type": kind})
+                connection.request(method, path, data, {"Content-Type": kind} | self.identity)
                 answer = connection.getresponse()
                 payload = json.loads(answer.read())
             except (http.client.HTTPException, OSError):

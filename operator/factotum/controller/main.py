@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import kopf
 
+from factotum.controller.log import OneLine
 from factotum.controller.operator import Operator
 from factotum.controller.settings import Settings
 from factotum.controller.watch import handlers
@@ -21,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Not a line for each event and each probe: jobs' steps are told by the reconciler.
     for name in ("kopf.objects", "kopf.activities", "aiohttp.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OneLine())
     registry = kopf.OperatorRegistry()
     handlers.register(registry, Operator(settings))
     liveness = (

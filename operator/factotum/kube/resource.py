@@ -7,7 +7,7 @@ fields. The raw spec and status stay reachable for what is passed on as it is.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NewType, Self
+from typing import Any, Final, NewType, Self
 
 from factotum.core.words.states import JobState
 
@@ -15,16 +15,71 @@ JobUid = NewType("JobUid", str)
 """UID of a FactotumJob: the key of everything the controller remembers."""
 
 
-def parse_time(text: str | None) -> datetime | None:
-    """Read one of Kubernetes' timestamps."""
-    if not text:
+def parse_time(text: object) -> datetime | None:
+    """Read one of Kubernetes' timestamps; None if it is none that can be reckoned with.
+
+    The API server takes more than there is: a 60th second, the year 0.
+    """
+    if not text or not isinstance(text, str):
         return None
-    return datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def format_time(moment: datetime) -> str:
     """Write a timestamp as Kubernetes does: UTC, whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_SHAPES: Final[Mapping[str, type]] = {
+    "conditions": list,
+    "state": str,
+    "outcome": str,
+    "reason": str,
+    "message": str,
+    "jobId": str,
+    "jobReference": str,
+    "runReference": str,
+    "factfileHash": str,
+    "attempt": int,
+    "launch": int,
+    "nextLaunchTime": str,
+    "claim": dict,
+    "sequence": int,
+    "progress": str,
+    "startTime": str,
+    "completionTime": str,
+    "tasks": list,
+}
+_TOTAL_DIGITS: Final = 6
+"""A job has fewer tasks than a number of so many digits says: they must fit a ConfigMap."""
+
+
+def _legible(status: object) -> Mapping[str, Any]:
+    """Return a status without the fields that are not of the shape we give them.
+
+    Only the controller should write it, but that is a matter of rights: what
+    anybody else wrote, or an older schema let in, must not stop the reading.
+    """
+    if not isinstance(status, Mapping):
+        return {}
+    odd = [
+        name
+        for name, shape in _SHAPES.items()
+        if (value := status.get(name)) is not None and not _fits(value, shape)
+    ]
+    return {name: value for name, value in status.items() if name not in odd} if odd else status
+
+
+def _fits(value: object, shape: type) -> bool:
+    if shape is dict:
+        return isinstance(value, Mapping) and {str}.issuperset(map(type, value.values()))
+    if shape is list:
+        return isinstance(value, list) and {dict}.issuperset(map(type, value))
+    return type(value) is shape and (shape is not int or value >= 0)  # type: ignore[operator]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +131,7 @@ class FactotumJob:
             created=metadata["creationTimestamp"],
             deleting="deletionTimestamp" in metadata,
             spec=raw.get("spec") or {},
-            status=raw.get("status") or {},
+            status=_legible(raw.get("status")),
         )
 
     @property
@@ -123,7 +178,7 @@ class FactotumJob:
     def total_tasks(self) -> int:
         """How many tasks the run has; 0 before it is claimed."""
         total = str(self.status.get("progress") or "").rpartition("/")[2]
-        return int(total) if total.isdecimal() else 0
+        return int(total) if total.isdecimal() and len(total) <= _TOTAL_DIGITS else 0
 
     @property
     def attempt(self) -> int:

@@ -65,7 +65,7 @@ class Writer:
                 patch.get("attempt", job.attempt),
                 patch["state"],
                 patch["reason"],
-                _one_line(str(patch["message"])),
+                patch["message"],
             )
         return self._cache.put_job(raw)
 
@@ -121,7 +121,10 @@ class Writer:
     async def _post_event(self, job: FactotumJob, notice: Notice) -> None:
         moment = format_time(self._clock.now())
         event = {
-            "metadata": {"generateName": f"{job.name[:200]}.", "namespace": job.namespace},
+            "metadata": {
+                "generateName": f"{job.name[:200].rstrip('-.')}.",
+                "namespace": job.namespace,
+            },
             "involvedObject": {
                 "apiVersion": names.API_VERSION,
                 "kind": names.KIND,
@@ -147,8 +150,3 @@ class Writer:
         """Give up what is still being recorded."""
         for task in self._background:
             task.cancel()
-
-
-def _one_line(text: str) -> str:
-    """Return a text as one line of the log: a user's words are in it."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -13,6 +13,7 @@ from typing import Final
 
 from factotum.controller.apply.writer import Writer
 from factotum.controller.claims.judging import (
+    NOT_ITS_OWN,
     Answer,
     ClaimRequest,
     Denied,
@@ -42,8 +43,6 @@ from factotum.kube.resource import FactotumJob, JobUid
 logger = logging.getLogger(__name__)
 
 _MAX_TRIES: Final = 5
-_UNKNOWN: Final = Denied(status=410, message="the Pod is not this job's")
-"""The answer to a Pod that asks for what is not its own: whether that exists is not told."""
 
 
 class Desk:
@@ -89,15 +88,15 @@ class Desk:
             KubeError: the API server did not say; the same as ``Later``.
         """
         if not self._serves(identity.namespace):
-            return _UNKNOWN
+            return NOT_ITS_OWN
         pod = await self._live.pod(identity.namespace, identity.pod_name, identity.pod_uid)
         if pod is None or pod.deleting:
             return Denied(status=410, message="the Pod is gone or being deleted")
         if pod.job_uid != request.uid or not pod.owner:
-            return _UNKNOWN
+            return NOT_ITS_OWN
         job = await self._job_of(pod)
         if job is None:
-            return _UNKNOWN
+            return NOT_ITS_OWN
         async with self._ledger.open(request.uid) as memory:
             is_live = False
             for _ in range(_MAX_TRIES):
@@ -183,25 +182,10 @@ class Desk:
         Raises:
             KubeError: the API server did not say; the same as ``Later``.
         """
-        job = self._cache.jobs.get(uid)
-        is_elsewhere = job is not None and job.namespace != identity.namespace
-        if is_elsewhere or not self._serves(identity.namespace):
-            return _UNKNOWN
-        is_live = job is None
-        if job is None:
-            found = await self._reported(uid, identity)
-            if not isinstance(found, FactotumJob):
-                return found
-            job = found
-        verdict = judge_report(job, attempt, report, identity)
-        if verdict is not None and not is_live:
-            refreshed = await self._live.refresh(job)
-            if refreshed is None:
-                return Denied(status=410, message="the job was deleted")
-            job = refreshed
-            verdict = judge_report(job, attempt, report, identity)
-        if verdict is not None:
-            return verdict
+        found = await self._reported_on(uid, attempt, report, identity)
+        if not isinstance(found, FactotumJob):
+            return found
+        job = found
         if job.is_done:
             return Granted(body={"order": None})
         if job.total_tasks != len(report.states):
@@ -214,6 +198,26 @@ class Desk:
         self._look_later(uid)
         return Granted(body={"order": Order.STOP if is_gone else None})
 
+    async def _reported_on(
+        self, uid: JobUid, attempt: int, report: Report, identity: PodIdentity
+    ) -> FactotumJob | Answer:
+        """Return the job that a report counts for; a refusal follows a live read."""
+        if not self._serves(identity.namespace):
+            return NOT_ITS_OWN
+        job = self._cache.jobs.get(uid)
+        if job is None or job.namespace != identity.namespace:
+            # For a Pod of elsewhere it is as if there were none.
+            found = await self._reported(uid, identity)
+            if not isinstance(found, FactotumJob):
+                return found
+            return judge_report(found, attempt, report, identity) or found
+        if judge_report(job, attempt, report, identity) is None:
+            return job
+        refreshed = await self._live.refresh(job)
+        if refreshed is None:
+            return Denied(status=410, message="the job was deleted")
+        return judge_report(refreshed, attempt, report, identity) or refreshed
+
     async def _reported(self, uid: JobUid, identity: PodIdentity) -> FactotumJob | Answer:
         """Read live the job of a Pod that reports on one that the cache does not hold.
 
@@ -223,9 +227,8 @@ class Desk:
         if pod is None:
             return Later(message="neither the job nor the Pod is known")
         if pod.job_uid != uid or not pod.owner:
-            return Denied(status=410, message="the Pod is not this job's, or no longer")
-        job = await self._live.job(pod.namespace, pod.owner, uid)
-        return job or Denied(status=410, message="the job was deleted")
+            return NOT_ITS_OWN
+        return await self._live.job(pod.namespace, pod.owner, uid) or NOT_ITS_OWN
 
     async def _deliver(self, uid: JobUid) -> Answer:
         """Bring a final report into the status before it is answered."""

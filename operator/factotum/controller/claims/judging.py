@@ -2,7 +2,7 @@
 
 import hmac
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.facts.pods import PodView
@@ -34,6 +34,9 @@ class Later:
 
 Answer = Granted | Denied | Later
 
+NOT_ITS_OWN: Final = Denied(status=410, message="the attempt is not this Pod's")
+"""The answer to a Pod that asks for what is not its own: whether that exists is not told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRequest:
@@ -56,13 +59,13 @@ def judge_claim(job: FactotumJob, request: ClaimRequest, pod: PodView) -> Denied
         if this very process has it already, else the refusal.
     """
     if not pod.belongs_to(job):
-        return Denied(status=410, message="the Pod is not this job's")
+        return NOT_ITS_OWN
     if job.deleting:
         return Denied(status=410, message="the job is being deleted")
     if job.is_done:
         return Denied(status=410, message="the job is done")
     claim = job.claim
-    if claim is not None and hmac.compare_digest(claim.id, request.claim_id):
+    if claim is not None and _same(claim.id, request.claim_id):
         fits = claim.pod_uid == pod.uid
         return Granted(body={}) if fits else Denied(status=409, message="another Pod has it")
     if (job.attempt, job.launch) != (request.attempt, request.launch):
@@ -84,9 +87,14 @@ def judge_report(
     """Judge a report by one version of the job."""
     claim = job.claim
     if claim is None or job.namespace != identity.namespace or claim.pod_uid != identity.pod_uid:
-        return Denied(status=410, message="the attempt is another Pod's")
-    if job.attempt != attempt or not hmac.compare_digest(claim.id, report.claim_id):
+        return NOT_ITS_OWN
+    if job.attempt != attempt or not _same(claim.id, report.claim_id):
         return Denied(status=410, message="the attempt is not this runner's")
     if job.is_done and not (report.final and report.sequence <= job.sequence):
         return Denied(status=410, message="the job is done")
     return None
+
+
+def _same(known: str, told: str) -> bool:
+    """Compare two claim ids in constant time; as bytes, since either may hold any character."""
+    return hmac.compare_digest(known.encode("utf-8", "replace"), told.encode("utf-8", "replace"))

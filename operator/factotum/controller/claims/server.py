@@ -8,6 +8,7 @@ import logging
 from typing import Final, Protocol, TypeGuard
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from factotum.controller.claims.door import Door
 from factotum.controller.claims.judging import Answer, ClaimRequest, Denied, Granted
@@ -61,6 +62,7 @@ class ClaimsServer:
             ]
         )
         self._runner = web.AppRunner(application, access_log=None)
+        logging.getLogger("aiohttp.server").addFilter(_without_traceback)
 
     async def start(self) -> None:
         """Listen."""
@@ -155,10 +157,19 @@ def _hung_up(request: web.Request, exc: Exception) -> web.Response:
     return _failure(400, "the request did not arrive whole")
 
 
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Have a client that does not speak HTTP told in one line: it is no fault of ours."""
+    fault = record.exc_info[1] if record.exc_info else None
+    if isinstance(fault, HttpProcessingError):
+        record.msg, record.args = "%s: %.200s", (record.getMessage(), fault.message)
+        record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+    return True
+
+
 async def _json(request: web.Request) -> dict[str, object]:
     try:
         body = json.loads(await request.read() or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 

@@ -49,12 +49,12 @@ class TokenReviewer:
         Raises:
             KubeError: the API server did not say.
         """
+        if len(token) > _MAX_LENGTH or not token.isascii():
+            return None
         digest = hashlib.sha256(token.encode()).digest()
         known = self._known.get(digest)
         if known is not None and time.monotonic() - known[0] < _REMEMBER_SECONDS:
             return known[1]
-        if len(token) > _MAX_LENGTH:
-            return None
         # Whoever can connect can make us ask: a flood of bad tokens must not become one there.
         if self._waiting >= _MAX_WAITING:
             raise errors.UnreachableError("too many tokens are being checked")

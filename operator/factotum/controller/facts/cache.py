@@ -5,14 +5,17 @@ Kept by resource version, so that an old event never hides a newer one, and
 trimmed to what is needed. Absence here proves nothing; whoever must know asks.
 """
 
+import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from factotum.controller.facts.nodes import NodeView
 from factotum.controller.facts.pods import PodView
 from factotum.core.words.states import JobState
 from factotum.kube.resource import FactotumJob, JobUid
+
+logger = logging.getLogger(__name__)
 
 _KEPT_OF_METADATA: Final = (
     "namespace",
@@ -76,8 +79,7 @@ class Cache:
         self.jobs[job.uid] = job
         if job.is_done:
             self._last_words.pop(job.uid, None)
-        for subscriber in self._subscribers:
-            subscriber.job_changed(job, is_gone=False)
+        self._tell(lambda subscriber: subscriber.job_changed(job, is_gone=False))
         return job
 
     def drop_job(self, uid: JobUid) -> None:
@@ -86,8 +88,7 @@ class Cache:
         self._file(job, None)
         self._last_words.pop(uid, None)
         if job is not None:
-            for subscriber in self._subscribers:
-                subscriber.job_changed(job, is_gone=True)
+            self._tell(lambda subscriber: subscriber.job_changed(job, is_gone=True))
 
     def at_work(self, namespace: str, job_id: str) -> set[str]:
         """Return the names of the jobs of that id that are claimed and not done."""
@@ -116,11 +117,11 @@ class Cache:
             return known
         if known is not None and known.job_uid != pod.job_uid:
             self._remove(known)
-            self._tell(known)
+            self._tell_of_pod(known)
         if pod.job_uid:
             self._pods[pod.uid] = pod
             self._by_job[pod.job_uid][pod.uid] = pod
-            self._tell(pod)
+            self._tell_of_pod(pod)
         return pod
 
     def drop_pod(self, pod_uid: str) -> None:
@@ -132,7 +133,7 @@ class Cache:
         job = self.jobs.get(pod.job_uid)
         if pod.terminated is not None and job is not None and not job.is_done:
             self._last_words[job.uid][pod.uid] = pod
-        self._tell(pod)
+        self._tell_of_pod(pod)
 
     def _remove(self, pod: PodView) -> None:
         self._pods.pop(pod.uid, None)
@@ -141,31 +142,37 @@ class Cache:
         if not siblings:
             del self._by_job[pod.job_uid]
 
-    def _tell(self, pod: PodView) -> None:
+    def _tell_of_pod(self, pod: PodView) -> None:
+        self._tell(lambda subscriber: subscriber.pod_changed(pod))
+
+    def _tell(self, say: Callable[[Subscriber], None]) -> None:
         for subscriber in self._subscribers:
-            subscriber.pod_changed(pod)
+            try:
+                say(subscriber)
+            except Exception:
+                # A border: whoever stumbles over one object keeps nobody else from hearing of it.
+                logger.exception("%s missed a change", type(subscriber).__name__)
 
     def pods_of(self, job: FactotumJob) -> tuple[PodView, ...]:
         """Return a job's own Pods, and how those ended that are gone.
 
-        Its claim's Pod is among them by its UID alone: what somebody does to
-        labels or owners later takes no verdict away.
+        Its claim's Pod is among them by its UID, whatever somebody did to labels
+        or owners later: that takes no verdict away. None of another namespace is,
+        whose UID somebody wrote into the status.
         """
         known = (
             *self._by_job.get(job.uid, {}).values(),
             *self._last_words.get(job.uid, {}).values(),
         )
         claimed = job.claim.pod_uid if job.claim is not None else ""
-        own = tuple(
+        held = self._pods.get(claimed)
+        if held is not None and held not in known:
+            known = (*known, held)
+        return tuple(
             pod
             for pod in known
-            if pod.belongs_to(job) or (pod.uid == claimed and pod.namespace == job.namespace)
+            if pod.namespace == job.namespace and (pod.uid == claimed or pod.belongs_to(job))
         )
-        pod = self._pods.get(claimed)
-        # In its namespace only: whoever may write a status must not point at others' Pods.
-        if pod is not None and pod.namespace == job.namespace and pod not in own:
-            return (*own, pod)
-        return own
 
     def pods_owned_by(self, uid: JobUid) -> tuple[PodView, ...]:
         """Return the Pods that have a job of that UID as owner, be it known or gone."""
@@ -198,8 +205,8 @@ class Cache:
 def _trimmed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """Leave out what is large and not needed: most jobs are done."""
     metadata = {key: raw["metadata"][key] for key in _KEPT_OF_METADATA if key in raw["metadata"]}
-    status = raw.get("status") or {}
-    if status.get("state") != JobState.DONE:
+    status = raw.get("status")
+    if not isinstance(status, Mapping) or status.get("state") != JobState.DONE:
         return {"metadata": metadata, "spec": raw.get("spec"), "status": status}
     spec = {key: value for key, value in (raw.get("spec") or {}).items() if key != "factfile"}
     kept = {key: status[key] for key in _KEPT_OF_DONE if key in status}

@@ -23,9 +23,12 @@ class Live:
         Raises:
             KubeError: the API server did not say.
         """
-        raw = await self._found(paths.job(namespace, name))
+        raw = await self._named(paths.JOBS, namespace, name)
         if raw is None or raw["metadata"]["uid"] != uid:
-            self._cache.drop_job(uid)
+            known = self._cache.jobs.get(uid)
+            # Who asks may have made up where it is: that takes no job of another place away.
+            if known is not None and (known.namespace, known.name) == (namespace, name):
+                self._cache.drop_job(uid)
             return None
         return self._cache.put_job(raw)
 
@@ -39,7 +42,7 @@ class Live:
         Raises:
             KubeError: the API server did not say.
         """
-        raw = await self._found(paths.pod(namespace, name))
+        raw = await self._named(paths.PODS, namespace, name)
         if raw is None or raw["metadata"]["uid"] != uid:
             return None
         return self._cache.put_pod(raw)
@@ -52,6 +55,14 @@ class Live:
             BadNameError: no ConfigMap could have that name.
         """
         return await self._found(paths.item(paths.CONFIG_MAPS, name, namespace))
+
+    async def _named(self, resource: paths.Resource, namespace: str, name: str) -> RawObject | None:
+        """Read an object by a name that somebody wrote into an owner reference or a status."""
+        try:
+            path = paths.item(resource, name, namespace)
+        except paths.BadNameError:
+            return None
+        return await self._found(path)
 
     async def _found(self, path: paths.Path) -> RawObject | None:
         try:

@@ -52,6 +52,9 @@ def register(registry: kopf.OperatorRegistry, operator: Operated) -> None:
         settings.posting.enabled = False
         settings.persistence.diffbase_storage = NoDiffBase()
         settings.persistence.progress_storage = NoProgress()
+        # kopf takes its own finalizer off wherever it is seen, without the right to: this one
+        # is no name, so that no user can put it on an object.
+        settings.persistence.finalizer = "-"
         # No look at CRDs and namespaces: no rights for it needed.
         settings.scanning.disabled = True
         try:

@@ -80,7 +80,7 @@ class Reflector:
             async for page in self._api.pages(path, selector=self._selector):
                 for raw in page.items:
                     listed.add(raw["metadata"]["uid"])
-                    self._target.put(raw)
+                    self._take_in(raw)
                 self._versions[path] = page.resource_version
                 # A page is half a thousand objects: others get their turn between two.
                 await asyncio.sleep(0)
@@ -154,8 +154,17 @@ class Reflector:
             seconds=_WATCH_SECONDS,
         ):
             if event.kind == "DELETED":
-                self._target.put(event.raw)  # its last words
+                self._take_in(event.raw)  # its last words
                 self._target.drop(event.raw)
             elif event.kind in ("ADDED", "MODIFIED"):
-                self._target.put(event.raw)
+                self._take_in(event.raw)
             self._versions[path] = event.raw["metadata"]["resourceVersion"]
+
+    def _take_in(self, raw: RawObject) -> None:
+        try:
+            self._target.put(raw)
+        except Exception:
+            # A border: one odd object must not keep all others from being seen.
+            metadata = raw.get("metadata") or {}
+            place = metadata.get("namespace") or "-", metadata.get("name")
+            logger.exception("%s/%s cannot be taken in", *place)

@@ -152,8 +152,8 @@ class Report(Value):
             started=_numbers(raw, "started", total, 0, _LAST_MOMENT),
             seconds=_numbers(raw, "seconds", total, 0, _MOST, kinds=(int, float)),
             errors=_texts(raw, "errors", total),
-            job_reference=_field(raw, "jobReference", str)[:_REFERENCE_LENGTH],
-            run_reference=_field(raw, "runReference", str)[:_REFERENCE_LENGTH],
+            job_reference=_whole(_field(raw, "jobReference", str)[:_REFERENCE_LENGTH]),
+            run_reference=_whole(_field(raw, "runReference", str)[:_REFERENCE_LENGTH]),
         )
 
 
@@ -211,11 +211,12 @@ def _numbers(
 
 
 def _texts(raw: Mapping[str, Any], name: str, total: int) -> dict[int, str]:
-    # JSON can hold half a surrogate, which no UTF-8 can.
-    return {
-        task: text.encode("utf-8", "replace").decode()
-        for task, text in _by_task(raw, name, (str,), total)
-    }
+    return {task: _whole(text) for task, text in _by_task(raw, name, (str,), total)}
+
+
+def _whole(text: str) -> str:
+    """Return a text that can be sent on: JSON can hold half a surrogate, which no UTF-8 can."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _by_task(
