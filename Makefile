@@ -17,6 +17,10 @@ CLUSTER ?= local
 REGISTRY ?=
 # Further arguments of pytest, such as PYTEST='-k claims -x'.
 PYTEST ?=
+# Tests that need nothing but processes wait most of the time: more at once than there are cores.
+WORKERS ?= 3
+# The tests that need a cluster, Consul or images have the machine to themselves.
+SYSTEM := cluster or node or consul or images
 # Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
 BENCH ?=
 export CLUSTER REGISTRY
@@ -35,11 +39,12 @@ down: ## Remove what `make demo` brought up
 
 .PHONY: test
 test: lint ready room ## Run every test, those against a real API server, kubelet and Consul included
-	$(BIN)/pytest -m "not acceptance" $(PYTEST)
+	hack/pytest -n $(WORKERS) --dist loadfile -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
+	hack/pytest -m "($(SYSTEM)) and not acceptance" $(PYTEST)
 
 .PHONY: unit
 unit: install ## Run the tests that need neither cluster nor Consul nor images
-	$(BIN)/pytest -m "not (cluster or node or consul or images or acceptance)" $(PYTEST)
+	hack/pytest -n $(WORKERS) --dist loadfile -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
 
 .PHONY: acceptance
 acceptance: ready room ## Run the checks of the project's promises and print their figures
