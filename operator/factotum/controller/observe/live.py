@@ -39,7 +39,11 @@ class Live:
         Raises:
             KubeError: the API server did not say.
         """
-        raw = await self._found(paths.pod(namespace, name))
+        try:
+            path = paths.pod(namespace, name)
+        except paths.BadNameError:
+            return None  # a claim that somebody wrote into the status: there is no such Pod
+        raw = await self._found(path)
         if raw is None or raw["metadata"]["uid"] != uid:
             return None
         return self._cache.put_pod(raw)
