@@ -22,7 +22,7 @@ class Echo(asyncio.Protocol):
 
     def data_received(self, data):
         if data == b"token":
-            self.door.proved(self.transport)
+            self.door.proved(self.transport, f"pod of {id(self)}")
         self.transport.write(data)
 
     def connection_lost(self, _):
@@ -152,8 +152,8 @@ async def test_a_token_of_one_that_is_out_already_is_nothing():
         await come()
         (transport,) = door._visits
         await come()
-        door.proved(transport)
-        door.proved(None)
+        door.proved(transport, "pod")
+        door.proved(None, "pod")
 
         assert transport not in door._visits
         assert len(door) == 1

@@ -36,7 +36,17 @@ class Known:
         self.words = []
 
     def target(self):
-        return Target(put=self.put, drop=self.drop, known=lambda: dict(self.objects))
+        return Target(
+            resource=paths.PODS,
+            put=self.put,
+            drop=self.drop,
+            known=lambda: dict(self.objects),
+            version=self.version,
+        )
+
+    def version(self, uid):
+        known = self.objects.get(uid)
+        return int(known["metadata"]["resourceVersion"]) if known else 0
 
     def put(self, raw):
         self.words.append(("put", raw["metadata"]["name"]))
@@ -313,7 +323,7 @@ async def test_an_object_that_came_by_a_watch_survives_another_paths_list():
 
 async def test_a_pod_whose_label_is_taken_off_is_no_longer_known():
     api, cache = MemoryApi(), Cache()
-    sources = Sources(api, cache, ())
+    sources = Sources(api, cache, (), cache.drop_job)
     job, place = raw_job(), paths.pod("pipelines", raw_pod()["metadata"]["name"])
     api.put(paths.job("pipelines", "nightly"), job)
     api.put(place, raw_pod())
@@ -334,7 +344,7 @@ async def test_a_pod_whose_label_is_taken_off_is_no_longer_known():
 
 async def test_only_the_namespaces_that_were_asked_for_are_read():
     api, cache = MemoryApi(), Cache()
-    sources = Sources(api, cache, ("pipelines", "more"))
+    sources = Sources(api, cache, ("pipelines", "more"), cache.drop_job)
     await sources.read_everything()
 
     assert [request.path for request in api.requests] == [
@@ -348,7 +358,7 @@ async def test_only_the_namespaces_that_were_asked_for_are_read():
 
 async def test_a_node_that_was_made_anew_under_its_name_stays_known():
     api, cache = MemoryApi(), Cache()
-    sources = Sources(api, cache, ())
+    sources = Sources(api, cache, (), cache.drop_job)
     node = paths.item(paths.NODES, "node-a")
     api.put(node, {"metadata": {"name": "node-a", "uid": "first"}})
     await sources.nodes.list()
@@ -368,3 +378,25 @@ async def test_an_older_version_of_a_node_does_not_hide_a_newer_one():
     cache.put_node({"metadata": node["metadata"] | {"resourceVersion": "11"}})
 
     assert cache.nodes["node-a"].unready == "it is cordoned"
+
+
+async def test_a_sweep_reads_only_what_it_does_not_know():
+    api, known = MemoryApi(), Known()
+    for name in ("same", "changed", "gone"):
+        api.put(paths.pod("pipelines", name), raw_pod(uid=name, name=name))
+    reflector = Reflector(api, [paths.collection(paths.PODS)], known.target())
+    await reflector.list()
+    api.put(paths.pod("pipelines", "changed"), raw_pod(uid="changed", name="changed"))
+    api.put(paths.pod("pipelines", "new"), raw_pod(uid="new", name="new"))
+    api.remove(paths.pod("pipelines", "gone"))
+    api.requests.clear()
+    known.words.clear()
+
+    await reflector.compare()
+
+    assert known.words == [("put", "changed"), ("put", "new"), ("drop", "gone")]
+    assert [(request.method, request.path) for request in api.requests] == [
+        ("LIST", "/api/v1/pods"),
+        ("GET", "/api/v1/namespaces/pipelines/pods/changed"),
+        ("GET", "/api/v1/namespaces/pipelines/pods/new"),
+    ]

@@ -177,7 +177,7 @@ def test_shortage_that_lasts_until_patience_ends_is_told():
     assert failures == [(b"1", "Too many open files (os error 24)")]
 
 
-@pytest.mark.parametrize("limit", [7, 8, 10, 12, 13, 16, 20])
+@pytest.mark.parametrize("limit", [8, 9, 10, 12, 13, 16, 20])
 def test_few_descriptors_may_keep_a_task_from_starting_but_no_event_from_its_consumer(
     limit, tmp_path
 ):

@@ -24,6 +24,7 @@ from factotum.kube.resource import FactotumJob, format_time
 
 logger = logging.getLogger(__name__)
 
+_UNPROCESSABLE: Final = 422
 _EVENT_SECONDS: Final = 2.0
 """How long the end of the operator waits for Events under way."""
 
@@ -91,8 +92,12 @@ class Writer:
                 message=f"the Pod was refused: {exc}",
             )
         except errors.InvalidError as exc:
+            # Webhooks that deny without a code of their own answer 400.
+            is_final = exc.status == _UNPROCESSABLE
             return PodRefusal(
-                permanent=True, reason=Reason.POD_REJECTED, message=f"the Pod was refused: {exc}"
+                permanent=is_final,
+                reason=Reason.POD_REJECTED if is_final else Reason.POD_FORBIDDEN,
+                message=f"the Pod was refused: {exc}",
             )
         return self._cache.put_pod(raw)
 

@@ -148,7 +148,8 @@ class Desk:
             return Denied(status=410, message=told)
         if is_claimed:
             return Granted(body=work_order(job.name, job.spec, plan.text, plan.digest))
-        if memory.gave_back == pod.uid and not self._gets_worker(job):
+        if not self._has_worker(job):
+            # Its Pod was stuck and gave it back, or was never made by us.
             memory.wants_back = pod.uid
             return Later(message="all workers are busy")
         began = self._clock.monotonic()
@@ -165,8 +166,10 @@ class Desk:
         self._slots.hold(job.uid)
         return Granted(body=work_order(claimed.name, claimed.spec, plan.text, plan.digest))
 
-    def _gets_worker(self, job: FactotumJob) -> bool:
-        """Ask for a worker again, for a Pod that was stuck and gave its own back."""
+    def _has_worker(self, job: FactotumJob) -> bool:
+        """Whether a job holds a worker, having asked for one if it did not."""
+        if isinstance(self._slots.place(job.uid), Held):
+            return True
         for uid in self._slots.join(Waiting(job.created, job.uid)):
             if uid != job.uid:
                 self._look_later(uid)

@@ -156,9 +156,15 @@ class Cache:
             *self._last_words.get(job.uid, {}).values(),
         )
         claimed = job.claim.pod_uid if job.claim is not None else ""
-        own = tuple(pod for pod in known if pod.uid == claimed or pod.belongs_to(job))
-        if claimed and claimed in self._pods and all(pod.uid != claimed for pod in own):
-            return (*own, self._pods[claimed])
+        own = tuple(
+            pod
+            for pod in known
+            if pod.belongs_to(job) or (pod.uid == claimed and pod.namespace == job.namespace)
+        )
+        pod = self._pods.get(claimed)
+        # In its namespace only: whoever may write a status must not point at others' Pods.
+        if pod is not None and pod.namespace == job.namespace and pod not in own:
+            return (*own, pod)
         return own
 
     def pods_owned_by(self, uid: JobUid) -> tuple[PodView, ...]:
