@@ -244,6 +244,9 @@ async def test_a_job_that_went_between_is_refused_and_dropped():
 
     assert answer == Denied(status=410, message="the job was deleted")
     assert stage.cache.jobs == {}
+    stage.cache.drop_pod(pod["metadata"]["uid"])
+    await stage.look()
+    assert len(stage.desk._ledger) == 0
 
 
 async def test_a_factfile_that_is_away_for_now_is_no_refusal():

@@ -200,6 +200,17 @@ async def test_a_job_of_a_name_that_was_used_before_is_called_so(bench):
     assert not bench.mirror.calls(KEY, "pipelines/a")
 
 
+async def test_jobs_of_one_name_may_go_in_any_order(bench):
+    bench.job("a", "DONE", "DryRun", completed=1)
+    again = raw_job(name="a", uid="again", resourceVersion="900", status={"jobId": ID})
+    bench.cache.put_job(again)
+    bench.cache.drop_job("again")
+    bench.pod("a")
+    bench.cache.drop_job("uid-a")
+
+    assert list(bench.mirror.keys()) == []
+
+
 # --- what it costs ------------------------------------------------------------------------------
 
 

@@ -50,6 +50,17 @@ def test_a_pod_that_was_taken_ends_the_refusal():
     assert memory.refusal(0) is None
 
 
+def test_after_a_pod_that_was_taken_a_refusal_counts_for_a_short_time_again():
+    memory = JobMemory()
+    for _ in range(8):
+        memory.refused(PASSING, 0)
+    memory.accepted()
+    memory.refused(PASSING, 0)
+
+    assert memory.refusal(1) == PASSING
+    assert memory.refusal(2) is None
+
+
 def test_the_time_that_a_pod_waits_is_counted_per_pod():
     memory = JobMemory()
 

@@ -219,6 +219,18 @@ async def test_a_claims_pod_that_no_watch_shows_is_read_live_now_and_then():
     assert await stage.look() == ["GET pods"]
 
 
+@pytest.mark.parametrize("name", ["", "../../other/pods/x", "A b"])
+async def test_a_claim_that_names_no_pod_is_one_whose_pod_is_gone(name):
+    stage = Stage()
+    status = working_status()
+    status["claim"]["podName"] = name
+    stage.job(status=status)
+
+    assert await stage.look() == ["PATCH factotumjobs PodGone"]
+    stage.clock.move(61)
+    assert (await stage.look())[0] == "PATCH factotumjobs Lost"
+
+
 async def test_a_job_kept_by_a_finalizer_ends_though_it_was_never_started():
     stage = Stage()
     stage.job(finalizers=["example.org/mine"], **DELETED)

@@ -342,44 +342,6 @@ async def test_a_pod_whose_label_is_taken_off_is_no_longer_known():
         await until(lambda: not cache.pods())
 
 
-async def test_only_the_namespaces_that_were_asked_for_are_read():
-    api, cache = MemoryApi(), Cache()
-    sources = Sources(api, cache, ("pipelines", "more"), cache.drop_job)
-    await sources.read_everything()
-
-    assert [request.path for request in api.requests] == [
-        "/api/v1/nodes",
-        f"/apis/{names.API_VERSION}/namespaces/pipelines/factotumjobs",
-        f"/apis/{names.API_VERSION}/namespaces/more/factotumjobs",
-        "/api/v1/namespaces/pipelines/pods",
-        "/api/v1/namespaces/more/pods",
-    ]
-
-
-async def test_a_node_that_was_made_anew_under_its_name_stays_known():
-    api, cache = MemoryApi(), Cache()
-    sources = Sources(api, cache, (), cache.drop_job)
-    node = paths.item(paths.NODES, "node-a")
-    api.put(node, {"metadata": {"name": "node-a", "uid": "first"}})
-    await sources.nodes.list()
-    api.remove(node)
-    api.put(node, {"metadata": {"name": "node-a", "uid": "second"}})
-
-    await sources.nodes.list()
-
-    assert cache.nodes["node-a"].uid == "second"
-
-
-async def test_an_older_version_of_a_node_does_not_hide_a_newer_one():
-    cache = Cache()
-    node = {"metadata": {"name": "node-a", "uid": "n", "resourceVersion": "12"}}
-    cordoned = {"spec": {"unschedulable": True}}
-    cache.put_node(node | cordoned)
-    cache.put_node({"metadata": node["metadata"] | {"resourceVersion": "11"}})
-
-    assert cache.nodes["node-a"].unready == "it is cordoned"
-
-
 async def test_a_sweep_reads_only_what_it_does_not_know():
     api, known = MemoryApi(), Known()
     for name in ("same", "changed", "gone"):

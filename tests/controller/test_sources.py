@@ -1,9 +1,12 @@
-"""The two watches of jobs: kopf's of the unfinished, ours of the finished ones. Pure."""
+"""What is followed where: the two watches of jobs, kopf's of the unfinished, ours of the finished
+ones; namespaces; Nodes. Real: the sources and the cache, on an API in memory.
+"""
 
 import pytest
 
 from factotum.controller.facts.cache import Cache
 from factotum.controller.watch.sources import Sources
+from factotum.kube import names, paths
 from factotum.kube.memory import MemoryApi
 from support.jobs import JOB_UID, raw_job
 
@@ -26,3 +29,41 @@ def test_a_job_that_leaves_the_watch_of_unfinished_ones_may_only_be_done(kind, s
 
     assert bool(doubts) is doubted
     assert JOB_UID in cache.jobs
+
+
+async def test_only_the_namespaces_that_were_asked_for_are_read():
+    api, cache = MemoryApi(), Cache()
+    sources = Sources(api, cache, ("pipelines", "more"), cache.drop_job)
+    await sources.read_everything()
+
+    assert [request.path for request in api.requests] == [
+        "/api/v1/nodes",
+        f"/apis/{names.API_VERSION}/namespaces/pipelines/factotumjobs",
+        f"/apis/{names.API_VERSION}/namespaces/more/factotumjobs",
+        "/api/v1/namespaces/pipelines/pods",
+        "/api/v1/namespaces/more/pods",
+    ]
+
+
+async def test_a_node_that_was_made_anew_under_its_name_stays_known():
+    api, cache = MemoryApi(), Cache()
+    sources = Sources(api, cache, (), cache.drop_job)
+    node = paths.item(paths.NODES, "node-a")
+    api.put(node, {"metadata": {"name": "node-a", "uid": "first"}})
+    await sources.nodes.list()
+    api.remove(node)
+    api.put(node, {"metadata": {"name": "node-a", "uid": "second"}})
+
+    await sources.nodes.list()
+
+    assert cache.nodes["node-a"].uid == "second"
+
+
+async def test_an_older_version_of_a_node_does_not_hide_a_newer_one():
+    cache = Cache()
+    node = {"metadata": {"name": "node-a", "uid": "n", "resourceVersion": "12"}}
+    cordoned = {"spec": {"unschedulable": True}}
+    cache.put_node(node | cordoned)
+    cache.put_node({"metadata": node["metadata"] | {"resourceVersion": "11"}})
+
+    assert cache.nodes["node-a"].unready == "it is cordoned"

@@ -88,7 +88,7 @@ class Controller:
         """End at once: requests under way have nobody to answer to."""
         for task in self._tasks:
             task.cancel()
-        self.parts.reconciler._writer.close()
+        self.parts.writer.close()
         self._loop.drain()
 
 

@@ -47,6 +47,7 @@ class Controller(NamedTuple):
     sources: Sources
     reconciler: Reconciler
     desk: Desk
+    writer: Writer
 
 
 def build(
@@ -85,7 +86,8 @@ def build(
         look_later=reconciler.queue.add,
         namespaces=settings.namespaces,
     )
-    return Controller(Sources(api, cache, settings.namespaces, reconciler.doubt), reconciler, desk)
+    sources = Sources(api, cache, settings.namespaces, reconciler.doubt)
+    return Controller(sources, reconciler, desk, writer)
 
 
 class Operator:
@@ -171,6 +173,8 @@ class Operator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.stop()
+        if self._controller is not None:
+            await self._controller.writer.settle()
         await self._mirror.stop()
         self._resolver.close()
         await self._client.close()

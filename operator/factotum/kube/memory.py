@@ -207,12 +207,14 @@ def _is_in(place: str, path: str) -> bool:
 
 
 def _has(raw: RawObject, fields: str) -> bool:
-    """Whether an object has the field ``a.b=c``; any has none."""
+    """Whether an object has the field ``a.b=c``, or not that of ``a.b!=c``; any has none."""
     path, _, wanted = fields.partition("=")
+    differs = path.endswith("!")
+    path = path.removesuffix("!")
     value: Any = raw
     for name in path.split(".") if path else ():
         value = value.get(name, "") if isinstance(value, dict) else ""
-    return not path or value == wanted
+    return not path or (value == wanted) is not differs
 
 
 def _fits(raw: RawObject, selector: str) -> bool:

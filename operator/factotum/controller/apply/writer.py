@@ -25,6 +25,8 @@ from factotum.kube.resource import FactotumJob, format_time
 logger = logging.getLogger(__name__)
 
 _UNPROCESSABLE: Final = 422
+_EVENT_SECONDS: Final = 2.0
+"""How long the end of the operator waits for Events under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,12 @@ class Writer:
             await self._api.create(paths.collection(paths.EVENTS, job.namespace), event)
         except errors.KubeError as exc:
             logger.warning("job %s/%s: no Event recorded: %s", job.namespace, job.name, exc)
+
+    async def settle(self) -> None:
+        """Have the last Events recorded, for a moment at most."""
+        if self._background:
+            await asyncio.wait(self._background, timeout=_EVENT_SECONDS)
+        self.close()
 
     def close(self) -> None:
         """Give up what is still being recorded."""

@@ -109,6 +109,8 @@ class Desk:
                     return verdict
                 refreshed = await self._live.refresh(job)
                 if refreshed is None:
+                    # Its memory was opened here, and a look throws it away.
+                    self._look_later(request.uid)
                     return Denied(status=410, message="the job was deleted")
                 job, is_live = refreshed, True
         return Later(message="the job keeps changing")

@@ -177,15 +177,20 @@ class ConsulMirror:
         elif job.is_done:
             # Only while its Pod lives does a finished job hold its entry.
             self._note_ending(job)
-            key = self._keys.get(job.uid)
-            if job.uid not in self._ending and key and self._shelves[key].unfinished:
-                self._mirror.note(key)
+            if job.uid not in self._ending:
+                self._note_waiting(self._keys.get(job.uid))
 
     def _note_ending(self, job: FactotumJob) -> None:
         if job.is_done and is_holder(job, self._cache.pods_of(job)):
             self._ending.add(job.uid)
         else:
             self._ending.discard(job.uid)
+
+    def _note_waiting(self, key: JobKey | None) -> None:
+        """Have an entry speak of a job that waits, if there is one, now that another let go."""
+        shelf = self._shelves.get(key) if key is not None else None
+        if key is not None and shelf is not None and shelf.unfinished:
+            self._mirror.note(key)
 
     # --- JobSource, asked by the mirror -----------------------------------------------
 
@@ -245,10 +250,11 @@ class ConsulMirror:
         key = self._keys.pop(job.uid, None)
         if key is None:
             return
-        shelf = self._shelves[key]
-        shelf.drop(job)
-        if not shelf:
-            del self._shelves[key]
+        shelf = self._shelves.get(key)
+        if shelf is not None:
+            shelf.drop(job)
+            if not shelf:
+                del self._shelves[key]
 
     def _id_of(self, job: FactotumJob) -> str:
         job_id = job.job_id or self._ids.get(job.uid, "")

@@ -102,8 +102,9 @@ class JobMemory:
         self._refusal_until = now + min(_MAX_REFUSAL_SECONDS, 2.0**self._refusals)
 
     def accepted(self) -> None:
-        """Forget a refusal: the Pod was taken."""
+        """Forget every refusal: the Pod was taken."""
         self._refusal = None
+        self._refusals = 0
 
     def refusal(self, now: float) -> PodRefusal | None:
         """Return the refusal that still counts."""
