@@ -17,6 +17,8 @@ CLUSTER ?= local
 REGISTRY ?=
 # Further arguments of pytest, such as PYTEST='-k claims -x'.
 PYTEST ?=
+# Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
+BENCH ?=
 export CLUSTER REGISTRY
 
 ##@ See it work
@@ -45,7 +47,7 @@ acceptance: ready room ## Run the checks of the project's promises and print the
 
 .PHONY: bench
 bench: ready room ## Measure; prints tables and writes build/bench.jsonl
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 .PHONY: lint
 lint: install ## Style, types and layer contracts

@@ -143,6 +143,7 @@ class Report:
         *,
         base: str | None = None,
         recorded: Recorded | None = None,
+        runs: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         """Print figures side by side and write them down.
 
@@ -152,6 +153,8 @@ class Report:
             unit: theirs.
             base: label of the figure that ratios are to; the second one without.
             recorded: a figure of elsewhere, in the same unit.
+            runs: what each figure is the median of, by round; a ratio is then the median of
+                the rounds' own, for what else the machine does changes from round to round.
         """
         labels = list(values)
         base = base or labels[min(1, len(labels) - 1)]
@@ -161,11 +164,53 @@ class Report:
             entry = {"name": name, "side": label, "value": round(value, 4), "unit": unit}
             note = ""
             if label != base:
-                entry["ratio"] = round(value / values[base], 4)
-                note = f"x {value / values[base]:.2f}"
+                ratio = value / values[base]
+                if runs is not None:
+                    rounds = zip(runs[label], runs[base], strict=True)
+                    ratio = statistics.median(one / other for one, other in rounds)
+                entry["ratio"] = round(ratio, 4)
+                note = f"x {ratio:.2f}"
+            if runs is not None and len(runs[label]) > 1:
+                entry["runs"] = [round(each, 4) for each in runs[label]]
+                note += f"  ({min(runs[label]):.2f} to {max(runs[label]):.2f})"
             if recorded is not None and label == recorded.label:
                 note += f"; the first line is x {values[labels[0]] / value:.2f} of this"
             self._table.write(f"  {label:<46} {value:>10.2f} {unit:<8} {note}\n")
             self._lines.write(json.dumps(entry) + "\n")
+        self._table.flush()
+        self._lines.flush()
+
+    def tell(self, text: str) -> None:
+        """Say on standard error how far a long measurement is."""
+        print(f"  ... {text}", file=sys.stderr, flush=True)
+
+    def grid(
+        self, name: str, rows: Mapping[str, Mapping[str, float]], units: Mapping[str, str]
+    ) -> None:
+        """Print several figures for each side and write them down.
+
+        Args:
+            name: of the table.
+            rows: the figures by label and column; where there is none, a dash is printed.
+            units: theirs, by column.
+        """
+        columns = [column for column in units if any(column in row for row in rows.values())]
+        width = [max(9, len(column)) for column in columns]
+        heads = " ".join(f"{column:>{size}}" for column, size in zip(columns, width, strict=True))
+        under = " ".join(
+            f"{units[column]:>{size}}" for column, size in zip(columns, width, strict=True)
+        )
+        self._table.write(f"\n{name}\n  {'':<46} {heads}\n  {'':<46} {under}\n")
+        for label, row in rows.items():
+            cells = [
+                f"{row[column]:>{size}.1f}" if column in row else f"{'-':>{size}}"
+                for column, size in zip(columns, width, strict=True)
+            ]
+            self._table.write(f"  {label:<46} {' '.join(cells)}\n")
+            for column in columns:
+                if column in row:
+                    entry = {"name": name, "side": label, "column": column}
+                    entry |= {"value": round(row[column], 4), "unit": units[column]}
+                    self._lines.write(json.dumps(entry) + "\n")
         self._table.flush()
         self._lines.flush()

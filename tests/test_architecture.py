@@ -86,7 +86,7 @@ def imported(code, *argv):
             ["validate", "examples/echo.factfile"],
             id="validate",
         ),
-        pytest.param("import factotum.entry; import factotum.cli.run", [], id="run"),
+        pytest.param("import factotum.entry; import factotum.cli.commands.run", [], id="run"),
         pytest.param("import factotum.pod.work", [], id="work"),
     ],
 )

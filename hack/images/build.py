@@ -35,8 +35,10 @@ CONSUL = "localhost/consul:1.8.7"
 LOCAL_BASE = "localhost/factotum-base:bookworm"
 IMAGE_PYTHON = "3.11"  # both bases have it; the operator's packages are chosen for it
 
-# What the Pod never runs is not in its image.
-NOT_FOR_THE_RUNNER = frozenset({"controller", "kube", "persistence"})
+# What the Pod runs is in its image, and nothing that is not named here.
+FOR_THE_RUNNER = frozenset(
+    {"__init__.py", "entry.py", "py.typed", "cli", "core", "events", "pod", "runner"}
+)
 SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -187,13 +189,13 @@ def build_image(builder: Builder, name: str, base: str) -> None:
 
 
 def gather_runner(context: Path) -> None:
-    """Copy our package without the parts that need more than the standard library."""
-    copy_package(context / "factotum", without=NOT_FOR_THE_RUNNER)
+    """Copy the parts of our package that a Pod runs: they need the standard library only."""
+    copy_package(context / "factotum", only=FOR_THE_RUNNER)
 
 
 def gather_operator(context: Path) -> None:
     """Copy our package and what the extra `operator` names, in the versions of constraints.txt."""
-    copy_package(context / "factotum", without=frozenset())
+    copy_package(context / "factotum")
     link_or_copy(installed_dependencies(), context / "site")
 
 
@@ -245,12 +247,14 @@ def pip() -> list[str]:
     return [str(made / "bin" / "python"), "-m", "pip"]
 
 
-def copy_package(target: Path, *, without: frozenset[str]) -> None:
-    """Copy operator/factotum without the named subpackages and without byte code."""
+def copy_package(target: Path, *, only: frozenset[str] | None = None) -> None:
+    """Copy operator/factotum, or only the named parts of it, without byte code."""
 
     def ignored(folder: str, names: list[str]) -> set[str]:
         skipped = SKIPPED(folder, names)
-        return skipped | (without & set(names)) if Path(folder) == PACKAGE else skipped
+        if only is not None and Path(folder) == PACKAGE:
+            skipped |= set(names) - only
+        return skipped
 
     shutil.copytree(PACKAGE, target, ignore=ignored)
 

@@ -38,6 +38,7 @@ def imported(tmp_path, *argv: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
+        start_new_session=True,  # at a terminal there is more to do
     )
     names = set(done.stdout.splitlines()[-1].split())
     return {name for name in names if not name.startswith("factotum")} - CHEAP

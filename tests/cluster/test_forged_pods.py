@@ -74,7 +74,7 @@ def forge(real, namespace, name, uid, changes):
     }
 
 
-REFUSED = (410, {"error": "the attempt is not this Pod's"})
+REFUSED = (410, {"error": "the Pod is not this job's"})
 GONE = (410, {"error": "the Pod is gone or being deleted"})
 
 

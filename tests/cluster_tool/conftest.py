@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.commands import own_effects
+
 HACK = Path(__file__).resolve().parents[2] / "hack"
 for folder in ("local-cluster", "test-node"):
     sys.path.insert(0, str(HACK / folder))
@@ -21,7 +23,7 @@ class Tool:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [HACK / "local-cluster" / "cluster", *words],
+            [*own_effects(), HACK / "local-cluster" / "cluster", *words],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -218,7 +218,9 @@ async def test_an_object_that_cannot_be_read_keeps_no_other_from_being_seen(capl
         if raw["metadata"]["name"] == "new":
             arrived.set()
 
-    target = Target(put=put, drop=lambda _: None, known=dict)
+    target = Target(
+        resource=paths.NODES, put=put, drop=lambda _: None, known=dict, version=lambda _: 0
+    )
     reflector = Reflector(api, [paths.collection(paths.NODES)], target)
     await reflector.list()
     task = asyncio.create_task(reflector.run())

@@ -21,7 +21,9 @@ def deliver():
             lambda: Poster(parse_webhook_url(url), policy.timeout),
             body_of,
             policy=policy,
-            warn=lambda body, answer: failures.append((body, answer.status, answer.reason)),
+            warn=lambda each, answer: failures.append(
+                (body_of(each), answer.status, answer.reason)
+            ),
             **options,
         )
         made.append(delivery)

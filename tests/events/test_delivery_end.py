@@ -3,6 +3,9 @@
 Real: threads, sockets, time; events are stand-ins as in test_delivery.py.
 """
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -107,3 +110,43 @@ def test_end_is_told_in_the_sender_s_thread(deliver):
         delivery.abort()
 
     assert told == ["webhook"]
+
+
+STOPPED = """
+import sys, time
+sys.path[:0] = {path!r}
+from factotum.events.delivery import Delivery
+from factotum.events.posting import Poster
+from factotum.events.retries import RetryPolicy
+from factotum.events.updates import Update
+from factotum.events.urls import parse_webhook_url
+
+policy = RetryPolicy(tries=100, pauses=(0.1,), patience=2.0)
+delivery = Delivery(
+    lambda: Poster(parse_webhook_url({url!r}), 1),
+    lambda _: b"event",
+    policy=policy,
+    warn=lambda *_: print("tried", flush=True),
+)
+delivery.put(Update("", b"", "", "", ()))
+delivery.close()
+delivery.drain()
+print(delivery.delivered)
+"""
+
+
+def test_time_in_which_the_process_is_stopped_does_not_wear_out_patience():
+    with Receiver() as receiver:
+        port = receiver.port
+    script = STOPPED.format(path=sys.path, url=f"http://127.0.0.1:{port}/")
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "tried\n"
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    with Receiver(port=port) as receiver:
+        process.send_signal(signal.SIGCONT)
+        out, _ = process.communicate(timeout=10)
+
+    assert out.split()[-1] == "1"
+    assert len(receiver.requests) == 1

@@ -39,3 +39,23 @@ def test_original_schedule_draws_each_pause_and_has_no_end():
 def test_other_texts_are_refused(text):
     with pytest.raises(ValueError, match="neither 'original' nor seconds"):
         RetryPolicy.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("pauses", "timeout", "patience"),
+    [
+        ("1,2", 30.0, 60.0),
+        ("1,2", 5.0, 60.0),
+        ("1,2", 300.0, 303.0),
+        ("120,5", 30.0, 151.0),
+        ("original", 300.0, None),
+    ],
+)
+def test_patience_lasts_for_the_longest_pause_and_try_that_were_asked_for(
+    pauses, timeout, patience
+):
+    policy = RetryPolicy.parse(pauses)
+    policy.timeout = timeout
+    policy.expect_long_tries()
+
+    assert policy.patience == patience

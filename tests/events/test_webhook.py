@@ -128,29 +128,26 @@ def test_heartbeat_without_a_running_task_is_no_event(listen):
     assert len(receiver.requests) == 2
 
 
-def test_failed_try_is_told_in_two_lines(listen):
+def test_failed_try_is_told_in_two_lines_without_what_the_event_says(listen):
     told = []
     with Receiver([500, 200]) as receiver:
-        url = receiver.url + "/hook#here"
-        execution, listener = listen(factfile("empty"), url, warn=told.append)
+        url = receiver.url.replace("//", "//user:p%40ss@") + "/hook?token=t0k3n#here"
+        text = factfile("secret-name", task("secret-task", "echo", "secret-argument"))
+        execution, listener = listen(text, url, warn=told.append)
         listener.run_created(execution)
         assert listener.drain(10)
 
-    body = receiver.requests[0].body.decode()
-    assert told == [f"Failed to send webhook update to '{url}': {body}\nReason: 500, Status"]
-
-
-def test_large_event_is_told_by_its_beginning(listen):
-    told = []
-    with Receiver([500, 200]) as receiver:
-        large = factfile("large", *(task(f"task {number}") for number in range(200)))
-        execution, listener = listen(large, receiver.url, warn=told.append)
-        listener.run_created(execution)
-        assert listener.drain(10)
-
-    assert len(receiver.requests[0].body) > 10_000
-    assert len(told[0]) < 5_000
-    assert told[0].endswith(f"... ({len(receiver.requests[0].body)} bytes)\nReason: 500, Status")
+    sent = json.loads(receiver.requests[0].body)
+    known = {
+        "schema": sent["schema"],
+        "runReference": REFERENCE,
+        "runState": "WAITING",
+        "runDuration": sent["data"]["runDuration"],
+    }
+    compact = json.dumps(known, separators=(",", ":"))
+    assert told == [
+        f"Failed to send webhook update to '{receiver.url}/...': {compact}\nReason: 500, Status"
+    ]
 
 
 def test_drain_ends_a_run_that_broke_off(listen):

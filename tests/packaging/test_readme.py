@@ -9,7 +9,7 @@ from support.clusters import ROOT
 README = (ROOT / "README.md").read_text()
 TEXTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md")]
 TEXTS.append(ROOT / "charts/factotum-operator/README.md")
-TEXTS += sorted((ROOT / "docs").glob("*.md"))
+TEXTS += sorted((ROOT / "docs").rglob("*.md"))
 
 
 def test_the_readmes_job_is_the_example():

@@ -17,7 +17,9 @@ from factotum.pod.surroundings import Surroundings
 from factotum.pod.termination_log import TerminationLog
 from factotum.runner.console import Console
 from factotum.runner.signals import ShutdownSignals
+from support.deliveries import no_threads
 from support.factfiles import factfile, task
+from support.receivers import Receiver
 
 CLAIM = "0123456789abcdef0123456789abcdef"
 
@@ -39,7 +41,8 @@ def run_job(tmp_path):
         }
     )
 
-    def run(*tasks, signals=0, **body):
+    def run(*tasks, signals=0, secret_url="", **body):
+        surroundings.webhook_url = secret_url
         shutdown = ShutdownSignals()
         shutdown.count = signals
         work = Work(
@@ -50,6 +53,7 @@ def run_job(tmp_path):
             console = Console(colour=False, out_fd=output.fileno(), err_fd=output.fileno())
             job = Job(surroundings, work, console)
             code = job.run(ControllerLink(surroundings), TerminationLog(str(log)), shutdown)
+            console.flush()  # as `work` does in the end
         return code, termination.decode(log.read_text())
 
     return run
@@ -88,3 +92,44 @@ def test_a_webhook_url_that_is_none_is_never_a_success(run_job, tasks):
     assert code == 3
     assert verdict.kind == "final"
     assert not verdict.succeeded
+
+
+@pytest.mark.parametrize(
+    ("settings", "secret_url", "shown"),
+    [
+        ({"url": "http://user:p4ss@host:x/services/p4ss"}, "", "http://***@host:x/..."),
+        ({"url": "http://ho st/?token=p4ss"}, "", "http://ho st/..."),
+        ({}, "https://p4ss:x/p4ss", "***"),
+    ],
+)
+def test_refused_webhook_url_is_told_without_its_secrets(
+    settings, secret_url, shown, run_job, tmp_path
+):
+    code, verdict = run_job(task("a"), webhook=settings, secret_url=secret_url)
+
+    assert code == 3
+    assert f'webhook URL "{shown}" is invalid' in (tmp_path / "output").read_text()
+    assert "p4ss" not in (tmp_path / "output").read_text()
+    assert "p4ss" not in str(verdict)
+    assert "p4ss" not in (tmp_path / "termination-log").read_text()
+
+
+@pytest.mark.parametrize("size", [1, 2**63 - 1])
+def test_any_size_of_output_that_the_api_takes_works(size, run_job):
+    settings = {"maxStdouterrSize": size, "heartbeatIntervalSeconds": 0}
+    with Receiver() as receiver:
+        code, _ = run_job(task("a", "echo hello"), webhook={"url": receiver.url, **settings})
+
+    wanted = b'"stdout":"%s"' % b"hello"[max(5 - size, 0) :]
+    assert code == 0
+    assert len(receiver.requests) == 5
+    assert wanted in receiver.requests[-1].body
+
+
+def test_a_job_runs_where_no_thread_can_be_had_and_says_that_events_are_missing(run_job, tmp_path):
+    with Receiver() as receiver, no_threads():
+        code, verdict = run_job(task("a"), webhook={"url": receiver.url})
+
+    assert (code, verdict.succeeded) == (0, True)
+    assert (tmp_path / "output").read_text().endswith("Warning: some events failed to send\n")
+    assert receiver.requests == []

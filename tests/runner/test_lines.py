@@ -156,7 +156,7 @@ def test_a_full_non_blocking_pipe_is_waited_for():
     reader.start()
     for _ in range(50):
         console.out("x" * 20_000)
-    console.flush()
+    console.finish()
     os.close(write)
     reader.join()
     os.close(read)

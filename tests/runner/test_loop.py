@@ -70,3 +70,16 @@ def test_it_sleeps_while_nothing_happens(loop):
     loop.run_once()
 
     assert time.process_time() - begun < 0.1
+
+
+@pytest.mark.parametrize("seconds", [4e6, 2.0**31, 2.0**63, 1e300])
+def test_a_far_timer_can_be_waited_for(loop, seconds):
+    seen = []
+    loop.call_at(time.monotonic() + seconds, lambda: seen.append("far"))
+    timer = threading.Timer(0.1, lambda: loop.call_soon_threadsafe(lambda: seen.append("near")))
+    timer.start()
+    while not seen:
+        loop.run_once()
+
+    timer.join()
+    assert seen == ["near"]

@@ -87,6 +87,44 @@ def test_nothing_of_a_task_is_left_behind(tmp_path):
     assert session_members(done.session) == []
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 31; true",
+        "timeout 32 sleep 31; true",
+        "sh -mc 'sleep 31 & wait'; true",
+        "(sleep 31; true) | (sleep 32; true); true",
+    ],
+)
+def test_the_programs_end_and_not_only_their_shells(tmp_path, command):
+    done = run(tmp_path, task("a", command), task("b", "sleep 33; true"), signals=[started("b")])
+
+    assert done.exit == 2
+    assert done.seconds < 4
+    assert session_members(done.session) == []
+
+
+def test_a_run_within_a_run_is_ended_with_its_programs(tmp_path):
+    command = "trap '' TERM; sleep 31; sleep 31"
+    (tmp_path / "inner").write_text(factfile("inner", task("i", command), task("j", "sleep 32; :")))
+    done = run(
+        tmp_path,
+        task("a", f"{factotum_command()} run inner"),
+        signals=[Signal(signal.SIGTERM, "[a] Task 'j' was started", 0.5)],
+    )
+
+    assert done.exit == 2
+    assert done.seconds < 9
+    assert session_members(done.session) == []
+
+
+def test_a_signal_comes_to_each_program_once(tmp_path):
+    command = "trap 'echo told' TERM; for i in 1 2 3 4 5; do sleep 0.2; done"
+    done = run(tmp_path, task("a", f'sh -c "{command}"; true'), signals=[started("a")])
+
+    assert done.out.count("[a] told\n") == 1
+
+
 def test_a_stopped_task_ends_as_well(tmp_path):
     done = run(tmp_path, task("a", "kill -STOP $$"), signals=[started("a")])
 

@@ -72,6 +72,21 @@ def clean_environ(home: Path, extra: Mapping[str, str] | None = None) -> dict[st
     }
 
 
+def own_effects() -> list[str]:
+    """Return what to put before a command so that signals which are ignored here are not there.
+
+    They are under `nohup`, and in what a script has put into the background.
+    """
+    ignored = [
+        number.name.removeprefix("SIG")
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGCHLD)
+        if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    if not ignored:
+        return []
+    return [shutil.which("env") or "/usr/bin/env", f"--default-signal={','.join(ignored)}"]
+
+
 def run_command(
     argv: Sequence[str | bytes],
     *,
@@ -111,7 +126,7 @@ def _start(
     os.close(writable)
     try:
         return subprocess.Popen(
-            argv,
+            [*own_effects(), *argv],
             cwd=cwd,
             env=environ,
             stdin=readable,

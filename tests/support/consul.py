@@ -98,6 +98,13 @@ class ConsulProcess:
                 raise RuntimeError(msg)
             time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        if self._process is None:
+            raise RuntimeError("Consul does not run")
+        return self._process.pid
+
     def stop(self) -> None:
         """End it as an operator would."""
         self._end(signal.SIGTERM)

@@ -195,8 +195,10 @@ class ModelClient:
     async def get(self, path: str) -> dict[str, Any]:
         return await self._send("GET", path)
 
-    async def pages(self, path: str, *, selector: str = "") -> AsyncIterator[Page]:
-        del selector
+    async def pages(
+        self, path: str, *, selector: str = "", only_metadata: bool = False
+    ) -> AsyncIterator[Page]:
+        del selector, only_metadata
         yield Page(await self._send("LIST", path), "0")
 
     async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class OperatorProcess:
         server: str = "",
         claims_url: str = "",
         prefix: Sequence[str] = (),
+        programs: Path = PROGRAMS,
     ) -> None:
         """Prepare; `start` begins.
 
@@ -77,6 +78,7 @@ class OperatorProcess:
             server: the API server's address, if it is to go by another way.
             claims_url: where Pods find it, if they are to go by another way.
             prefix: command that runs it.
+            programs: where its program is, if it is another version's.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "operator.log"
@@ -89,7 +91,7 @@ class OperatorProcess:
         self._kubeconfig.write_text(json.dumps(_kubeconfig(installation, server)))
         self._command = [
             *prefix,
-            str(PROGRAMS / "factotum-operator"),
+            str(programs / "factotum-operator"),
             f"--claims-address=127.0.0.1:{claims}",
             f"--claims-url={claims_url or self.url}",
             f"--liveness-address=127.0.0.1:{self._health}",
@@ -147,6 +149,10 @@ class OperatorProcess:
         finally:
             connection.close()
 
+    def has_ended(self) -> bool:
+        """Tell whether it ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def kill(self) -> None:
         """Kill it, as a machine that loses power."""
         if self._process is not None:
@@ -194,9 +200,15 @@ def _kubeconfig(installation: Installation, server: str) -> dict[str, object]:
 
 @contextlib.contextmanager
 def running_test_node(
-    installation: Installation, folder: Path, *nodes: str
+    installation: Installation, folder: Path, *words: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a test node: it plays kubelet and runs the real runner as local processes."""
+    """Run a test node: it plays kubelet and runs the real runner as local processes.
+
+    Args:
+        installation: what it works for.
+        folder: for its log and its Pods.
+        words: more options of it, and names of nodes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "test-node.log").open("ab") as log:
         process = subprocess.Popen(
@@ -205,7 +217,7 @@ def running_test_node(
                 *("--kubeconfig", str(installation.cluster.kubeconfig)),
                 *("--runner", f"{PROGRAMS / 'factotum'} work"),
                 *("--folder", str(folder / "pods")),
-                *nodes,
+                *words,
             ],
             env=os.environ | {"PYTHONPATH": str(ROOT / "hack" / "test-node")},
             stdin=subprocess.DEVNULL,

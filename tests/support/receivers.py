@@ -60,7 +60,10 @@ def in_turn(replies: Sequence[int | Reply]) -> Answers:
 
 
 class Receiver:
-    """Listens on a free port (of this machine's loop) while used as a context manager."""
+    """Listens on a port (of this machine's loop) while used as a context manager.
+
+    Without a number it is a free one.
+    """
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class Receiver:
         tls: ssl.SSLContext | None = None,
         family: socket.AddressFamily = socket.AF_INET,
         host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self._answers = answers if callable(answers) else in_turn(answers)
         self._tls = tls
@@ -79,7 +83,7 @@ class Receiver:
         self.requests: list[Request] = []
         self.connections = 0
         self._listener = socket.create_server(
-            ("::1" if family == socket.AF_INET6 else host, 0), family=family, backlog=256
+            ("::1" if family == socket.AF_INET6 else host, port), family=family, backlog=256
         )
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http{'s' if tls else ''}://{host}:{self.port}"

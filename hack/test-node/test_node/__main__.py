@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 from test_node.node import TestNode
+from test_node.runners import Player
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -19,8 +20,20 @@ def _parser() -> argparse.ArgumentParser:
         "--env", action="append", default=[], metavar="NAME=VALUE", help="laid over each Pod's own"
     )
     parser.add_argument("--folder", type=Path, help="for work folders and logs; kept")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="TRACE",
+        help="play every runner in this process, for load, and write to a file when it said what",
+    )
     parser.add_argument("nodes", nargs="*", metavar="NODE", help="(every Node with type=fake)")
     return parser
+
+
+def _player(trace: Path) -> Player:
+    from test_node import replay  # noqa: PLC0415 - the operator's own code: only for who asks
+
+    return replay.Player(trace=trace.open("a"))
 
 
 async def _serve(node: TestNode) -> None:
@@ -43,7 +56,12 @@ def main() -> None:
     environment = dict(entry.split("=", 1) for entry in arguments.env)
     folder = arguments.folder.absolute() if arguments.folder else None
     node = TestNode(
-        arguments.kubeconfig, arguments.nodes, environment=environment, folder=folder, **options
+        arguments.kubeconfig,
+        arguments.nodes,
+        environment=environment,
+        folder=folder,
+        player=_player(arguments.replay) if arguments.replay else None,
+        **options,
     )
     asyncio.run(_serve(node))
 

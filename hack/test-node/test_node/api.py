@@ -59,11 +59,18 @@ def read_kubeconfig(path: Path) -> tuple[str, ssl.SSLContext, dict[str, str]]:
 class Api:
     """One API server; use as an async context manager."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, *, connections: int = 0) -> None:
+        """Prepare; `connections` bounds how many requests run at once, 0 does not.
+
+        Watches are not among them: each fake node holds one open.
+        """
         self._server, tls, headers = read_kubeconfig(kubeconfig)
-        # No limit: each fake node holds a watch open.
-        connector = aiohttp.TCPConnector(ssl=tls, limit=0)
-        self._session = aiohttp.ClientSession(connector=connector, headers=headers)
+        self._requests, self._watches = (
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=tls, limit=limit), headers=headers
+            )
+            for limit in (connections, 0)
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,13 +80,14 @@ class Api:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._requests.close()
+        await self._watches.close()
 
     async def request(
         self, method: str, path: str, body: object = None, *, kind: str = "application/json"
     ) -> RawObject:
         """Send one request and give the answer's object."""
-        async with self._session.request(
+        async with self._requests.request(
             method,
             self._server + path,
             data=None if body is None else json.dumps(body),
@@ -95,7 +103,7 @@ class Api:
         """Give the events of a watch until the server ends it."""
         url = f"{self._server}{path}?watch=1&{query}&resourceVersion={version}&timeoutSeconds=300"
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        async with self._session.get(url, timeout=timeout, read_bufsize=1 << 22) as answer:
+        async with self._watches.get(url, timeout=timeout, read_bufsize=1 << 22) as answer:
             if answer.status >= 400:
                 raise ApiError(answer.status, await answer.text())
             async for line in answer.content:

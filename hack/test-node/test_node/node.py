@@ -18,6 +18,7 @@ import aiohttp
 
 from test_node.api import Api, ApiError, RawObject
 from test_node.pods import PodRun, Surroundings
+from test_node.runners import Player
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ _FAKE_NODES = "/api/v1/nodes?labelSelector=type%3Dfake"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _LEASE_SECONDS = 10.0
 _RETRY_SECONDS = 0.2
+_LOAD_CONNECTIONS = 24
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -38,9 +40,10 @@ class TestNode:
         kubeconfig: str | os.PathLike[str],
         nodes: Sequence[str] = (),
         *,
-        runner: Sequence[str] = (sys.executable, "-m", "factotum.entry", "work"),
+        runner: Sequence[str] = (str(Path(sys.executable).with_name("factotum")), "work"),
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        player: Player | None = None,
     ) -> None:
         """Prepare; `start` begins.
 
@@ -51,6 +54,7 @@ class TestNode:
             runner: the command that stands for the container's `factotum work`.
             environment: laid over each Pod's variables.
             folder: where Pods' work folders and logs go; without it one that `stop` removes.
+            player: plays every runner instead, for load: few connections, nothing kept.
         """
         self.runs: dict[str, PodRun] = {}
         self._kubeconfig = Path(kubeconfig)
@@ -58,6 +62,7 @@ class TestNode:
         self._runner = tuple(runner)
         self._environment = dict(environment or {})
         self._given_folder = folder
+        self._player = player
         self._cleanup = contextlib.AsyncExitStack()
         self._background: list[asyncio.Task[None]] = []
         self._lives: dict[str, asyncio.Task[None]] = {}
@@ -80,12 +85,20 @@ class TestNode:
                     tempfile.TemporaryDirectory(prefix="test-node-", ignore_cleanup_errors=True)
                 )
             )
-        api = await self._cleanup.enter_async_context(Api(self._kubeconfig))
+        # A burst of Pods is not to be a burst of TLS handshakes.
+        connections = _LOAD_CONNECTIONS if self._player else 0
+        api = await self._cleanup.enter_async_context(
+            Api(self._kubeconfig, connections=connections)
+        )
         if not self._nodes:
             found = await api.request("GET", _FAKE_NODES)
             self._nodes = [node["metadata"]["name"] for node in found["items"]]
         self._around = Surroundings(
-            api=api, folder=folder, runner=self._runner, environment=self._environment
+            api=api,
+            folder=folder,
+            runner=self._runner,
+            environment=self._environment,
+            player=self._player,
         )
         for node in self._nodes:
             self._background.append(asyncio.create_task(self._serve(api, node)))
@@ -166,6 +179,8 @@ class TestNode:
         self._lives.pop(uid, None)
         if not task.cancelled() and task.exception() is not None:
             logger.error("Pod %s", self.runs[uid].path, exc_info=task.exception())
+        if self._player is not None:
+            self.runs.pop(uid, None)
 
     async def _keep_leases(self, api: Api) -> None:
         while True:

@@ -12,7 +12,7 @@ import aiohttp
 
 from test_node import environments, statuses
 from test_node.api import Api, ApiError, RawObject
-from test_node.runners import Container, Instant, RunnerProcess, timestamp
+from test_node.runners import Container, Instant, Player, RunnerProcess, timestamp
 from test_node.statuses import Ending
 
 BEHAVIOUR_ANNOTATION = "factotum.test/behaviour"
@@ -35,6 +35,8 @@ class Surroundings:
     runner: Sequence[str]
     # Laid over the Pod's own variables, for what differs outside a cluster.
     environment: Mapping[str, str] = field(default_factory=dict)
+    # Under load: stands for every runner.
+    player: Player | None = None
 
 
 async def _first(
@@ -124,6 +126,9 @@ class PodRun:
     async def _start(self) -> bool:
         runner = self._runner_container()
         if runner is None:
+            if self._around.player is not None and self._token_source() is not None:
+                # A kubelet gets a token before it starts anything; only a load must cost that.
+                await self._request_token()
             self.containers.append(Instant())
             return True
         told = ""
@@ -148,10 +153,14 @@ class PodRun:
         return None
 
     async def _start_runner(self, container: RawObject) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         variables = await environments.resolve(self._around.api, self.pod, container)
+        token = await self._request_token()
+        if self._around.player is not None:
+            variables |= self._around.environment
+            self.containers.append(self._around.player.container(variables, token))
+            return
         variables["HOSTNAME"] = self.name
-        variables["FACTOTUM_TOKEN_FILE"] = str(await self._write_token())
+        variables["FACTOTUM_TOKEN_FILE"] = str(self._write_token(token))
         variables |= self._around.environment
         self.containers.append(
             await RunnerProcess.start(self._around.runner, variables, self._folder, number=1)
@@ -162,16 +171,16 @@ class PodRun:
                 await RunnerProcess.start(self._around.runner, variables, self._folder, number=2)
             )
 
-    async def _write_token(self) -> Path:
-        source = next(
-            (
-                part["serviceAccountToken"]
-                for volume in self.pod["spec"].get("volumes") or []
-                for part in volume.get("projected", {}).get("sources") or []
-                if "serviceAccountToken" in part
-            ),
-            None,
-        )
+    def _token_source(self) -> RawObject | None:
+        for volume in self.pod["spec"].get("volumes") or []:
+            for part in volume.get("projected", {}).get("sources") or []:
+                if "serviceAccountToken" in part:
+                    found: RawObject = part["serviceAccountToken"]
+                    return found
+        return None
+
+    async def _request_token(self) -> str:
+        source = self._token_source()
         if source is None:
             raise environments.ConfigError("the Pod has no projected serviceAccountToken")
         metadata = self.pod["metadata"]
@@ -195,9 +204,13 @@ class PodRun:
             answer = await self._around.api.request("POST", path, request)
         except ApiError as error:
             raise environments.ConfigError(f"no token: {error}") from error
-        file = Path(self._folder, "token", source["path"])
+        return str(answer["status"]["token"])
+
+    def _write_token(self, token: str) -> Path:
+        path = (self._token_source() or {})["path"]
+        file = Path(self._folder, "token", path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(answer["status"]["token"])
+        file.write_text(token)
         return file
 
     async def _run(self) -> None:

@@ -25,7 +25,7 @@ def timestamp() -> str:
 
 
 class Container(Protocol):
-    """What the node needs of a container. A replay of transcripts would be another one."""
+    """What the node needs of a container."""
 
     async def wait(self) -> Ending:
         """Wait for the end and say how it was."""
@@ -35,6 +35,13 @@ class Container(Protocol):
 
     def kill(self, reason: str = "") -> None:
         """End it with all its processes; `reason` as a kubelet would give it (OOMKilled)."""
+
+
+class Player(Protocol):
+    """Plays runners instead of running them; `test_node.replay` has one."""
+
+    def container(self, variables: Mapping[str, str], token: str) -> Container:
+        """Start to play the runner of a Pod with these variables and this token."""
 
 
 class Instant:

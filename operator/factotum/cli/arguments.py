@@ -7,6 +7,7 @@ the whole is compared with the usage, then numbers are read.
 from __future__ import annotations
 
 from factotum.cli import usage
+from factotum.core.errors import FactotumError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ _MAX_NUMBER = 2**64 - 1
 _SIMILAR = 2  # edits
 
 
-class UsageError(Exception):
+class UsageError(FactotumError):
     """The command line cannot be understood; the text goes to standard output."""
 
     def __init__(self, problem: str, *, show_usage: bool = True) -> None:
@@ -47,7 +48,8 @@ class Arguments:
     def number(self, name: str) -> int | None:
         """Return the value of an option as an unsigned number; an empty one counts as 0."""
         text = self.value(name)
-        return None if text is None else int(text or "0")
+        # Without its zeros in front: int() counts them among the digits that it may read.
+        return None if text is None else int(text.lstrip("+0") or "0")
 
 
 def parse(argv: Sequence[str]) -> Arguments:

@@ -6,18 +6,22 @@ import os
 
 from factotum.core import errors
 from factotum.core.factfile.document import Factfile
+from factotum.core.words import sentences
+from factotum.runner.console import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class FactfileProblem(Exception):  # noqa: N818 - a message for the user, not a fault of ours
+class FactfileProblem(errors.FactotumError):
     """The factfile cannot be used; the text names it and says why."""
 
     def __init__(self, message: str, cause: Exception) -> None:
         super().__init__(message)
         self.cause = cause
+        self.for_log = message
+        """The problem without what may hold values of variables or text of the factfile."""
 
 
 def load(path: str, variables: Mapping[str, str] | None) -> tuple[Factfile, str]:
@@ -30,9 +34,10 @@ def load(path: str, variables: Mapping[str, str] | None) -> tuple[Factfile, str]
     try:
         return Factfile.parse(text, variables), text
     except errors.FactfileError as error:
-        raise FactfileProblem(
-            f"'{path}' is not a valid factotum factfile: {error}", error
-        ) from None
+        problem = FactfileProblem(sentences.invalid_factfile(path, error), error)
+        if not isinstance(error, (errors.FactfileSyntaxError, errors.SchemaError)):
+            problem.for_log = sentences.invalid_factfile(path, type(error).__name__)
+        raise problem from None
 
 
 def describe(error: OSError) -> str:
@@ -42,7 +47,7 @@ def describe(error: OSError) -> str:
 
 def _read(path: str) -> str:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(encode(path), os.O_RDONLY | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         reason = (
             describe(error) if isinstance(error, OSError) else "nul byte found in provided data"

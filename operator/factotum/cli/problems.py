@@ -14,7 +14,7 @@ EXIT_CODES: tuple[tuple[type[errors.FactotumError], int], ...] = (
 """The first row that fits counts; `dot` alone turns every failure into OTHER."""
 
 
-class CommandError(Exception):
+class CommandError(errors.FactotumError):
     """Ends a command; the text is worded for standard output, without its line feed."""
 
     def __init__(self, text: str, exit_code: int = ExitCode.OTHER) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from factotum.cli.problems import CommandError
 from factotum.core.factfile.references import run_reference, uuid_text
 from factotum.core.words.states import ExitCode
 from factotum.events.retries import RetryPolicy
@@ -33,6 +32,7 @@ class Webhook:
         given: Arguments,
         log: LogFile,
     ) -> None:
+        self._log = log
         self.listener = WebhookListener(
             endpoint,
             factfile,
@@ -66,6 +66,9 @@ class Webhook:
                 signals.connect(None)
         console.out(console.green(" done!") + "\n")
         if listener.undelivered:
+            self._log.add_warning(
+                f"{listener.undelivered} of {listener.produced} events were not delivered"
+            )
             console.out(console.red("Warning: some events failed to send") + "\n")
         was_broken_off = signals is not None and signals.count > max(before, 1)
         return exit_code or (ExitCode.OTHER if was_broken_off else ExitCode.SUCCESS)
@@ -73,11 +76,9 @@ class Webhook:
 
 def _build_policy(given: Arguments) -> RetryPolicy:
     text = given.value("--webhook-backoff")
-    try:
-        policy = RetryPolicy() if text is None else RetryPolicy.parse(text)
-    except ValueError as error:
-        raise CommandError(f"The value '{text}' of '--webhook-backoff' is {error}.") from None
+    policy = RetryPolicy() if text is None else RetryPolicy.parse(text)
     timeout = given.number("--webhook-timeout")
     if timeout is not None:
         policy.timeout = float(timeout)
+    policy.expect_long_tries()
     return policy

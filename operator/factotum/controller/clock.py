@@ -1,4 +1,4 @@
-"""The time, as everything in the controller reads it: the system's, or one that is held.
+"""The time, as whatever decides about jobs reads it: the system's, or one that is held.
 
 Two readings: the wall's, which goes into statuses, and one that never jumps,
 by which spans are measured.

@@ -5,6 +5,7 @@ the cache fresh, and a sweep now and then finds what they missed.
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
@@ -82,8 +83,9 @@ def build(
         clock=clock,
         bring_forward=reconciler.look,
         look_later=reconciler.queue.add,
+        namespaces=settings.namespaces,
     )
-    return Controller(Sources(api, cache, settings.namespaces), reconciler, desk)
+    return Controller(Sources(api, cache, settings.namespaces, reconciler.doubt), reconciler, desk)
 
 
 class Operator:
@@ -132,10 +134,14 @@ class Operator:
         self._server.open(controller.desk)
         self._tasks = [
             asyncio.create_task(controller.reconciler.run(), name="reconciler"),
+            asyncio.create_task(controller.sources.jobs.run(), name="watch of finished jobs"),
             asyncio.create_task(controller.sources.pods.run(), name="watch of Pods"),
             asyncio.create_task(controller.sources.nodes.run(), name="watch of Nodes"),
             asyncio.create_task(_sweep(controller.sources), name="sweep"),
         ]
+        # What was just read stays: to look through it for garbage again and again takes long.
+        gc.collect()
+        gc.freeze()
         logger.info("watching %d jobs", len(self._cache.jobs))
 
     async def _consul_mirror(self) -> ConsulMirror | None:
@@ -182,10 +188,8 @@ class Operator:
 
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""
-        if kind == "DELETED":
-            self._cache.drop_job(raw["metadata"]["uid"])
-        else:
-            self._cache.put_job(raw)
+        if self._controller is not None:
+            self._controller.sources.unfinished_job(kind, raw)
 
 
 async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
@@ -210,6 +214,6 @@ async def _sweep(sources: Sources) -> None:
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
         try:
-            await sources.read_everything()
+            await sources.sweep()
         except errors.KubeError as exc:
             logger.warning("the sweep could not read everything: %s", exc)

@@ -63,6 +63,14 @@ def _parse_integer(digits: str) -> int:
     raise BadJsonError("integer out of range")
 
 
+def _parse_float(text: str) -> float:
+    # The original reads the digits before the point or the exponent as an unsigned integer.
+    whole = text.replace("E", "e").partition("e")[0].partition(".")[0].removeprefix("-")
+    if len(whole) <= 20 and int(whole) <= _MAX_INTEGER:
+        return float(text)
+    raise BadJsonError("number out of range")
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise BadJsonError(name)  # NaN, Infinity and -Infinity are Python's own additions
 
@@ -91,7 +99,7 @@ class _Settings:
     strict = True
     object_hook = None
     object_pairs_hook = None
-    parse_float = float
+    parse_float = staticmethod(_parse_float)
     parse_int = staticmethod(_parse_integer)
     parse_constant = staticmethod(_refuse_constant)
 

@@ -8,18 +8,20 @@ event says.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 
+from factotum.events.answers import Answer
 from factotum.events.descriptors import SpareDescriptors
+from factotum.events.patience import LONGEST_NAP, Patience
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from factotum.events.posting import Answer
     from factotum.events.retries import RetryPolicy
     from factotum.events.updates import Update
 else:
@@ -53,7 +55,8 @@ class Delivery:
         assemble: makes the body of an event, in the sender's thread and in order; it may
             keep state from one event to the next.
         policy: how often and how long to try.
-        warn: told of each failed try, with the body and the answer; called in the sender's thread.
+        warn: told of each failed try, with the event and the answer; called in the sender's
+            thread, or in the run's if the sender has none.
         wake: called in the sender's thread when it ends.
     """
 
@@ -63,7 +66,7 @@ class Delivery:
         assemble: Callable[[Update], bytes],
         *,
         policy: RetryPolicy,
-        warn: Callable[[bytes, Answer], None],
+        warn: Callable[[Update, Answer], None],
         wake: Callable[[], None] | None = None,
     ) -> None:
         self.produced = 0
@@ -81,7 +84,7 @@ class Delivery:
         self._closed = False
         self._aborted = False
         self._ended = False
-        self._patient_since = 0.0
+        self._patience = Patience(policy.patience)
 
     def put(self, event: Update) -> None:
         """Queue an event; returns at once."""
@@ -91,32 +94,20 @@ class Delivery:
                 return
             self._events.append(event)
             self._changed.notify_all()
-        if self._thread is None:
-            self._spares.hold()  # now, before tasks take them all
-            # Daemon: a consumer that hangs must not keep a finished run alive.
-            self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
-            self._thread.start()
+        self._start_sender()
 
     def close(self) -> None:
         """No event will follow: the sender ends after the last one, or when out of patience."""
         with self._changed:
             if not self._closed:
                 self._closed = True
-                self._patient_since = time.monotonic()
+                self._patience.begin()
                 self._changed.notify_all()
 
     @property
     def finished(self) -> bool:
         """Whether nothing more will be sent."""
-        return self._aborted or self._ended or (self._closed and self._thread is None)
-
-    @property
-    def expires_at(self) -> float | None:
-        """When patience ends unless an event gets through, by the monotonic clock."""
-        with self._changed:
-            if not self._closed or self._policy.patience is None:
-                return None
-            return self._patient_since + self._policy.patience
+        return self._aborted or self._ended or (self._closed and not self.produced)
 
     def drain(self, seconds: float | None = None) -> bool:
         """Wait until all is sent, patience has ended or `abort` was called.
@@ -128,17 +119,15 @@ class Delivery:
             Whether the delivery has finished.
         """
         until = None if seconds is None else time.monotonic() + seconds
+        self._insist_on_sender()
         with self._changed:
-            while not self.finished:
-                now = time.monotonic()
-                ends = [each for each in (until, self.expires_at) if each is not None]
-                if ends and now >= min(ends):
-                    break
-                self._changed.wait(min(ends) - now if ends else None)
-        expires = self.expires_at
-        if not self.finished and expires is not None and time.monotonic() >= expires:
+            while not self.finished and not self._is_over():
+                if until is not None and time.monotonic() >= until:
+                    return False
+                self._nap(until)
+        if not self.finished:
             self.abort()  # the sender hangs in a request
-        return self.finished
+        return True
 
     def abort(self) -> None:
         """Drop what is queued and break off the request under way; safe from anywhere."""
@@ -152,35 +141,57 @@ class Delivery:
         if self._thread is not None:
             self._thread.join(_TIDY_SECONDS)
 
+    # The sender's thread, if it can be had.
+
+    def _start_sender(self) -> Exception | None:
+        """Start the thread unless there is one; return what keeps it from starting."""
+        if self._thread is not None:
+            return None
+        self._spares.hold()  # now, before tasks take them all
+        try:
+            # Daemon: a consumer that hangs must not keep a finished run alive.
+            thread = threading.Thread(target=self._run, name="webhook", daemon=True)
+            thread.start()
+        except (RuntimeError, MemoryError) as error:  # a limit of processes, or of memory
+            return error  # the next event asks again: a task may have ended by then
+        self._thread = thread
+        return None
+
+    def _insist_on_sender(self) -> None:
+        """Ask as often for a thread as an event is tried, then give up what is queued."""
+        for attempt in range(1, self._policy.tries + 1):
+            waiting = list(self._events)
+            error = self._start_sender() if waiting else None
+            if error is None:
+                return
+            if attempt == self._policy.tries:
+                self._warn(waiting[0], Answer.of_failure(error))
+            elif self._pause(self._policy.pause_after(attempt, _draw)):
+                continue
+            self._end()
+            return
+
     def _run(self) -> None:
         try:
-            client = self._prepare()
-            while client is not None and (event := self._next()) is not None:
-                if self._deliver(client, self._assemble(event)):
+            while (event := self._next()) is not None:
+                if self._deliver(event):
                     with self._changed:
                         self.delivered += 1
-                        self._patient_since = time.monotonic()
+                        if self._closed:
+                            self._patience.begin()
+        except MemoryError:
+            return  # what is left is told as undelivered
         finally:
-            self._spares.release()
-            with self._changed:
-                self._ended = True
-                self._events.clear()
-                self._changed.notify_all()
+            self._end()
             if self._wake is not None:
                 self._wake()
 
-    def _prepare(self) -> Client | None:
-        while True:
-            self._spares.release()
-            try:
-                self._client = self._make_client()
-            except (OSError, ImportError):  # no descriptor left to import anything
-                if not self._pause(_SHORTAGE_SECONDS):
-                    return None
-            else:
-                return self._client
-            finally:
-                self._spares.hold()
+    def _end(self) -> None:
+        self._spares.release()
+        with self._changed:
+            self._ended = True
+            self._events.clear()
+            self._changed.notify_all()
 
     def _next(self) -> Update | None:
         with self._changed:
@@ -188,12 +199,11 @@ class Delivery:
                 self._changed.wait()
             return None if self._is_over() or not self._events else self._events.popleft()
 
-    def _deliver(self, client: Client, body: bytes) -> bool:
+    def _deliver(self, event: Update) -> bool:
+        body = self._assemble(event)
         failed = 0
         while failed < self._policy.tries:
-            self._spares.release()
-            answer = client.post(body, self._spares.hold)
-            self._spares.hold()
+            answer = self._try(body)
             if answer.status == DELIVERED:
                 return True
             if self._aborted:
@@ -201,29 +211,52 @@ class Delivery:
             pause = _SHORTAGE_SECONDS
             if not answer.is_shortage:
                 failed += 1
-                self._warn(body, answer)
+                self._warn(event, answer)
                 pause = self._policy.pause_after(failed, _draw)
             if not self._pause(pause):
+                if answer.is_shortage:
+                    self._warn(event, answer)  # it was not counted, but it was the cause
                 return False
         return False
+
+    def _try(self, body: bytes) -> Answer:
+        self._spares.release()
+        try:
+            return self._get_client().post(body, self._spares.hold)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the sender
+            return Answer.of_failure(error)
+        finally:
+            self._spares.hold()
+
+    def _get_client(self) -> Client:
+        if self._client is None:
+            client = self._make_client()
+            with self._changed:
+                self._client = client
+                if self._aborted:
+                    client.abort()
+        return self._client
 
     def _pause(self, seconds: float) -> bool:
         """Sleep, and return whether there is anything left to do."""
         until = time.monotonic() + seconds
         with self._changed:
-            while not self._is_over() and (left := until - time.monotonic()) > 0:
-                expires = self.expires_at
-                if expires is not None:
-                    left = min(left, max(expires - time.monotonic(), 0))
-                self._changed.wait(left)
+            while not self._is_over() and time.monotonic() < until:
+                self._nap(until)
             return not self._is_over()
 
+    def _nap(self, until: float | None) -> None:
+        """Wait for a change, but for no longer than until the next look is due."""
+        left = self._patience.left()
+        ends = [] if left is None else [left, LONGEST_NAP]
+        if until is not None:
+            ends.append(max(until - time.monotonic(), 0.0))
+        self._changed.wait(min(ends, default=None))
+
     def _is_over(self) -> bool:
-        expires = self.expires_at
-        return self._aborted or (expires is not None and time.monotonic() >= expires)
+        return self._aborted or self._patience.left() == 0
 
 
 def _draw() -> float:
-    import random  # a tenth of the start-up, and only the original's schedule wants it
-
-    return random.random()  # noqa: S311 - spreads retries, keeps no secret
+    # Not the random module: a tenth of the start-up, and its files may not be to be opened.
+    return int.from_bytes(os.urandom(7), "big") / 2**56

@@ -32,7 +32,8 @@ class RetryPolicy:
             last try as well.
         timeout: seconds for connecting, and for the answer's headers.
         patience: seconds without a delivered event, counted from the end of the job at the
-            earliest, after which the rest is dropped. None: never.
+            earliest and while the process is not stopped, after which the rest is dropped.
+            None: never.
     """
 
     __slots__ = ("patience", "pauses", "random", "timeout", "tries")
@@ -61,6 +62,9 @@ class RetryPolicy:
         """
         if text == ORIGINAL:
             return cls(random=True, patience=None)
+        # float() also takes the digits of other scripts, and 1_0 for 10.
+        if not text.isascii() or "_" in text:
+            raise ValueError(_BAD_TEXT)
         try:
             pauses = tuple(float(part) for part in text.split(","))
         except ValueError:
@@ -68,6 +72,11 @@ class RetryPolicy:
         if not all(0 <= pause < 86_400 for pause in pauses):  # also refuses nan
             raise ValueError(_BAD_TEXT)
         return cls(pauses=pauses)
+
+    def expect_long_tries(self) -> None:
+        """Have patience for one pause and one try, however long they were asked to be."""
+        if self.patience is not None:
+            self.patience = max(self.patience, max(self.pauses) + self.timeout + 1)
 
     def pause_after(self, failed: int, draw: Callable[[], float]) -> float:
         """Return the seconds to wait after that many failed tries of one event.

@@ -8,6 +8,8 @@ rules stand here. Imports are late, since the check precedes everything else.
 
 from __future__ import annotations
 
+from factotum.core.errors import FactotumError
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _BAD_START = "URL must begin with 'http://' or 'https://' to be used with Factotum webhooks"
@@ -28,7 +30,7 @@ _DIGITS = "0123456789abcdef"
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
-class WebhookUrlError(ValueError):
+class WebhookUrlError(FactotumError, ValueError):
     """The address cannot be a webhook; the text is the reason, for the user's eyes."""
 
 
@@ -55,6 +57,11 @@ class Endpoint:
         shown = f"[{host}]" if ":" in host else host
         self.host_header = shown if port == DEFAULT_PORTS[scheme] else f"{shown}:{port}"
 
+    @property
+    def shown(self) -> str:
+        """The address without what may be secret: user info, and all behind the host."""
+        return f"{self.scheme}://{self.host_header}/{'' if self.target == '/' else '...'}"
+
 
 def parse_webhook_url(url: str) -> Endpoint:
     """Return where `url` points to.
@@ -74,6 +81,32 @@ def parse_webhook_url(url: str) -> Endpoint:
     host, port = _parse_authority(authority, DEFAULT_PORTS[scheme])
     target = _normalise_path(path) + question_mark + _percent_encode(query, _ENCODED_IN_QUERY)
     return Endpoint(url, scheme, host, port, target)
+
+
+def conceal(url: str) -> str:
+    """Return a refused address for a message about it, without passwords and tokens.
+
+    What is wrong with it stands in front or in its host, so this stays to be seen, without
+    user info and what follows.
+    """
+    scheme, separator, _ = url.partition("://")
+    is_scheme = separator and _FORBIDDEN_IN_HOST.isdisjoint(scheme)
+    begin = len(scheme) + len(separator) if is_scheme else 0
+    while url.startswith(("/", "\\"), begin):
+        begin += 1
+    end = min((at for mark in "/?#\\" if (at := url.find(mark, begin)) >= 0), default=len(url))
+    user_info, at_sign, host = url[begin:end].rpartition("@")
+    rest = url[end:]
+    if "@" in rest:  # a path with an @, or a password with a slash, and a host behind it
+        return f"{url[:begin]}***"
+    name = user_info.partition(":")[0]
+    # A name of punctuation in front of nothing is nobody's; the original shows it.
+    is_nobody = name and not host + rest and not any(each.isalnum() for each in name)
+    if at_sign and not is_nobody:
+        user_info = "***"
+    if len(rest) > 2:
+        rest = f"{rest[0]}..."
+    return f"{url[:begin]}{user_info}{at_sign}{host}{rest}"
 
 
 def _parse_authority(authority: str, default_port: int) -> tuple[str, int]:

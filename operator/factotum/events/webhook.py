@@ -21,13 +21,9 @@ if TYPE_CHECKING:
 
     from factotum.core.factfile.document import Factfile
     from factotum.core.run.execution import Execution, TaskRun, TaskTransition
+    from factotum.events.answers import Answer
     from factotum.events.delivery import Client
-    from factotum.events.posting import Answer
     from factotum.events.urls import Endpoint
-
-_LOGGED_BYTES = 4_000
-"""How much of an event is told when a try fails: the original's log holds every event of a
-large run, a megabyte each, three times."""
 
 
 class WebhookListener:
@@ -40,7 +36,8 @@ class WebhookListener:
         run_reference: The run's own reference.
         policy: How stubbornly to deliver.
         live_output: Show what running tasks have written so far; wanted with heartbeats.
-        warn: Told of each failed try in words, in the sender's thread.
+        warn: Told of each failed try in words, in the sender's thread. The words hold neither
+            what the event says of the job nor more of the address than its host.
         wake: Called in the sender's thread when nothing more will be sent.
     """
 
@@ -59,6 +56,7 @@ class WebhookListener:
         self._began_ns = time.monotonic_ns()
         self._live_output = live_output
         self._endpoint = endpoint
+        self._run_reference = run_reference
         self._policy = policy or RetryPolicy()
         self._warn = warn
         assembler = updates.Assembler(
@@ -132,6 +130,11 @@ class WebhookListener:
         return self._delivery.finished
 
     @property
+    def produced(self) -> int:
+        """How many events there were."""
+        return self._delivery.produced
+
+    @property
     def undelivered(self) -> int:
         """How many events have not reached the consumer."""
         return self._delivery.produced - self._delivery.delivered
@@ -176,13 +179,16 @@ class WebhookListener:
 
         return Poster(self._endpoint, self._policy.timeout)
 
-    def _tell_failure(self, body: bytes, answer: Answer) -> None:
+    def _tell_failure(self, event: updates.Update, answer: Answer) -> None:
         if self._warn is None:
             return
-        text = body[:_LOGGED_BYTES].decode("utf-8", "ignore")
-        if len(body) > _LOGGED_BYTES:
-            text += f"... ({len(body)} bytes)"
+        # Enough to know the event by. The body holds the factfile and the output of tasks,
+        # with the values of all variables: the original logs it whole.
+        known = (
+            f'{{"schema":"{event.schema}","runReference":"{self._run_reference}",'
+            f'"runState":"{event.run_state}","runDuration":"{event.run_duration}"}}'
+        )
         self._warn(
-            f"Failed to send webhook update to '{self._endpoint.url}': {text}\n"
+            f"Failed to send webhook update to '{self._endpoint.shown}': {known}\n"
             f"Reason: {answer.status}, {answer.reason}"
         )

@@ -33,17 +33,38 @@ class KubeApi(Protocol):
     async def get(self, path: Path) -> RawObject:
         """Read one object as it is now."""
 
-    def pages(self, path: Path, *, selector: str = "") -> AsyncIterator[Page]:
+    def pages(
+        self, path: Path, *, selector: str = "", only_metadata: bool = False
+    ) -> AsyncIterator[Page]:
         """Read a whole list in chunks, at least one.
+
+        Args:
+            path: of the collection.
+            selector: of labels.
+            only_metadata: leave out everything else of each object.
 
         Raises:
             ExpiredError: it took too long: begin again.
         """
 
     def watch(
-        self, path: Path, *, selector: str = "", resource_version: str, seconds: int
+        self,
+        path: Path,
+        *,
+        selector: str = "",
+        fields: str = "",
+        resource_version: str,
+        seconds: int,
     ) -> AsyncIterator[WatchEvent]:
         """Watch a list from a version on, for some seconds.
+
+        Args:
+            path: of the collection.
+            selector: of labels.
+            fields: a selector of one field, ``path=value``; what stops to fit
+                it is told as DELETED.
+            resource_version: what was seen last.
+            seconds: after which the watch ends.
 
         Raises:
             ExpiredError: that version is too old: list again.

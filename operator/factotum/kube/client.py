@@ -29,7 +29,9 @@ _CONNECTIONS: Final = 64
 _CHUNK: Final = 500
 _MERGE_PATCH: Final = "application/merge-patch+json"
 # Answers come from next door: to pack and unpack them costs more than to send them.
-_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
+_HEADERS: Final = {"Accept-Encoding": "identity"}
+_JSON: Final = "application/json"
+_METADATA_LIST: Final = f"{_JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _MAX_LINE: Final = 4 * 1024 * 1024
 """The longest line of a watch, bytes: an object has at most 1.5 MiB in etcd."""
 
@@ -110,7 +112,8 @@ class KubeClient:
         path: Path,
         *,
         body: object = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> RawObject:
         """Send one request and return the answer's object.
 
@@ -120,7 +123,8 @@ class KubeClient:
         """
         timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS)
         try:
-            headers = {"Content-Type": content_type, **await self._credentials()}
+            headers = {"Content-Type": content_type, "Accept": accept}
+            headers |= await self._credentials()
             async with self._request(method, path, headers, body, timeout) as response:
                 payload = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
@@ -156,8 +160,11 @@ class KubeClient:
         """Read one object as it is now."""
         return await self.request("GET", path)
 
-    async def pages(self, path: Path, *, selector: str = "") -> AsyncIterator[Page]:
+    async def pages(
+        self, path: Path, *, selector: str = "", only_metadata: bool = False
+    ) -> AsyncIterator[Page]:
         """Read a whole list in chunks."""
+        accept = _METADATA_LIST if only_metadata else _JSON
         token = ""
         while True:
             query: dict[str, str | int] = {
@@ -165,7 +172,7 @@ class KubeClient:
                 "labelSelector": selector,
                 "continue": token,
             }
-            page = await self.request("GET", paths.with_query(path, query))
+            page = await self.request("GET", paths.with_query(path, query), accept=accept)
             metadata = page.get("metadata") or {}
             yield Page(page.get("items") or [], str(metadata.get("resourceVersion", "")))
             token = str(metadata.get("continue") or "")
@@ -173,7 +180,13 @@ class KubeClient:
                 return
 
     async def watch(
-        self, path: Path, *, selector: str = "", resource_version: str, seconds: int
+        self,
+        path: Path,
+        *,
+        selector: str = "",
+        fields: str = "",
+        resource_version: str,
+        seconds: int,
     ) -> AsyncIterator[WatchEvent]:
         """Watch a list; ends when the server closes the watch."""
         query: dict[str, str | int] = {
@@ -182,6 +195,7 @@ class KubeClient:
             "resourceVersion": resource_version,
             "timeoutSeconds": seconds,
             "labelSelector": selector,
+            "fieldSelector": fields,
         }
         full = paths.with_query(path, query)
         # The server sends a bookmark each minute: a connection that says less is dead.

@@ -23,6 +23,30 @@ class Request(NamedTuple):
     body: Any = None
 
 
+class _Change(NamedTuple):
+    version: int
+    place: str
+    kind: str
+    raw: RawObject
+    before: RawObject | None
+
+    def as_seen(self, selector: str, fields: str = "") -> WatchEvent | None:
+        """Return what a watch tells of it: what does not fit its selectors is not there."""
+
+        def is_there(raw: RawObject) -> bool:
+            return _fits(raw, selector) and _has(raw, fields)
+
+        fits = is_there(self.raw)
+        fitted = self.before is not None and is_there(self.before)
+        if self.kind == "DELETED":
+            kind = "DELETED" if fitted else ""
+        elif fits:
+            kind = "MODIFIED" if fitted else "ADDED"
+        else:
+            kind = "DELETED" if fitted else ""
+        return WatchEvent(kind, copy.deepcopy(self.raw)) if kind else None
+
+
 class MemoryApi:
     """Objects by their paths.
 
@@ -35,7 +59,7 @@ class MemoryApi:
         self.requests: list[Request] = []
         self.on_request: Callable[[Request], None] = lambda _: None
         self._objects: dict[str, RawObject] = {}
-        self._events: list[tuple[int, str, WatchEvent]] = []
+        self._events: list[_Change] = []
         self._changed = asyncio.Event()
         self._version = 0
 
@@ -46,24 +70,25 @@ class MemoryApi:
         stored = copy.deepcopy(dict(raw))
         stored["metadata"] |= {"resourceVersion": str(self._version)}
         stored["metadata"].setdefault("uid", f"uid-{self._version}")
+        before = self._objects.get(path)
         self._objects[path] = stored
-        self._tell(kind, path, stored)
+        self._tell(kind, path, stored, before)
         return copy.deepcopy(stored)
 
     def remove(self, path: Path) -> None:
         """Remove an object and tell of it."""
         stored = self._objects.pop(path)
         self._version += 1
-        stored["metadata"]["resourceVersion"] = str(self._version)
-        self._tell("DELETED", path, stored)
+        last = copy.deepcopy(stored)
+        last["metadata"]["resourceVersion"] = str(self._version)
+        self._tell("DELETED", path, last, stored)
 
     def stored(self, path: Path) -> RawObject | None:
         """Return what is stored at a path, without a request."""
         return copy.deepcopy(self._objects.get(path))
 
-    def _tell(self, kind: str, path: str, raw: RawObject) -> None:
-        event = WatchEvent(kind, copy.deepcopy(raw))
-        self._events.append((self._version, path.rpartition("/")[0], event))
+    def _tell(self, kind: str, path: str, raw: RawObject, before: RawObject | None) -> None:
+        self._events.append(_Change(self._version, path, kind, copy.deepcopy(raw), before))
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -85,30 +110,48 @@ class MemoryApi:
         self._ask("GET", path)
         return copy.deepcopy(self._found(path))
 
-    async def pages(self, path: Path, *, selector: str = "") -> AsyncIterator[Page]:
+    async def pages(
+        self, path: Path, *, selector: str = "", only_metadata: bool = False
+    ) -> AsyncIterator[Page]:
         """Read a whole list, as one page; the selector is one label's name."""
         self._ask("LIST", path)
         items = [
-            copy.deepcopy(raw)
+            copy.deepcopy({"metadata": raw["metadata"]} if only_metadata else raw)
             for place, raw in self._objects.items()
             if _is_in(place, path) and _fits(raw, selector)
         ]
         yield Page(items, str(self._version))
 
     async def watch(
-        self, path: Path, *, selector: str = "", resource_version: str, seconds: int
+        self,
+        path: Path,
+        *,
+        selector: str = "",
+        fields: str = "",
+        resource_version: str,
+        seconds: int,
     ) -> AsyncIterator[WatchEvent]:
-        """Watch a list from a version on."""
+        """Watch a list from a version on; ends when its time is over.
+
+        What stops to fit the selectors is told as DELETED.
+        """
         self._ask("WATCH", path)
         seen = int(resource_version)
-        async with asyncio.timeout(seconds):
-            while True:
-                changed = self._changed
-                for version, place, event in self._events:
-                    if version > seen and _is_in(f"{place}/x", path) and _fits(event.raw, selector):
-                        seen = version
-                        yield event
-                await changed.wait()
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            changed = self._changed
+            for change in self._events:
+                if change.version <= seen or not _is_in(change.place, path):
+                    continue
+                seen = change.version
+                event = change.as_seen(selector, fields)
+                if event is not None:
+                    yield event
+            try:
+                async with asyncio.timeout_at(end):
+                    await changed.wait()
+            except TimeoutError:
+                return
 
     async def create(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Create an object."""
@@ -161,6 +204,15 @@ def _is_in(place: str, path: str) -> bool:
     root, _, plural = path.rpartition("/")
     head, _, rest = folder.partition("/namespaces/")
     return head == root and rest.partition("/")[2] == plural
+
+
+def _has(raw: RawObject, fields: str) -> bool:
+    """Whether an object has the field ``a.b=c``; any has none."""
+    path, _, wanted = fields.partition("=")
+    value: Any = raw
+    for name in path.split(".") if path else ():
+        value = value.get(name, "") if isinstance(value, dict) else ""
+    return not path or value == wanted
 
 
 def _fits(raw: RawObject, selector: str) -> bool:

@@ -9,7 +9,7 @@ client takes nothing else.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NewType
+from typing import Any, Final, NewType
 from urllib.parse import quote, urlencode
 
 from factotum.kube import errors, names
@@ -80,6 +80,15 @@ def item(resource: Resource, name: str, namespace: str | None = None) -> Path:
     if not is_object_name(name) or resource.is_namespaced is (namespace is None):
         raise BadNameError(f"{name!r:.80} is no name of one of the {resource.plural}")
     return Path(f"{collection(resource, namespace)}/{quote(name, safe='')}")
+
+
+def path_of(resource: Resource, metadata: Mapping[str, Any]) -> Path:
+    """Return the path of an object of a kind, by its metadata.
+
+    Raises:
+        BadNameError: its name or namespace cannot be one's.
+    """
+    return item(resource, metadata["name"], metadata.get("namespace"))
 
 
 def status_of(path: Path) -> Path:

@@ -8,10 +8,12 @@ from factotum.core.factfile import references, tags
 from factotum.core.factfile.document import Factfile
 from factotum.core.run import summary
 from factotum.core.run.execution import Execution
+from factotum.core.words import sentences
 from factotum.core.words.states import ExitCode, RunState
 from factotum.pod.claiming import EXIT_UNSTARTED, unstarted_message
 from factotum.pod.progress import Progress
 from factotum.pod.reporting import Reporter
+from factotum.runner import inherited
 from factotum.runner.runner import Runner
 
 TYPE_CHECKING = False
@@ -87,6 +89,8 @@ class Job:
             else None,
             may_start=reporter.may_start,
             grace_seconds=GRACE_SECONDS,
+            own_groups=not inherited.has_terminal(),
+            adopts=inherited.is_first_process(),
         )
         stop.append(runner)
         if signals.count:
@@ -125,8 +129,9 @@ class Job:
         try:
             endpoint = urls.parse_webhook_url(url)
         except urls.WebhookUrlError as exc:
-            msg = f'Error: the specifed webhook URL "{url}" is invalid. Reason: {exc}'
-            raise ValueError(msg) from exc
+            # It goes into the job's status: one that came from a Secret is not told at all.
+            shown = "***" if self._surroundings.webhook_url else urls.conceal(url)
+            raise ValueError(sentences.invalid_webhook(shown, exc)) from exc
         return WebhookListener(
             endpoint,
             self._factfile,

@@ -61,11 +61,12 @@ class Reporter:
         self._answered = _boot_seconds()
         self._asked = 0.0
         self._dismissed = False
+        self._has_thread = False
 
     def start(self) -> None:
         """Begin to report."""
         self._log.write(self._progress.termination_message())
-        _thread.start_new_thread(self._run, ())
+        self._start_thread()
 
     # --- ExecutionListener, called by the runner's loop -------------------------
 
@@ -143,10 +144,20 @@ class Reporter:
             time.sleep(0.2)
         return False
 
+    def _start_thread(self) -> None:
+        if self._has_thread:
+            return
+        try:
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError:
+            return  # a limit of processes: asked again at the next change; `finish` needs none
+        self._has_thread = True
+
     def _change(self) -> None:
         with self._lock:
             self._progress.sequence += 1
         self._log.write(self._progress.termination_message())
+        self._start_thread()
         self._bell.ring()
 
     def _run(self) -> None:

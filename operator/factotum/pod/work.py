@@ -14,7 +14,7 @@ from factotum.pod import claiming
 from factotum.pod.controller_link import ControllerLink
 from factotum.pod.surroundings import MissingVariableError, Surroundings
 from factotum.pod.termination_log import TerminationLog
-from factotum.runner.console import Console, wants_colour
+from factotum.runner.console import LAST_WAIT_SECONDS, Console, wants_colour
 from factotum.runner.signals import ShutdownSignals
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     console = Console(colour=wants_colour(os.environ, no_colour=False, is_terminal=False))
     if argv:
         console.out("factotum work takes no arguments\n")
-        console.flush()
+        console.finish()
         return ExitCode.OTHER
     signals = ShutdownSignals()
     signals.install()
@@ -41,7 +41,8 @@ def main(argv: Sequence[str]) -> int:
         console.out(f"{exc}\n")
         return ExitCode.OTHER
     finally:
-        console.flush()
+        signals.connect(lambda: console.outlets.wait_at_most(LAST_WAIT_SECONDS))
+        console.finish()
 
 
 def _work(surroundings: Surroundings, console: Console, signals: ShutdownSignals) -> int:

@@ -3,15 +3,23 @@
 Lines for one stream are gathered until the loop is about to sleep, or until
 the other stream is written to. When the reader of a stream has gone away the
 rest for it is dropped quietly: the job goes on and keeps its exit code (Q21).
+A reader that is slow is waited for at the end only, in `finish`.
 """
 
 from __future__ import annotations
 
 import os
 
+from factotum.runner.outlet import Outlets
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from factotum.runner.outlet import Outlet
+
+LAST_WAIT_SECONDS = 1.0
+"""How long readers may take once everything else is done and a signal has come."""
 
 _FLUSH_SIZE = 1 << 16
 
@@ -41,7 +49,12 @@ class Console:
         self._parts: list[bytes] = []
         self._size = 0
         self._open_lines: dict[int, object] = {}  # whose unfinished line a stream ends with
-        self._gone: set[int] = set()
+        self._product_fd = out_fd  # where results go, even when our own lines go elsewhere
+        self._lost = 0
+        self._told: set[int] = set()  # the streams whose failure has been told of
+        self.outlets = Outlets()
+        self.carries_result = True
+        """Whether a command whose output cannot be written has not done what was asked for."""
 
     def out(self, text: str) -> None:
         """Write text to standard output as it is."""
@@ -88,18 +101,52 @@ class Console:
             self._put(fd, b"\n")
 
     def flush(self) -> None:
-        """Hand everything gathered so far to the system."""
+        """Hand everything gathered so far to the system; what a reader does not take is kept."""
         if not self._parts:
             return
         data = b"".join(self._parts)
         self._parts.clear()
         self._size = 0
-        if self._fd in self._gone:
-            return
-        try:
-            write_all(self._fd, data)
-        except OSError:
-            self._gone.add(self._fd)  # nobody reads this any more, and nobody can be told
+        outlet = self.outlets.at(self._fd)
+        outlet.write(data)
+        if outlet.failure is not None and self._fd not in self._told:
+            self._tell_failure(self._fd, outlet.failure)
+
+    def is_full(self, fd: int) -> bool:
+        """Whether so much is kept for the stream's reader that more of it had better wait."""
+        return self.outlets.at(fd).is_full
+
+    def call_when_room(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call back once the stream's reader has taken most of it, in any thread."""
+        self.outlets.at(fd).call_when_room(callback)
+
+    def find_backlog(self) -> Outlet | None:
+        """Return where too much is kept for anything to be begun, if there is such a place."""
+        for fd in (self.out_fd, self.err_fd):
+            outlet = self.outlets.at(fd)
+            if outlet.has_backlog:
+                return outlet
+        return None
+
+    def finish(self) -> bool:
+        """Wait until all is written, and say whether what could not be is no more than unread."""
+        self.flush()
+        self.outlets.wait()
+        lost = self.outlets.at(self._product_fd).lost
+        if lost and self._product_fd != self.err_fd:
+            self._lost += lost
+            self.err(f"{lost} bytes of standard output are lost\n")
+            self.flush()
+            self.outlets.wait()
+        self.outlets.close()
+        return not self._lost
+
+    def _tell_failure(self, fd: int, failure: OSError) -> None:
+        self._told.add(fd)
+        if fd != self.err_fd:
+            reason = f"{os.strerror(failure.errno or 0)} (os error {failure.errno})"
+            self.err(self.red(f"Error: standard output cannot be written: {reason}") + "\n")
+            self.flush()
 
     def _put(self, fd: int, data: bytes) -> None:
         if fd != self._fd:
@@ -120,15 +167,3 @@ def encode(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "replace")
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write everything, waiting if the descriptor does not."""
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(fd, rest) :]
-        except BlockingIOError:  # somebody else made the descriptor non-blocking
-            import select
-
-            select.select([], [fd], [])

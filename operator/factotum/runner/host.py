@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
+from factotum.runner.console import encode
+
 _RTM_GETADDR = 22
 _RTM_NEWADDR = 20
 _NLMSG_DONE = 3
@@ -47,7 +49,7 @@ def resolve(name: str) -> set[str]:
         return set()
     try:
         # As bytes, so that Python applies no rules of its own to the name.
-        found = socket.getaddrinfo(os.fsencode(name), None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(encode(name), None, type=socket.SOCK_STREAM)
     except (OSError, ValueError):
         return set()
     return {str(address[4][0]) for address in found}

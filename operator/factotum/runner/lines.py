@@ -8,6 +8,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from factotum.core.run.output import OutputTail
     from factotum.runner.console import Console
 
@@ -30,6 +32,15 @@ class LineStream:
         self._tail = tail
         self._carry = b""
         self._is_open = False  # whether the beginning of a long line has been passed on
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether the console's reader should take something before more is read."""
+        return self._console.is_full(self._fd)
+
+    def call_when_room(self, callback: Callable[[], None]) -> None:
+        """Call back once it has, in any thread."""
+        self._console.call_when_room(self._fd, callback)
 
     def feed(self, chunk: bytes) -> None:
         """Take what was read."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Callback = Callable[[], None]
 
 
+_LONGEST_SLEEP = 86_400.0
+
+
 class Timer:
     """One call in the future."""
 
@@ -65,6 +68,14 @@ class Loop:
         self._poller.unregister(fd)
         del self._readers[fd]
 
+    def pause_reader(self, fd: int) -> None:
+        """Leave what can be read there, until its other end has been closed."""
+        self._poller.modify(fd, 0)
+
+    def resume_reader(self, fd: int) -> None:
+        """Read on."""
+        self._poller.modify(fd, _READABLE)
+
     def call_at(self, when: float, callback: Callback) -> Timer:
         """Call back at a moment of the monotonic clock."""
         timer = Timer(when, callback)
@@ -76,13 +87,18 @@ class Loop:
         self._calls.append(callback)
         self._wake()
 
+    def call_soon(self, callback: Callback) -> None:
+        """Call back in the loop's thread, from a signal handler whose signal wakes the loop."""
+        self._calls.append(callback)
+
     def run_once(self) -> None:
         """Sleep until something happens, then make all calls that are due."""
         timeout = -1.0
         if self._calls:
             timeout = 0
         elif self._timers:
-            timeout = max(0.0, self._timers[0].when - monotonic())
+            # Shorter than it may have to be: the system knows no longer ones, we just look again.
+            timeout = min(max(0.0, self._timers[0].when - monotonic()), _LONGEST_SLEEP)
         self._read(timeout)
         self._call_back()
         if self._timers:
@@ -131,6 +147,7 @@ class _PollPoller:
         self._poll = select.poll()
         self.register = self._poll.register
         self.unregister = self._poll.unregister
+        self.modify = self._poll.modify
 
     def poll(self, timeout: float) -> list[tuple[int, int]]:
         return self._poll.poll(None if timeout < 0 else int(timeout * 1000) + 1)

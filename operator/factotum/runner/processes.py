@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from time import monotonic_ns
 
+from factotum.core.errors import FactotumError
+from factotum.runner.console import encode
 from factotum.runner.lines import LineStream
 
 TYPE_CHECKING = False
@@ -19,7 +21,7 @@ _CHUNK = 1 << 16  # what a pipe holds
 _SIGPIPE, _SIGXFSZ = 13, 25  # Python ignores these; tasks must not
 
 
-class SpawnError(Exception):
+class SpawnError(FactotumError):
     """A task's process could not be started."""
 
     def __init__(self, detail: str, *, may_pass: bool = False) -> None:
@@ -37,13 +39,17 @@ class ShellSpawner:
             that a shutdown reaches everything it has started.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, own_groups: bool = True) -> None:
-        self._path = environ.get("PATH", "/bin:/usr/bin")
-        # Encoded once, not for each task.
-        self._environ = {os.fsencode(key): os.fsencode(value) for key, value in environ.items()}
-        self._shell: str | None = None
+    def __init__(
+        self, environ: Mapping[str, str] | Mapping[bytes, bytes], *, own_groups: bool = True
+    ) -> None:
+        # Encoded once, not for each task. An empty name (Wine and others make such entries)
+        # cannot be handed on, and no shell would.
+        self._environ = {
+            os.fsencode(key): os.fsencode(value) for key, value in environ.items() if key
+        }
+        self._path = self._environ.get(b"PATH", b"/bin:/usr/bin")
+        self._shell: bytes | None = None
         self._options: dict[str, Any] = {"setpgroup": 0} if own_groups else {}
-        self.own_groups = own_groups
 
     def spawn(self, line: str, out_fd: int, err_fd: int) -> int:
         """Start a process that writes to these descriptors and return its id.
@@ -58,7 +64,7 @@ class ShellSpawner:
                 self._shell = _find_shell(self._path)
             return os.posix_spawn(
                 self._shell,
-                ("sh", "-c", line),
+                (b"sh", b"-c", encode(line)),
                 self._environ,
                 file_actions=((os.POSIX_SPAWN_DUP2, out_fd, 1), (os.POSIX_SPAWN_DUP2, err_fd, 2)),
                 setsigmask=(),
@@ -68,16 +74,6 @@ class ShellSpawner:
         except OSError as error:
             raise to_spawn_error(error) from None
 
-    def signal(self, pid: int, number: int) -> None:
-        """Send a signal to a task and, if it has a group of its own, to what it started."""
-        try:
-            if self.own_groups:
-                os.killpg(pid, number)
-            else:
-                os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass  # ended, or became another user's
-
 
 def to_spawn_error(error: OSError) -> SpawnError:
     """Return the error in the original's words."""
@@ -85,14 +81,18 @@ def to_spawn_error(error: OSError) -> SpawnError:
 
     # EAGAIN: no more processes; EMFILE, ENFILE: no more descriptors.
     passing = error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
-    return SpawnError(f"{os.strerror(error.errno or 0)} (os error {error.errno})", may_pass=passing)
+    return SpawnError(_describe(error), may_pass=passing)
 
 
-def _find_shell(search_path: str) -> str:
+def _describe(error: OSError) -> str:
+    return f"{os.strerror(error.errno or 0)} (os error {error.errno})"
+
+
+def _find_shell(search_path: bytes) -> bytes:
     """Return the `sh` that PATH leads to; the error is the one exec would give."""
     refused = False
-    for folder in search_path.split(":"):
-        path = f"{folder or '.'}/sh"
+    for folder in search_path.split(b":"):
+        path = (folder or b".") + b"/sh"
         if os.access(path, os.X_OK) and not os.path.isdir(path):  # noqa: PTH112 - pathlib costs start-up
             return path
         refused = refused or os.path.exists(path)  # noqa: PTH110 - as above
@@ -105,16 +105,17 @@ class Process:
     """A task that has been started, until its end is noticed.
 
     It has ended when both of its pipes are closed (by everything it has
-    started, too) and the shell itself has been reaped.
+    started, too) and the shell itself has been reaped. Its duration is the
+    shell's alone.
     """
 
     __slots__ = (
         "_loop",
         "_on_end",
         "_open",
-        "_pid_fd",
         "duration_ns",
         "ended",
+        "error_text",
         "pid",
         "run",
         "started_ns",
@@ -128,12 +129,13 @@ class Process:
         self.pid = 0
         self.started_ns = started_ns
         self.status: int | None = None
+        self.error_text: str | None = None
+        """Why nobody knows how it ended."""
         self.ended = False
         self.duration_ns = 0
         self._loop = loop
         self._on_end = on_end
         self._open: list[tuple[int, LineStream]] = []
-        self._pid_fd = -1
 
     def start(self, spawner: ShellSpawner, out: LineStream, err: LineStream) -> None:
         """Start the shell and listen to it.
@@ -145,20 +147,23 @@ class Process:
         try:
             fds += os.pipe()
             fds += os.pipe()
+            # Before there is a process: it must not run where nobody can listen to it.
+            self._listen(fds[0], out)
+            self._listen(fds[2], err)
             self.pid = spawner.spawn(self.run.task.command_line, fds[1], fds[3])
         except OSError as error:
-            _close(fds)
+            self._discard(fds)
             raise to_spawn_error(error) from None
         except SpawnError:
-            _close(fds)
+            self._discard(fds)
             raise
         _close((fds[1], fds[3]))
-        self._listen(fds[0], out)
-        self._listen(fds[2], err)
 
     @property
     def return_code(self) -> int:
         """The exit status; 1 for a death by signal, as the original has it."""
+        if self.error_text is not None:
+            return -1
         code = os.waitstatus_to_exitcode(self.status or 0)
         return code if code >= 0 else 1
 
@@ -168,35 +173,57 @@ class Process:
         code = os.waitstatus_to_exitcode(self.status or 0)
         return -code if code < 0 else None
 
-    def reap(self, *, wait: bool = False) -> bool:
+    def reap(self) -> bool:
         """Take the exit status if the shell has ended; say whether it has."""
         if self.status is None:
             try:
-                pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
-            except ChildProcessError:
-                pid, status = self.pid, 0x0100  # somebody else took it: its code is lost
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError as error:  # somebody else took it, and the code with it
+                pid, status = self.pid, 0
+                self.error_text = f"Error waiting for process - {_describe(error)}"
             if pid:
                 self.status = status
+                self.duration_ns = monotonic_ns() - self.started_ns
         return self.status is not None
+
+    def look(self) -> None:
+        """See whether it has ended."""
+        if not self.ended and self.reap() and not self._open:
+            self.ended = True
+            self._on_end(self)
 
     def abandon(self) -> None:
         """Stop listening to what is left of a task that was killed."""
         while self._open:
             self._close_stream(*self._open[-1])
-        self._finish()
+        self.look()
 
     def _listen(self, fd: int, stream: LineStream) -> None:
+        is_paused = False
+
+        def resume() -> None:
+            nonlocal is_paused
+            is_paused = False
+            if (fd, stream) in self._open:
+                self._loop.resume_reader(fd)
+
         def read() -> None:
+            nonlocal is_paused
             chunk = os.read(fd, _CHUNK)
             if chunk:
                 stream.feed(chunk)
+                if stream.is_held_up and not is_paused:
+                    # The task then waits, as for any reader of a pipe; its end still shows.
+                    is_paused = True
+                    self._loop.pause_reader(fd)
+                    stream.call_when_room(lambda: self._loop.call_soon_threadsafe(resume))
             else:
                 self._close_stream(fd, stream)
-                if not self._open:
-                    self._finish()
+                # Usually the shell is dead by now; if it lives on, the system tells of its end.
+                self.look()
 
-        self._open.append((fd, stream))
         self._loop.add_reader(fd, read)
+        self._open.append((fd, stream))
 
     def _close_stream(self, fd: int, stream: LineStream) -> None:
         self._loop.remove_reader(fd)
@@ -204,45 +231,11 @@ class Process:
         self._open.remove((fd, stream))
         stream.finish()
 
-    def _finish(self) -> None:
-        if self.reap():
-            self._end()
-        elif self._pid_fd < 0:
-            # Usually it is dead by now; one that has closed its outputs and lives on is waited for.
-            self._pid_fd = _open_pid(self.pid, self._loop, self._on_death)
-
-    def _on_death(self) -> None:
-        if self._pid_fd >= 0:
-            self._loop.remove_reader(self._pid_fd)
-            os.close(self._pid_fd)
-        self.reap(wait=True)
-        self._end()
-
-    def _end(self) -> None:
-        if not self.ended:
-            self.ended = True
-            self.duration_ns = monotonic_ns() - self.started_ns
-            self._on_end(self)
-
-
-def _open_pid(pid: int, loop: Loop, callback: Callable[[], None]) -> int:
-    """Have the loop call back when the process dies; return the descriptor used, or -1."""
-    if hasattr(os, "pidfd_open"):
-        try:
-            fd = os.pidfd_open(pid)
-        except OSError:
-            pass  # an old kernel, or a sandbox that does not know the call
-        else:
-            loop.add_reader(fd, callback)
-            return fd
-    import threading
-
-    def wait() -> None:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        loop.call_soon_threadsafe(callback)
-
-    threading.Thread(target=wait, daemon=True).start()
-    return -1
+    def _discard(self, fds: list[int]) -> None:
+        for fd, _ in self._open:
+            self._loop.remove_reader(fd)
+        self._open.clear()
+        _close(fds)
 
 
 def _close(fds: list[int] | tuple[int, ...]) -> None:

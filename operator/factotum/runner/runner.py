@@ -6,6 +6,7 @@ the original's events.
 
 from __future__ import annotations
 
+import os
 from time import monotonic, monotonic_ns, time_ns
 
 from factotum.core.run import summary
@@ -19,12 +20,14 @@ from factotum.runner.shutdown import Shutdown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import TypeVar
 
     from factotum.core.run.execution import Execution, ExecutionListener, TaskRun
 
     _Item = TypeVar("_Item")
+
+_LOOK_SECONDS = 0.05
 
 
 class Runner:
@@ -45,6 +48,9 @@ class Runner:
         on_shutdown: Called once when a stop begins.
         log: Takes one line for the log file.
         own_groups: Whether each task gets a process group of its own.
+        adopts: Whether this process is the one that orphans go to, and all its
+            children are the run's.
+        untold: Causes of a failure to start that the console does not repeat.
     """
 
     def __init__(  # noqa: PLR0913 - all but the execution have defaults
@@ -52,7 +58,7 @@ class Runner:
         execution: Execution,
         *,
         output: Console,
-        environ: Mapping[str, str],
+        environ: Mapping[str, str] | Mapping[bytes, bytes],
         listeners: Sequence[ExecutionListener] = (),
         max_parallel: int | None = None,
         tail_characters: int | None = None,
@@ -62,6 +68,8 @@ class Runner:
         on_shutdown: Callable[[], None] | None = None,
         log: Callable[[str], None] | None = None,
         own_groups: bool = True,
+        adopts: bool = False,
+        untold: Collection[str] = (),
     ) -> None:
         self.execution = execution
         self.loop = Loop()
@@ -72,19 +80,25 @@ class Runner:
         self._heartbeat_seconds = heartbeat_seconds
         self._may_start = may_start
         self._log = log
+        self._untold = untold
         self._spawner = ShellSpawner(environ, own_groups=own_groups)
-        self._processes: dict[int, Process] = {}
+        self._processes: dict[int, Process] = {}  # by the task's index
+        self._shells: dict[int, Process] = {}  # by number, which may be given out again
+        self._adopts = adopts
+        self._is_death_noted = False
         self._ended: list[Process] = []
         self._failed: list[tuple[TaskRun, SpawnError]] = []
         self._deferred: list[TaskRun] = []
         self._next_heartbeat = 0.0
         self._is_held_back = False
+        self._waits_for_room = False
         self._is_starting = False
         self._shutdown = Shutdown(
             self.loop,
             output,
-            self._spawner,
             self._processes,
+            own_groups=own_groups,
+            adopts=adopts,
             grace_seconds=grace_seconds,
             on_begin=on_shutdown,
         )
@@ -101,15 +115,17 @@ class Runner:
 
     def run(self) -> Execution:
         """Run until nothing is left to do, and return the execution."""
-        reap = self._reap_children if signals.is_first_process() else None
-        on_child = (lambda: self.loop.call_soon_threadsafe(reap)) if reap is not None else None
-        wake_ups = signals.WakeUps(self.loop.wake_write, on_child)
+        wake_ups = signals.WakeUps(self.loop.wake_write, self._note_death)
+        if not wake_ups.sees_deaths:
+            self._look_again()
         try:
             self._run()
         finally:
-            for process in self._processes.values():  # only if a listener broke the run off
-                self._spawner.signal(process.pid, signals.SIGKILL)
+            if self._processes:  # only if a listener broke the run off
+                self._shutdown.kill(self._processes.values())
             wake_ups.restore()
+            self._output.outlets.forget_callbacks()
+            self._shutdown.close()
             self.loop.close()
             self._output.flush()
         return self.execution
@@ -160,10 +176,20 @@ class Runner:
         if self._may_start is not None and not self._may_start():
             self._is_held_back = True
             return []
+        backlog = self._output.find_backlog()
+        if backlog is not None:
+            self._is_held_back = True
+            if not self._waits_for_room:
+                self._waits_for_room = True
+                backlog.call_when_room(lambda: self.loop.call_soon_threadsafe(self._note_room))
+            return []
         limit = None
         if self._max_parallel is not None:
             limit = self._max_parallel - self.execution.running_count
         return self.execution.take(limit)
+
+    def _note_room(self) -> None:
+        self._waits_for_room = False
 
     def _start_all(self, runs: list[TaskRun]) -> list[TaskRun]:
         """Start these tasks, or as many as come before a stop, and return them."""
@@ -175,8 +201,9 @@ class Runner:
             self.execution.start(run, time_ns())
             self._output.err(summary.started_line(run))
             if self._log is not None:
-                # Without its command line: values of variables may be secret.
-                self._log(f"Starting task '{run.name}'")
+                # Without its command line, and by its name as it is written in the factfile:
+                # values of variables may be secret.
+                self._log(f"Starting task '{run.task.written_name}'")
             self._spawn(run)
             # Ends are noticed in time, but told only when the whole level has been started.
             self.loop.serve_what_is_there()
@@ -194,7 +221,7 @@ class Runner:
             else:
                 self._failed.append((run, error))
         else:
-            self._processes[process.pid] = process
+            self._processes[run.index] = self._shells[process.pid] = process
 
     def _build_streams(self, run: TaskRun) -> tuple[LineStream, LineStream]:
         output, keep = self._output, self._tail_characters
@@ -211,14 +238,18 @@ class Runner:
         """Take note of all ends that have been noticed."""
         while self._ended or self._failed:
             for process in _take_all(self._ended):
-                # Its number may have been given out again while a wide level was being started.
-                if self._processes.get(process.pid) is process:
-                    del self._processes[process.pid]
-                self._finish(process.run, process.return_code, process.duration_ns, None)
+                del self._processes[process.run.index]
+                if self._shells.get(process.pid) is process:
+                    del self._shells[process.pid]
+                self._finish(
+                    process.run, process.return_code, process.duration_ns, process.error_text
+                )
                 if process.death_signal is not None and self._log is not None:
                     # Code 1 in continueJob accepts this as well (Q17).
                     number = process.death_signal
-                    self._log(f"Task '{process.run.name}' was ended by signal {number}")
+                    self._log(
+                        f"Task '{process.run.task.written_name}' was ended by signal {number}"
+                    )
             for run, error in _take_all(self._failed):
                 self._finish(run, -1, 0, str(error))
             for run in _take_all(self._deferred):
@@ -232,16 +263,28 @@ class Runner:
     ) -> None:
         transitions = self.execution.finish(run, return_code, duration_ns, error_text)
         self._output.err(summary.finished_line(run))
+        self._tell_cause(run)
         if self._log is not None:
-            took = f"after {duration_ns / 1e9:.3f}s"
-            self._log(f"Task '{run.name}' ended {took} with return code {return_code}: {run.state}")
+            name, took = run.task.written_name, f"after {duration_ns / 1e9:.3f}s"
+            self._log(f"Task '{name}' ended {took} with return code {return_code}: {run.state}")
             for transition in transitions[1:]:
-                self._log(f"Task '{transition.task_name}' is skipped")
+                self._log(f"Task '{transition.run.task.written_name}' is skipped")
         for listener in self._listeners:
             listener.task_finished(self.execution, run, transitions)
 
+    def _tell_cause(self, run: TaskRun) -> None:
+        """Say why a task could not be run at all, which its code -1 does not."""
+        if run.error_text is not None and run.error_text not in self._untold:
+            self._output.err(f"Task '{run.name}': {run.error_text}\n")
+        if run.error_text is not None and self._log is not None:
+            self._log(f"Task '{run.name}': {run.error_text}")
+
     def _schedule_heartbeat(self) -> None:
-        self._next_heartbeat += self._heartbeat_seconds or 0
+        interval = self._heartbeat_seconds or 0
+        now = monotonic()
+        # One that comes late, because the process was stopped, stands for all that were missed.
+        is_late = now > self._next_heartbeat + interval / 2
+        self._next_heartbeat = interval + (now if is_late else self._next_heartbeat)
         self.loop.call_at(self._next_heartbeat, self._beat)
 
     def _beat(self) -> None:
@@ -260,10 +303,20 @@ class Runner:
             self.execution.stop()
             self._shutdown.begin(by_signal=by_signal)
 
-    def _reap_children(self) -> None:
-        """As process 1: reap whoever has ended, be it a task or somebody's orphan."""
-        import os
+    def _note_death(self) -> None:
+        """Have the loop look which child has died; called in a signal handler."""
+        if not self._is_death_noted:
+            self._is_death_noted = True
+            self.loop.call_soon(self._reap_children)
 
+    def _look_again(self) -> None:
+        """Look from time to time, where no signal tells."""
+        self._reap_children()
+        self.loop.call_at(monotonic() + _LOOK_SECONDS, self._look_again)
+
+    def _reap_children(self) -> None:
+        """Take note of all shells that have ended, and bury orphans that are ours."""
+        self._is_death_noted = False
         while True:
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -271,11 +324,16 @@ class Runner:
                 return
             if found is None:
                 return
-            process = self._processes.get(found.si_pid)
-            if process is not None:
-                process.reap()
-            else:
+            process = self._shells.pop(found.si_pid, None)
+            if process is not None and process.status is None:
+                process.look()
+            elif self._adopts:
                 os.waitpid(found.si_pid, os.WNOHANG)
+            else:
+                # Not ours to bury, and in the way of this way to ask.
+                for each in list(self._processes.values()):
+                    each.look()
+                return
 
 
 def _take_all(items: list[_Item]) -> list[_Item]:

@@ -1,4 +1,4 @@
-"""Ends running tasks: TERM to their process groups, a grace period, then KILL."""
+"""Ends running tasks: TERM to all that they have started, a grace period, then KILL."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import os
 from time import monotonic, sleep
 
 from factotum.runner import signals
+from factotum.runner.offspring import Offspring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from factotum.runner.console import Console
     from factotum.runner.loop import Loop
-    from factotum.runner.processes import Process, ShellSpawner
+    from factotum.runner.processes import Process
 
 _ABANDON_SECONDS = 1.0
-"""How long after KILL a task's pipes may stay open, in something that escaped its group."""
+"""How long after KILL a task's pipes may stay open, in something that escaped its session."""
 
-_LOOK_SECONDS = 0.02
-"""How often a group without a leader is looked at: nothing tells of the end of grandchildren."""
+_LOOK_SECONDS = 0.03
+"""How often what has lost its shell is looked at: nothing tells of the end of grandchildren."""
 
 
 class Shutdown:
@@ -29,15 +30,17 @@ class Shutdown:
         self,
         loop: Loop,
         output: Console,
-        spawner: ShellSpawner,
         processes: Mapping[int, Process],
         *,
+        own_groups: bool,
+        adopts: bool,
         grace_seconds: float,
         on_begin: Callable[[], None] | None,
     ) -> None:
         self._loop = loop
         self._output = output
-        self._spawner = spawner
+        self._offspring = Offspring(own_groups=own_groups, adopts=adopts, some_fd=loop.wake_write)
+        self._own_groups = own_groups
         self._processes = processes
         self._grace_seconds = grace_seconds
         self._on_begin = on_begin
@@ -46,6 +49,8 @@ class Shutdown:
 
     def begin(self, *, by_signal: bool) -> None:
         """Ask all running tasks to end, and see to it that they do."""
+        # Neither do readers get more time to take what is written.
+        self._output.outlets.wait_at_most(self._grace_seconds)
         if by_signal:
             self._output.out("\nReceived shutdown signal, terminating gracefully...\n")
         if self._on_begin is not None:
@@ -56,24 +61,26 @@ class Shutdown:
         count = len(self._told)
         self._output.out(f"Terminating {count} child process(es) gracefully...\n")
         self._output.flush()
-        for process in self._told:
-            self._spawner.signal(process.pid, signals.SIGTERM)
-            # One that is stopped would not see the signal above until it is continued.
-            self._spawner.signal(process.pid, signals.SIGCONT)
+        # One that is stopped would not see the signal before it is continued.
+        self._signal(self._told, signals.SIGTERM, signals.SIGCONT)
         self._kill_at = monotonic() + self._grace_seconds
         self._loop.call_at(self._kill_at, self._kill)
 
     def finish(self) -> None:
-        """Once all tasks have ended: end what they left behind in their groups."""
-        if not self._spawner.own_groups:
-            return
-        groups = {process.pid for process in self._told}
-        while groups := _find_living(groups):
+        """Once all tasks have ended: end what they left behind."""
+        while self._told and self._offspring.find(self._told):
             if monotonic() >= self._kill_at:
-                for group in groups:
-                    self._spawner.signal(group, signals.SIGKILL)
+                self._signal(self._told, signals.SIGKILL)
                 return
             sleep(_LOOK_SECONDS)
+
+    def kill(self, processes: Iterable[Process]) -> None:
+        """End these tasks at once; nobody waits for them any more."""
+        self._signal(list(processes), signals.SIGKILL)
+
+    def close(self) -> None:
+        """Give back what was held."""
+        self._offspring.close()
 
     def _kill(self) -> None:
         left = [process for process in self._told if not process.ended]
@@ -81,8 +88,7 @@ class Shutdown:
             return
         self._output.out(f"Force-killing {len(left)} remaining process(es)...\n")
         self._output.flush()
-        for process in left:
-            self._spawner.signal(process.pid, signals.SIGKILL)
+        self._signal(self._told, signals.SIGKILL)
         self._loop.call_at(monotonic() + _ABANDON_SECONDS, self._abandon)
 
     def _abandon(self) -> None:
@@ -90,37 +96,23 @@ class Shutdown:
             if not process.ended:
                 process.abandon()
 
-
-def _find_living(groups: set[int]) -> set[int]:
-    """Return the process groups that have members which are not just waiting to be reaped."""
-    left = {group for group in groups if _has_members(group)}
-    if not left or not os.access("/proc/self/stat", os.R_OK):
-        return left
-    living = set()
-    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib costs start-up
-        if name.isdecimal():
-            state, group = _read_state(name)
-            if group in left and state not in ("Z", "X"):
-                living.add(group)
-    return living
-
-
-def _read_state(pid: str) -> tuple[str, int]:
-    """Return a process's state and its group."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
-            # Behind the name, which stands in parentheses and may contain anything.
-            state, _, group = file.read().rpartition(b")")[2].split()[:3]
-    except (OSError, ValueError):
-        return "X", 0  # it has just gone
-    return state.decode(), int(group)
+    def _signal(self, processes: list[Process], *numbers: int) -> None:
+        """Send signals, each to everybody before the next one, and to nobody twice."""
+        found = self._offspring.find(processes)
+        groups: set[int] = set()
+        if self._own_groups:
+            # A whole group at once: nobody in it starts another process meanwhile.
+            groups = {process.pid for process in processes}.intersection(found.values())
+        for number in numbers:
+            for group in groups:
+                _send(os.killpg, group, number)
+            for pid, group in found.items():
+                if group not in groups:
+                    _send(os.kill, pid, number)
 
 
-def _has_members(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # alive, but another user's
-    return True
+def _send(send: Callable[[int, int], None], receiver: int, number: int) -> None:
+    try:  # noqa: SIM105 - contextlib costs start-up
+        send(receiver, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # ended, or became another user's

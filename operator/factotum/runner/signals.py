@@ -1,8 +1,6 @@
-"""Catches the signals that ask for a shutdown, and deaths of children where that matters."""
+"""Catches the signals that ask for a shutdown, and those that tell of deaths of children."""
 
 from __future__ import annotations
-
-import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,28 +56,29 @@ class ShutdownSignals:
 
 
 class WakeUps:
-    """Makes signals end the loop's sleep, also one that comes just before it falls asleep."""
+    """Makes signals end the loop's sleep, also one that comes just before it falls asleep.
 
-    def __init__(self, wake_fd: int, on_child: Callable[[], None] | None) -> None:
+    Deaths of children are among them. To catch them is to undo an inherited "ignore", too:
+    with that the kernel would throw the exit codes away.
+    """
+
+    def __init__(self, wake_fd: int, on_death: Callable[[], None]) -> None:
+        self.sees_deaths = False
+        """Whether `on_death` will be called; only the main thread sees signals."""
         self._child_before: Any = None
-        self._wake_before: int | None = None
+        self._wake_before = -1
         try:
             self._wake_before = _signal.set_wakeup_fd(wake_fd, warn_on_full_buffer=False)
         except ValueError:
-            return  # not the main thread: signals are not ours to see
-        if on_child is not None:
-            call = on_child
-            self._child_before = _signal.signal(SIGCHLD, lambda _number, _frame: call())
+            return
+        self._child_before = _signal.signal(SIGCHLD, lambda _number, _frame: on_death())
+        self.sees_deaths = True
 
     def restore(self) -> None:
         """Put back what was there before."""
-        if self._wake_before is None:
-            return
-        _signal.set_wakeup_fd(self._wake_before)
-        if self._child_before is not None:
-            _signal.signal(SIGCHLD, self._child_before)
-
-
-def is_first_process() -> bool:
-    """Whether this is process 1, which has to reap everybody's orphans."""
-    return os.getpid() == 1
+        if self.sees_deaths:
+            _signal.set_wakeup_fd(self._wake_before)
+            # None: set by something that is not Python, and not to be put back from here.
+            _signal.signal(
+                SIGCHLD, _signal.SIG_DFL if self._child_before is None else self._child_before
+            )

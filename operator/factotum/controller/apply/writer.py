@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from factotum.controller.apply.manifest import build_runner_pod
 from factotum.controller.clock import Clock
@@ -23,6 +23,8 @@ from factotum.kube.api import KubeApi
 from factotum.kube.resource import FactotumJob, format_time
 
 logger = logging.getLogger(__name__)
+
+_UNPROCESSABLE: Final = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,12 @@ class Writer:
                 message=f"the Pod was refused: {exc}",
             )
         except errors.InvalidError as exc:
+            # Webhooks that deny without a code of their own answer 400.
+            is_final = exc.status == _UNPROCESSABLE
             return PodRefusal(
-                permanent=True, reason=Reason.POD_REJECTED, message=f"the Pod was refused: {exc}"
+                permanent=is_final,
+                reason=Reason.POD_REJECTED if is_final else Reason.POD_FORBIDDEN,
+                message=f"the Pod was refused: {exc}",
             )
         return self._cache.put_pod(raw)
 

@@ -8,7 +8,7 @@ runner, so it is only given after a live read; whatever is not known is
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from factotum.controller.apply.writer import Writer
@@ -51,6 +51,7 @@ class Desk:
     Args:
         bring_forward: has one look at a job.
         look_later: queues a look at a job.
+        namespaces: those whose jobs are ours; empty: all.
     """
 
     def __init__(  # noqa: PLR0913 - what a claim concerns
@@ -65,6 +66,7 @@ class Desk:
         clock: Clock,
         bring_forward: Callable[[JobUid], Awaitable[None]],
         look_later: Callable[[JobUid], None],
+        namespaces: Sequence[str] = (),
     ) -> None:
         self._cache = cache
         self._live = live
@@ -75,6 +77,7 @@ class Desk:
         self._clock = clock
         self._bring_forward = bring_forward
         self._look_later = look_later
+        self._namespaces = frozenset(namespaces)
 
     # --- claims -----------------------------------------------------------------------
 
@@ -84,6 +87,8 @@ class Desk:
         Raises:
             KubeError: the API server did not say; the same as ``Later``.
         """
+        if not self._serves(identity.namespace):
+            return NOT_ITS_OWN
         pod = await self._live.pod(identity.namespace, identity.pod_name, identity.pod_uid)
         if pod is None or pod.deleting:
             return Denied(status=410, message="the Pod is gone or being deleted")
@@ -107,6 +112,10 @@ class Desk:
                     return Denied(status=410, message="the job was deleted")
                 job, is_live = refreshed, True
         return Later(message="the job keeps changing")
+
+    def _serves(self, namespace: str) -> bool:
+        """Whether jobs of a namespace are ours: one that is not must not get in by its Pod."""
+        return not self._namespaces or namespace in self._namespaces
 
     async def _job_of(self, pod: PodView) -> FactotumJob | None:
         """Return the job that a Pod belongs to, of its own namespace only."""
@@ -136,7 +145,9 @@ class Desk:
             return Denied(status=410, message=told)
         if is_claimed:
             return Granted(body=work_order(job.name, job.spec, plan.text, plan.digest))
-        if memory.gave_back == pod.uid and not self._gets_worker(job):
+        if not self._has_worker(job):
+            # Its Pod was stuck and gave it back, or was never made by us.
+            memory.wants_back = pod.uid
             return Later(message="all workers are busy")
         began = self._clock.monotonic()
         beside = self._cache.at_work(job.namespace, plan.job_id) - {job.name}
@@ -152,8 +163,10 @@ class Desk:
         self._slots.hold(job.uid)
         return Granted(body=work_order(claimed.name, claimed.spec, plan.text, plan.digest))
 
-    def _gets_worker(self, job: FactotumJob) -> bool:
-        """Ask for a worker again, for a Pod that was stuck and gave its own back."""
+    def _has_worker(self, job: FactotumJob) -> bool:
+        """Whether a job holds a worker, having asked for one if it did not."""
+        if isinstance(self._slots.place(job.uid), Held):
+            return True
         for uid in self._slots.join(Waiting(job.created, job.uid)):
             if uid != job.uid:
                 self._look_later(uid)
@@ -169,9 +182,9 @@ class Desk:
         Raises:
             KubeError: the API server did not say; the same as ``Later``.
         """
-        job = self._cache.jobs.get(uid)
-        if job is not None and job.namespace != identity.namespace:
-            job = None  # for a Pod of elsewhere it is as if there were none
+        if not self._serves(identity.namespace):
+            return NOT_ITS_OWN
+        job = self._of_namespace(uid, identity.namespace)
         is_live = job is None
         if job is None:
             found = await self._reported(uid, identity)
@@ -198,6 +211,11 @@ class Desk:
             return await self._deliver(uid)
         self._look_later(uid)
         return Granted(body={"order": Order.STOP if is_gone else None})
+
+    def _of_namespace(self, uid: JobUid, namespace: str) -> FactotumJob | None:
+        """Return a known job; for a Pod of another namespace it is as if there were none."""
+        job = self._cache.jobs.get(uid)
+        return job if job is not None and job.namespace == namespace else None
 
     async def _reported(self, uid: JobUid, identity: PodIdentity) -> FactotumJob | Answer:
         """Read live the job of a Pod that reports on one that the cache does not hold.

@@ -21,6 +21,7 @@ _UNPROVED_SECONDS: Final = 30.0
 """How long a connection may take to show a token."""
 _IDLE_SECONDS: Final = 120.0
 """How long one that showed a token may be silent; runners report every ten seconds."""
+_PLACES_OF_A_POD: Final = 8
 _ROUND_SECONDS: Final = 5.0
 _BACKLOG: Final = 1024
 
@@ -28,7 +29,7 @@ _BACKLOG: Final = 1024
 @dataclass(slots=True)
 class _Visit:
     since: float
-    is_proved: bool = False
+    pod: str = ""
 
 
 class Door:
@@ -72,7 +73,7 @@ class Door:
         """Take in a connection, in another one's place if there is none left."""
         if len(self._visits) >= self._places:
             # Insertion order is by age.
-            oldest = next((t for t, v in self._visits.items() if not v.is_proved), None)
+            oldest = next((t for t, v in self._visits.items() if not v.pod), None)
             self._put_out(oldest if oldest is not None else transport)
             if oldest is None:
                 return
@@ -82,11 +83,18 @@ class Door:
         """Forget a connection that has ended."""
         self._visits.pop(transport, None)
 
-    def proved(self, transport: asyncio.BaseTransport | None) -> None:
+    def proved(self, transport: asyncio.BaseTransport | None, pod_uid: str) -> None:
         """Note that a connection has shown a Pod's token."""
         visit = self._visits.get(transport) if transport is not None else None
-        if visit is not None:
-            visit.is_proved, visit.since = True, asyncio.get_running_loop().time()
+        if visit is None or transport is None:
+            return
+        visit.since = asyncio.get_running_loop().time()
+        if visit.pod != pod_uid:
+            visit.pod = pod_uid
+            others = [t for t, v in self._visits.items() if v.pod == pod_uid and t is not transport]
+            # A runner needs two. One Pod's token must not open all places.
+            for other in others[: max(0, len(others) + 1 - _PLACES_OF_A_POD)]:
+                self._put_out(other)
 
     def _put_out(self, transport: asyncio.BaseTransport) -> None:
         self._visits.pop(transport, None)
@@ -106,7 +114,7 @@ class Door:
                 logger.info("%d connections were closed that had nothing to say", len(late))
 
     def _limit(self, visit: _Visit) -> float:
-        return _IDLE_SECONDS if visit.is_proved else self._unproved_seconds
+        return _IDLE_SECONDS if visit.pod else self._unproved_seconds
 
 
 class _Guarded(asyncio.Protocol):

@@ -137,7 +137,7 @@ class ClaimsServer:
             return None
         identity = await self._reviewer.identify(token.strip())
         if identity is not None:
-            self._door.proved(request.transport)
+            self._door.proved(request.transport, identity.pod_uid)
         return identity
 
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from factotum.kube import paths
+from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
 
 _POD_NAME: Final = "authentication.kubernetes.io/pod-name"
@@ -20,6 +20,8 @@ _MAX_REMEMBERED: Final = 20_000
 _MAX_LENGTH: Final = 16 * 1024
 _AT_ONCE: Final = 32
 """TokenReviews under way at once."""
+_MAX_WAITING: Final = 2000
+"""Requests that wait for one; a thousand Pods may start at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class TokenReviewer:
         self._audience = audience
         self._known: dict[bytes, tuple[float, PodIdentity]] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
 
     async def identify(self, token: str) -> PodIdentity | None:
         """Return whose token it is; None if it is nobody's, or not for us.
@@ -53,8 +56,14 @@ class TokenReviewer:
         if known is not None and time.monotonic() - known[0] < _REMEMBER_SECONDS:
             return known[1]
         # Whoever can connect can make us ask: a flood of bad tokens must not become one there.
-        async with self._turns:
-            return await self._review(token, digest)
+        if self._waiting >= _MAX_WAITING:
+            raise errors.UnreachableError("too many tokens are being checked")
+        self._waiting += 1
+        try:
+            async with self._turns:
+                return await self._review(token, digest)
+        finally:
+            self._waiting -= 1
 
     async def _review(self, token: str, digest: bytes) -> PodIdentity | None:
         review = await self._api.create(

@@ -22,6 +22,7 @@ from factotum.controller.facts.observed import (
     Waits,
 )
 from factotum.controller.facts.pods import PodView
+from factotum.core.words import sentences
 from factotum.core.words.reasons import Reason
 from factotum.kube.resource import FactotumJob, parse_time
 
@@ -178,10 +179,7 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
     job = seen.job
     known_id = {"jobId": j} if (j := getattr(seen.factfile, "job_id", "")) else {}
     if isinstance(seen.host, NoNode):
-        message = (
-            f'Warn: the specifed host constraint "{job.host_constraint}" did not match,'
-            f" no tasks have been executed. Reason: {seen.host.reason}"
-        )
+        message = sentences.host_not_matched(job.host_constraint, seen.host.reason)
         reason = Reason.HOST_CONSTRAINT_NOT_MATCHED
         patch = status.finished(job, succeeded=True, reason=reason, message=message, now=now)
         return done(patch | known_id)

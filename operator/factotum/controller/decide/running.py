@@ -52,8 +52,10 @@ def _running(seen: Observed, pod: PodView | None, now: datetime) -> Decision:
     # A Pod whose labels or owners were taken off is shown by no watch any more.
     again = None if pod is not None and pod.belongs_to(job) else RETRY_SECONDS
     if job.deleting:
-        # Only its owner going deletes a Pod, and somebody's finalizer keeps that one.
-        orphan = (pod,) if pod is not None and not pod.deleting else ()
+        # Only its owner going deletes a Pod, and somebody's finalizer keeps that one. Never a
+        # Pod that only the status calls the job's: others may write that.
+        is_ours = pod is not None and pod.belongs_to(job) and not pod.deleting
+        orphan = (pod,) if pod is not None and is_ours else ()
         return Decision(delete=orphan, again_in=again)
     return Decision(patch=status.too_late(job, now), again_in=again)
 

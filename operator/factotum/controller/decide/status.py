@@ -16,6 +16,7 @@ from factotum.controller.facts.observed import Plan
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
+from factotum.core.words import sentences
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState, TaskState
 from factotum.kube.resource import FactotumJob, format_time
@@ -263,15 +264,9 @@ def end_message(tasks: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     no_op = [t["name"] for t in tasks if t["state"] == TaskState.SUCCEEDED_NO_OP]
     not_run = [t["name"] for t in tasks if t["state"] in _NOT_RUN]
     if failed:
-        return Reason.TASK_FAILED, (
-            f"Factotum job executed abnormally as a task ({_quoted(failed)}) failed"
-            f" - the following tasks were not run: {_quoted(not_run)}!"
-        )
+        return Reason.TASK_FAILED, sentences.failed(_quoted(failed), _quoted(not_run))
     if no_op:
-        return Reason.EARLY_FINISH, (
-            f"Factotum job finished early as a task ({_quoted(no_op)}) requested an early finish."
-            f" The following tasks were not run: {_quoted(not_run)}."
-        )
+        return Reason.EARLY_FINISH, sentences.finished_early(_quoted(no_op), _quoted(not_run))
     return Reason.SUCCEEDED, f"{len(tasks)}/{len(tasks)} tasks run"
 
 

@@ -165,14 +165,16 @@ class Cache:
             *self._last_words.get(job.uid, {}).values(),
         )
         claimed = job.claim.pod_uid if job.claim is not None else ""
-        held = self._pods.get(claimed)
-        if held is not None and held not in known:
-            known = (*known, held)
-        return tuple(
+        own = tuple(
             pod
             for pod in known
-            if pod.namespace == job.namespace and (pod.uid == claimed or pod.belongs_to(job))
+            if pod.belongs_to(job) or (pod.uid == claimed and pod.namespace == job.namespace)
         )
+        pod = self._pods.get(claimed)
+        # In its namespace only: whoever may write a status must not point at others' Pods.
+        if pod is not None and pod.namespace == job.namespace and pod not in own:
+            return (*own, pod)
+        return own
 
     def pods_owned_by(self, uid: JobUid) -> tuple[PodView, ...]:
         """Return the Pods that have a job of that UID as owner, be it known or gone."""
@@ -191,11 +193,15 @@ class Cache:
     def put_node(self, raw: Mapping[str, Any]) -> None:
         """Take in a version of a Node."""
         node = NodeView.from_raw(raw)
-        self.nodes[node.name] = node
+        known = self.nodes.get(node.name)
+        if known is None or known.uid != node.uid or known.version < node.version:
+            self.nodes[node.name] = node
 
-    def drop_node(self, name: str) -> None:
-        """Forget a Node that is gone."""
-        self.nodes.pop(name, None)
+    def drop_node(self, name: str, uid: str) -> None:
+        """Forget a Node that is gone; the next one of its name stays."""
+        known = self.nodes.get(name)
+        if known is not None and known.uid == uid:
+            del self.nodes[name]
 
 
 def _trimmed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -208,5 +214,5 @@ def _trimmed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     kept = {key: status[key] for key in _KEPT_OF_DONE if key in status}
     if status.get("observedGeneration") != metadata.get("generation"):
         # They are about to be written once more.
-        kept["conditions"] = status.get("conditions")
+        kept |= {key: status[key] for key in ("message", "conditions") if key in status}
     return {"metadata": metadata, "spec": spec, "status": kept}

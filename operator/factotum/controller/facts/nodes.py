@@ -18,6 +18,7 @@ class NodeView:
     hostnames: frozenset[str]
     addresses: frozenset[str]
     unready: str
+    version: int = 0
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any]) -> Self:
@@ -42,6 +43,7 @@ class NodeView:
             hostnames=frozenset(hostnames),
             addresses=frozenset(addresses),
             unready=unready,
+            version=int(raw["metadata"].get("resourceVersion") or 0),
         )
 
 

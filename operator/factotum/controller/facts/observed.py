@@ -1,6 +1,6 @@
 """What the controller knows of one job at one moment, as values.
 
-``decisions`` decides by an ``Observed`` alone. A fact that is not known is
+``decide`` decides by an ``Observed`` alone. A fact that is not known is
 None there, never a guess, and the decision then asks for it.
 """
 

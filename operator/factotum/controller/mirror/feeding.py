@@ -51,8 +51,13 @@ class _Shelf:
         self.names[job.name] = job.uid
         if not job.is_done:
             self.unfinished.add(job.uid)
+            self.done.pop(job.uid, None)
             return
         self.unfinished.discard(job.uid)
+        if not reasons.ran(job.reason):
+            # No entry speaks of it, so it must not stand before one that has its entry.
+            self.done.pop(job.uid, None)
+            return
         completed = f"{job.status.get('completionTime') or ''} {job.created} {job.uid}"
         if self.done.get(job.uid) != completed:
             self.done[job.uid] = completed
@@ -77,7 +82,7 @@ class _Shelf:
         return None
 
     def __bool__(self) -> bool:
-        return bool(self.unfinished or self.done)
+        return bool(self.unfinished or self.done or self.names)
 
 
 class _Reversed:
@@ -103,6 +108,7 @@ class ConsulMirror:
         self._slots = slots
         self._consul = consul
         self._ids: dict[JobUid, str] = {}
+        self._keys: dict[JobUid, JobKey] = {}
         self._shelves: dict[JobKey, _Shelf] = {}
         self._ending: set[JobUid] = set()
         self._mirror = Mirror(consul, settings, self)
@@ -151,14 +157,11 @@ class ConsulMirror:
             return
         if not is_gone:
             self._shelve(job)
+            self._note_ending(job)
             if self._task is not None:
                 self._mirror.note(view.key, view)
             return
-        shelf = self._shelves.get(view.key)
-        if shelf is not None:
-            shelf.drop(job)
-            if not shelf:
-                del self._shelves[view.key]
+        self._unshelve(job)
         self._ids.pop(job.uid, None)
         self._ending.discard(job.uid)
         self._mirror.note(view.key)
@@ -173,10 +176,16 @@ class ConsulMirror:
             self.job_changed(job, is_gone=False)
         elif job.is_done:
             # Only while its Pod lives does a finished job hold its entry.
-            if not pod.ended and self._cache.pod(pod.uid) is not None:
-                self._ending.add(job.uid)
-            else:
-                self._ending.discard(job.uid)
+            self._note_ending(job)
+            key = self._keys.get(job.uid)
+            if job.uid not in self._ending and key and self._shelves[key].unfinished:
+                self._mirror.note(key)
+
+    def _note_ending(self, job: FactotumJob) -> None:
+        if job.is_done and is_holder(job, self._cache.pods_of(job)):
+            self._ending.add(job.uid)
+        else:
+            self._ending.discard(job.uid)
 
     # --- JobSource, asked by the mirror -----------------------------------------------
 
@@ -224,7 +233,22 @@ class ConsulMirror:
     def _shelve(self, job: FactotumJob) -> None:
         job_id = self._id_of(job)
         self._ids[job.uid] = job_id
-        self._shelves.setdefault(JobKey(job.namespace, job_id), _Shelf()).put(job)
+        key = JobKey(job.namespace, job_id)
+        if self._keys.get(job.uid, key) != key:
+            # Somebody wrote another id into its status: it stands in one place only.
+            self._mirror.note(self._keys[job.uid])
+            self._unshelve(job)
+        self._keys[job.uid] = key
+        self._shelves.setdefault(key, _Shelf()).put(job)
+
+    def _unshelve(self, job: FactotumJob) -> None:
+        key = self._keys.pop(job.uid, None)
+        if key is None:
+            return
+        shelf = self._shelves[key]
+        shelf.drop(job)
+        if not shelf:
+            del self._shelves[key]
 
     def _id_of(self, job: FactotumJob) -> str:
         job_id = job.job_id or self._ids.get(job.uid, "")
@@ -244,7 +268,8 @@ class ConsulMirror:
             outcome=str(job.status.get("outcome") or RunState.WAITING),
             created=job.created,
             completed=job.status.get("completionTime"),
-            holds=isinstance(self._slots.place(job.uid), Held)
+            # The slot of one that is done is freed a moment after its last Pod ended.
+            holds=(not job.is_done and isinstance(self._slots.place(job.uid), Held))
             or is_holder(job, self._cache.pods_of(job)),
             ran=reasons.ran(job.reason),
             spec=job.spec,

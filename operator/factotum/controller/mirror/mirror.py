@@ -2,7 +2,7 @@
 
 Write-behind: ``note`` marks a key, workers bring its entry level. Only ``take``
 is waited for, one second at most and once per outage. What a key must hold is
-decided in ``mirror_rules``; every write is a compare-and-set on what that
+decided in ``rules``; every write is a compare-and-set on what that
 decision was made from. Must not know the resource, Pods or python-consul2.
 
 While Consul is away, one cheap request at a time asks whether it is back; then

@@ -14,6 +14,7 @@ from factotum.controller.observe.live import Live
 from factotum.core.errors import FactfileError, StartError
 from factotum.core.factfile import references, tags
 from factotum.core.factfile.document import Factfile
+from factotum.core.words import sentences
 from factotum.core.words.reasons import Reason
 from factotum.kube.paths import BadNameError
 from factotum.kube.resource import FactotumJob
@@ -64,14 +65,14 @@ def accept(job: FactotumJob, text: str, label: str) -> Plan | Refused:
     try:
         factfile = Factfile.parse(text, job.env | tags.to_variables(job.tags))
     except FactfileError as exc:
-        message = f"'{label}' is not a valid factotum factfile: {exc}"
+        message = sentences.invalid_factfile(label, exc)
         return Refused(reason=Reason.INVALID_FACTFILE, message=message)
     job_id = references.job_id(factfile.document, job.tags)
     start = job.spec.get("start")
     try:
         levels = factfile.dag.levels(start)
     except StartError as exc:
-        message = f"The job cannot be started from '{start}' because {exc}"
+        message = sentences.invalid_start(str(start), exc)
         return Refused(reason=Reason.INVALID_START, message=message, job_id=job_id)
     return Plan(
         text=text,

@@ -31,6 +31,8 @@ NO_MATCH: Final = "failed to match any of the interface addresses to the found h
 # The last is the answer for an IPv6 address, which the original never matches.
 _NOT_FOUND: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY})
 _REMEMBER_SECONDS: Final = 30.0
+_MAX_REMEMBERED: Final = 10_000
+_THREADS: Final = 32
 
 
 def match(
@@ -81,7 +83,7 @@ class Resolver:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         # A look-up that hangs keeps its thread; others must still get one.
-        self._threads = ThreadPoolExecutor(8, thread_name_prefix="resolver")
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolver")
         self._known: dict[str, tuple[float, frozenset[str]]] = {}
 
     def close(self) -> None:
@@ -108,6 +110,8 @@ class Resolver:
         except OSError as exc:
             msg = f'"{name}" could not be resolved: {exc.strerror or exc}'
             raise UnresolvedError(msg) from exc
+        if len(self._known) >= _MAX_REMEMBERED:
+            self._known.clear()
         self._known[name] = (time.monotonic(), answer)
         return answer
 

@@ -30,6 +30,7 @@ class JobMemory:
         report: the newest report of the claim's runner.
         gone_since: when the claim's Pod was found gone.
         gave_back: UID of the Pod for which the worker slot was given back.
+        wants_back: UID of the Pod whose claim waits for a worker since.
         name_taken: attempt and launch whose Pod name is another's.
         failures: looks in a row that ended in an error.
     """
@@ -39,6 +40,7 @@ class JobMemory:
     report: Report | None = None
     gone_since: float | None = None
     gave_back: str = ""
+    wants_back: str = ""
     name_taken: tuple[int, int] | None = None
     failures: int = 0
     _refusal: PodRefusal | None = None

@@ -67,6 +67,7 @@ class Reconciler:
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
+        self._doubted: set[JobUid] = set()
 
     # --- what happens elsewhere -----------------------------------------------------
 
@@ -77,6 +78,11 @@ class Reconciler:
     def pod_changed(self, pod: PodView) -> None:
         """Look at the job whose Pod changed."""
         self.queue.add(pod.job_uid)
+
+    def doubt(self, uid: JobUid) -> None:
+        """Look whether a job is still there, before anything else is done about it."""
+        self._doubted.add(uid)
+        self.queue.add(uid)
 
     def start(self) -> None:
         """Count everybody who is seen to run, and queue a look at every job that needs one."""
@@ -130,6 +136,7 @@ class Reconciler:
             KubeError: something could not be done; look again later.
         """
         async with self._ledger.open(uid) as memory:
+            await self._dispel(uid)
             answers = Answers()
             for _ in range(_MAX_ROUNDS):
                 job = self._cache.jobs.get(uid)
@@ -145,6 +152,13 @@ class Reconciler:
                     self._settle(uid, memory)
                     return
         self.queue.add_later(uid, 1.0)
+
+    async def _dispel(self, uid: JobUid) -> None:
+        """Read a job live that is said to be gone."""
+        job = self._cache.jobs.get(uid)
+        if uid in self._doubted and job is not None:
+            await self._live.refresh(job)
+        self._doubted.discard(uid)
 
     async def _apply(self, decision: Decision, seen: Observed, memory: JobMemory) -> bool:
         """Carry out a decision; False if the job is to be looked at again at once."""
@@ -224,7 +238,9 @@ class Reconciler:
         if job.is_claimed or any(may_run(p) and not self._is_stuck(p, memory) for p in pods):
             self._slots.hold(uid)
             return
-        if job.is_done or isinstance(self._slots.place(uid), Held):
+        # A slot that was given back and has come again is kept for the claim that waits for it.
+        is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in pods if may_run(p))
+        if job.is_done or (isinstance(self._slots.place(uid), Held) and not is_awaited):
             self._wake(self._slots.release(uid))
         if job.is_done:
             self._ledger.close(uid)

@@ -8,13 +8,14 @@ the last version seen, when that is too old everything is listed again.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from factotum.kube import errors
 from factotum.kube.api import KubeApi, RawObject
-from factotum.kube.paths import Path
+from factotum.kube.paths import Path, Resource, path_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +29,18 @@ class Target:
     """Where what is seen goes.
 
     Attributes:
+        resource: its kind.
         put: takes in a version of an object.
-        drop: is told that an object is gone.
+        drop: is told that an object is gone, or seems to be.
         known: returns, by UID, the objects that are known now, of this reflector's paths.
+        version: returns the newest known version of an object, 0 if it is not known.
     """
 
+    resource: Resource
     put: Callable[[RawObject], Any]
     drop: Callable[[RawObject], None]
     known: Callable[[], dict[str, RawObject]]
+    version: Callable[[str], int]
 
 
 class Reflector:
@@ -44,19 +49,27 @@ class Reflector:
     Args:
         paths: of the collections to follow: one, or one a namespace.
         selector: of labels.
+        fields: selector of one field for the watch; lists are whole.
     """
 
     def __init__(
-        self, api: KubeApi, paths: Sequence[Path], target: Target, *, selector: str = ""
+        self,
+        api: KubeApi,
+        paths: Sequence[Path],
+        target: Target,
+        *,
+        selector: str = "",
+        fields: str = "",
     ) -> None:
         self._api = api
         self._paths = paths
         self._target = target
         self._selector = selector
+        self._fields = fields
         self._versions: dict[Path, str] = {}
 
     async def list(self) -> None:
-        """Read everything, and forget what is not there any more.
+        """Read everything, and drop what is not there any more.
 
         Raises:
             KubeError: it could not be read.
@@ -71,6 +84,32 @@ class Reflector:
                 self._versions[path] = page.resource_version
                 # A page is half a thousand objects: others get their turn between two.
                 await asyncio.sleep(0)
+        self._drop_all_but(listed, before)
+
+    async def compare(self) -> None:
+        """Find what the watch missed: by versions alone, since most of it is known.
+
+        Raises:
+            KubeError: it could not be read.
+        """
+        before = self._target.known()
+        listed: set[str] = set()
+        for path in self._paths:
+            pages = self._api.pages(path, selector=self._selector, only_metadata=True)
+            async for page in pages:
+                for raw in page.items:
+                    metadata = raw["metadata"]
+                    listed.add(metadata["uid"])
+                    if self._target.version(metadata["uid"]) < int(metadata["resourceVersion"]):
+                        await self._fetch(metadata)
+                await asyncio.sleep(0)
+        self._drop_all_but(listed, before)
+
+    async def _fetch(self, metadata: Mapping[str, Any]) -> None:
+        with suppress(errors.NotFoundError):
+            self._take_in(await self._api.get(path_of(self._target.resource, metadata)))
+
+    def _drop_all_but(self, listed: set[str], before: dict[str, RawObject]) -> None:
         for uid, raw in before.items():
             if uid not in listed:
                 self._target.drop(raw)
@@ -108,7 +147,11 @@ class Reflector:
         if version is None:
             raise errors.UnreachableError("it was not listed yet")
         async for event in self._api.watch(
-            path, selector=self._selector, resource_version=version, seconds=_WATCH_SECONDS
+            path,
+            selector=self._selector,
+            fields=self._fields,
+            resource_version=version,
+            seconds=_WATCH_SECONDS,
         ):
             if event.kind == "DELETED":
                 self._take_in(event.raw)  # its last words

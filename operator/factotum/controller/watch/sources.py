@@ -1,35 +1,67 @@
 """What is followed: FactotumJobs, their Pods and the Nodes, and where it goes in the cache."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from factotum.controller.facts.cache import Cache
 from factotum.controller.watch.reflector import Reflector, Target
+from factotum.core.words.states import JobState
 from factotum.kube import names, paths
 from factotum.kube.api import KubeApi, RawObject
 from factotum.kube.paths import Path, Resource
+from factotum.kube.resource import JobUid
+
+UNFINISHED: Final = f"status.state!={JobState.DONE}"
+"""The jobs that kopf watches: there are few of them, and each event costs a lot there."""
+_FINISHED: Final = f"status.state={JobState.DONE}"
+
+
+class Versioned(Protocol):
+    """An object at one resource version."""
+
+    @property
+    def version(self) -> int:
+        """Return it as the number it is."""
 
 
 class Sources:
-    """Every list that the controller reads, at its start and in each sweep."""
+    """Every list that the controller reads, at its start and in each sweep.
 
-    def __init__(self, api: KubeApi, cache: Cache, namespaces: Sequence[str]) -> None:
+    Args:
+        doubt: is told of jobs that seem to be gone: they may only have left
+            the one watch for the other.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        cache: Cache,
+        namespaces: Sequence[str],
+        doubt: Callable[[JobUid], None],
+    ) -> None:
         self._cache = cache
+        self._doubt = doubt
         self.jobs = Reflector(
             api,
             _collections(paths.JOBS, namespaces),
             Target(
+                resource=paths.JOBS,
                 put=cache.put_job,
-                drop=lambda raw: cache.drop_job(raw["metadata"]["uid"]),
+                drop=lambda raw: doubt(raw["metadata"]["uid"]),
                 known=lambda: {uid: _named(uid, uid) for uid in cache.jobs},
+                version=lambda uid: _version(cache.jobs.get(JobUid(uid))),
             ),
+            fields=_FINISHED,
         )
         self.pods = Reflector(
             api,
             _collections(paths.PODS, namespaces),
             Target(
+                resource=paths.PODS,
                 put=cache.put_pod,
                 drop=lambda raw: cache.drop_pod(raw["metadata"]["uid"]),
                 known=lambda: {pod.uid: _named(pod.uid, pod.name) for pod in cache.pods()},
+                version=lambda uid: _version(cache.pod(uid)),
             ),
             selector=names.LABEL_JOB_UID,
         )
@@ -37,9 +69,11 @@ class Sources:
             api,
             _collections(paths.NODES, ()),
             Target(
+                resource=paths.NODES,
                 put=cache.put_node,
-                drop=lambda raw: cache.drop_node(raw["metadata"]["name"]),
+                drop=lambda raw: cache.drop_node(raw["metadata"]["name"], raw["metadata"]["uid"]),
                 known=lambda: {n.uid: _named(n.uid, n.name) for n in cache.nodes.values()},
+                version=lambda _: 0,
             ),
         )
 
@@ -52,6 +86,27 @@ class Sources:
         for reflector in (self.nodes, self.jobs, self.pods):
             await reflector.list()
 
+    async def sweep(self) -> None:
+        """Find what the watches missed: they promise nothing.
+
+        Raises:
+            KubeError: a list could not be read.
+        """
+        await self.nodes.list()
+        await self.jobs.compare()
+        await self.pods.compare()
+
+    def unfinished_job(self, kind: str | None, raw: Mapping[str, Any]) -> None:
+        """Take in an event of the watch of unfinished jobs."""
+        uid = JobUid(raw["metadata"]["uid"])
+        if kind != "DELETED":
+            self._cache.put_job(raw)
+            return
+        known = self._cache.jobs.get(uid)
+        # A job that is done has left that watch, and that is all: we wrote so ourselves.
+        if known is not None and not known.is_done:
+            self._doubt(uid)
+
 
 def _collections(resource: Resource, namespaces: Sequence[str]) -> list[Path]:
     if not namespaces:
@@ -61,3 +116,7 @@ def _collections(resource: Resource, namespaces: Sequence[str]) -> list[Path]:
 
 def _named(uid: str, name: str) -> RawObject:
     return {"metadata": {"uid": uid, "name": name}}
+
+
+def _version(known: Versioned | None) -> int:
+    return 0 if known is None else known.version

@@ -27,6 +27,7 @@ class Task:
         "executor",
         "name",
         "terminate_codes",
+        "written_name",
     )
 
     def __init__(
@@ -40,6 +41,8 @@ class Task:
         continue_codes: tuple[int, ...],
     ) -> None:
         self.name = name
+        self.written_name = name
+        """The name before templating, for texts that may not hold values of variables."""
         self.executor = executor
         self.command = command
         self.arguments = arguments
@@ -187,7 +190,7 @@ def _build_task(definition: dict[str, Any], variables: Mapping[str, str] | None)
         _render(definition["command"], variables, f"command of {place}")
         arguments = [_render(text, variables, f"argument of {place}") for text in arguments]
         depends_on = [_render(text, variables, f"dependency of {place}") for text in depends_on]
-    return Task(
+    task = Task(
         name,
         definition["executor"],
         definition["command"],
@@ -196,6 +199,8 @@ def _build_task(definition: dict[str, Any], variables: Mapping[str, str] | None)
         terminate_codes,
         continue_codes,
     )
+    task.written_name = definition["name"]
+    return task
 
 
 def to_compact(document: dict[str, Any]) -> str:

@@ -43,7 +43,13 @@ def _join_tags(tags: Mapping[str, str]) -> str:
 
 
 def _sha256(text: str) -> str:
-    import hashlib
+    # The interpreter's own: hashlib brings in OpenSSL, which takes longer and reads settings
+    # that may be broken.
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found]
+    except ImportError:  # named otherwise in later versions
+        from hashlib import sha256
 
     # A lone surrogate cannot come from UTF-8 text; one from the command line stays one byte.
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    digest: str = sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return digest

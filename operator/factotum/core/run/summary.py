@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from factotum.core.run import durations
+from factotum.core.words import sentences
 from factotum.core.words.states import TaskState
 
 TYPE_CHECKING = False
@@ -46,14 +47,8 @@ def summary(execution: Execution, green: Callable[[str], str], cyan: Callable[[s
     not_run = names(run for run in runs if run.return_code is None)
     failed = execution.in_state(TaskState.FAILED)
     if failed:
-        return text + (
-            f"Factotum job executed abnormally as a task ({names(failed)}) failed"
-            f" - the following tasks were not run: {not_run}!\n"
-        )
+        return text + sentences.failed(names(failed), not_run) + "\n"
     early = execution.in_state(TaskState.SUCCEEDED_NO_OP)
     if early:
-        return text + (
-            f"Factotum job finished early as a task ({names(early)}) requested an early"
-            f" finish. The following tasks were not run: {not_run}.\n"
-        )
+        return text + sentences.finished_early(names(early), not_run) + "\n"
     return text

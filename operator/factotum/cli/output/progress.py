@@ -9,20 +9,26 @@ from __future__ import annotations
 import os
 from time import monotonic, time_ns
 
+from factotum.cli.output.columns import cut
 from factotum.core.run import durations
 from factotum.core.words.states import TaskState
-from factotum.runner.console import Console, encode, write_all
+from factotum.runner.console import Console, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from factotum.core.run.execution import Execution, TaskRun, TaskTransition
     from factotum.runner.loop import Loop
 
 _REDRAW_SECONDS = 1.0
-_MOST_LINES = 12
+_MOST_TASKS = 12
+_LEAST_NAME = 8  # columns; with less a task's time is left out
 _ERASE_BELOW = "\x1b[J"
+
+# Whatever the terminal thinks of a character's width, a line never takes two rows: the terminal
+# does not wrap while the block is drawn.
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
 
 
 class _LiveConsole(Console):
@@ -30,6 +36,9 @@ class _LiveConsole(Console):
 
     def __init__(self, original: Console) -> None:
         super().__init__(colour=original.colour, out_fd=original.out_fd, err_fd=original.err_fd)
+        self.outlets = original.outlets
+        self._make: Callable[[int, int], list[str]] | None = None
+        self._made_for = (0, 0)
         self._block: list[str] = []
         self._shown = 0  # lines
         self._is_writing = False
@@ -37,15 +46,25 @@ class _LiveConsole(Console):
     def flush(self) -> None:
         """Write what was gathered, and the block below it."""
         super().flush()
-        if self._block and not self._shown and not self._is_writing and not self._open_lines:
+        if self._shown or self._is_writing or self._open_lines or self._make is None:
+            return
+        if not self.outlets.at(self.out_fd).is_idle:
+            return  # nobody would see it, and it would pile up
+        size = _terminal_size(self.out_fd)
+        if size != self._made_for:
+            self._made_for = size
+            self._block = self._make(*size)
+        if self._block:
             self._shown = len(self._block)
-            self._draw("\n".join(self._block) + "\n")
+            block = "\n".join(self._block)
+            self._draw(f"{_NO_WRAP}{block}\n{_WRAP}")
 
-    def show(self, block: list[str]) -> None:
-        """Show another block in the place of the one there is."""
+    def show(self, make: Callable[[int, int], list[str]] | None) -> None:
+        """Show another block, made for a terminal of so many columns and rows; None: none."""
         super().flush()
         self._erase()
-        self._block = block
+        self._make = make
+        self._made_for = (0, 0)
         self.flush()
 
     def _put(self, fd: int, data: bytes) -> None:
@@ -60,10 +79,7 @@ class _LiveConsole(Console):
             self._shown = 0
 
     def _draw(self, text: str) -> None:
-        try:
-            write_all(self.out_fd, encode(text))
-        except OSError:
-            self._block = []  # the terminal has gone
+        self.outlets.at(self.out_fd).write(encode(text))
 
 
 class ProgressView:
@@ -113,7 +129,7 @@ class ProgressView:
     def run_finished(self, execution: Execution) -> None:  # noqa: ARG002 - the protocol's
         """Take the block away for good."""
         self._execution = None
-        self.console.show([])
+        self.console.show(None)
 
     def _tick(self) -> None:
         if self._execution is None or self._loop is None:
@@ -122,42 +138,55 @@ class ProgressView:
         self._loop.call_at(monotonic() + _REDRAW_SECONDS, self._tick)
 
     def _draw(self, execution: Execution) -> None:
-        self.console.show(self._lines(execution))
+        self.console.show(lambda columns, rows: self._lines(execution, columns, rows))
 
-    def _lines(self, execution: Execution) -> list[str]:
-        width = _terminal_width(self.console.out_fd)
-        now = time_ns()
+    def _lines(self, execution: Execution, columns: int, rows: int) -> list[str]:
+        room = min(_MOST_TASKS + 2, rows - 1)  # the cursor's own row is below the block
+        if room < 1:
+            return []
         running = execution.running
-        lines = [
-            f"  {self.console.cyan(_cut(run.name, width - 14))}"
-            f"  {durations.to_console(max(0, now - (run.started_at_ns or now)))}"
-            for run in running[:_MOST_LINES]
-        ]
-        if len(running) > _MOST_LINES:
-            lines.append(f"  and {len(running) - _MOST_LINES} more")
+        lines = [self._task_line(run, columns - 1) for run in running[: _shown(running, room - 1)]]
+        if len(lines) < len(running) and len(lines) + 1 < room:
+            lines.append(cut(f"  and {len(running) - len(lines)} more", columns - 1))
+        return [*lines, self._counts_line(execution, columns - 1)]
+
+    def _task_line(self, run: TaskRun, columns: int) -> str:
+        now = time_ns()
+        since = durations.to_console(max(0, now - (run.started_at_ns or now)))
+        room = columns - len(since) - 4
+        if room < _LEAST_NAME:
+            return cut(f"  {run.name}", columns)
+        return f"  {self.console.cyan(cut(run.name, room))}  {since}"
+
+    def _counts_line(self, execution: Execution, columns: int) -> str:
         counts = execution.counts
         ended = sum(counts[state] for state in TaskState.ENDED) + counts[TaskState.SKIPPED]
-        elapsed = durations.to_console(int((monotonic() - self._began) * 1e9))
         parts = [
             f"{ended}/{len(execution.task_runs)} done",
             f"{counts[TaskState.RUNNING]} running",
             f"{counts[TaskState.WAITING]} waiting",
+            durations.to_console(int((monotonic() - self._began) * 1e9)),
         ]
-        if counts[TaskState.FAILED]:
-            parts.append(self.console.red(f"{counts[TaskState.FAILED]} failed"))
-        if counts[TaskState.SKIPPED]:
-            parts.append(self.console.yellow(f"{counts[TaskState.SKIPPED]} skipped"))
-        lines.append(f"{', '.join(parts)}, {elapsed}")
-        return lines
+        painted = parts[:]
+        for state, word, paint in (
+            (TaskState.SKIPPED, "skipped", self.console.yellow),
+            (TaskState.FAILED, "failed", self.console.red),
+        ):
+            if counts[state]:
+                parts.insert(3, f"{counts[state]} {word}")
+                painted.insert(3, paint(parts[3]))
+        plain = ", ".join(parts)
+        return ", ".join(painted) if len(plain) <= columns else cut(plain, columns)
 
 
-def _terminal_width(fd: int) -> int:
+def _shown(running: Sequence[TaskRun], room: int) -> int:
+    """Return how many tasks get a line of their own; the rest may need one as well."""
+    return room if len(running) <= room else room - 1 if room > 1 else room
+
+
+def _terminal_size(fd: int) -> tuple[int, int]:
     try:
-        return os.get_terminal_size(fd).columns or 80
+        size = os.get_terminal_size(fd)
     except OSError:
-        return 80
-
-
-def _cut(text: str, width: int) -> str:
-    text = "".join(each if each.isprintable() else "?" for each in text)
-    return text if len(text) <= width else text[: max(width - 1, 1)] + "…"
+        return 80, 24
+    return size.columns or 80, size.lines or 24

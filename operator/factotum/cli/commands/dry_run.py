@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import time_ns
 
+from factotum.cli.output.columns import width
 from factotum.core.run import summary
 
 TYPE_CHECKING = False
@@ -21,7 +22,8 @@ def simulate(execution: Execution, console: Console, log: LogFile) -> None:
             console.err(summary.started_line(run))
         for run in batch:
             text = _quote_command(run)
-            log.add(f"Simulating execution for {run.name} with command {text}")
+            # Without its command, which may hold values of variables.
+            log.add(f"Simulating execution for '{run.task.written_name}'")
             # A code that lets the job go on, whatever the factfile says of 0.
             execution.finish(run, _good_code(run), 0)
             console.out(render_table(run.name, text))
@@ -52,8 +54,8 @@ def _quote(text: str) -> str:
 
 def render_table(name: str, command: str) -> str:
     """Return the box with a task and its command."""
-    first = max(_width(name) + 2, 6)
-    second = max(_width(command) + 2, 9)
+    first = max(width(name) + 2, 6)
+    second = max(width(command) + 2, 9)
     return "\n".join(
         [
             f"/{'-' * first}|{'-' * second}\\",
@@ -65,17 +67,5 @@ def render_table(name: str, command: str) -> str:
     )
 
 
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
-
-
-def _width(text: str) -> int:
-    """How many columns the text takes on a terminal."""
-    if text.isascii():
-        return len(text)
-    import unicodedata
-
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
-        for each in text
-    )
+def _pad(text: str, columns: int) -> str:
+    return text + " " * (columns - width(text))

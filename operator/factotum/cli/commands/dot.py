@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from factotum.cli import factfiles
 from factotum.core import errors
 from factotum.core.factfile.drawing import to_dot
@@ -23,7 +21,7 @@ def dot(given: Arguments, console: Console, log: LogFile) -> int:
         factfile, _ = factfiles.load(given.operand, None)
         graph = to_dot(factfile, given.value("--start"))
     except factfiles.FactfileProblem as problem:
-        log.add(str(problem))
+        log.add(problem.for_log)
         return _fail(console, str(problem))
     except errors.UnknownStartError as error:
         return _fail(console, str(error))
@@ -37,19 +35,15 @@ def dot(given: Arguments, console: Console, log: LogFile) -> int:
 
 
 def _write(console: Console, path: str, graph: str, *, overwrite: bool) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if overwrite else os.O_EXCL)
+    from factotum.cli.output.writing import CreateError, write_file
+
     try:
-        fd = os.open(path, flags, 0o666)
-    except OSError as error:
-        return _fail_file(console, f"couldn't create file '{path}' ({factfiles.describe(error)})")
-    try:
-        rest = memoryview(encode(graph))
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+        write_file(path, encode(graph), console.outlets, may_replace=overwrite)
+    except CreateError as problem:
+        reason = factfiles.describe(problem.error)
+        return _fail_file(console, f"couldn't create file '{path}' ({reason})")
     except OSError as error:
         return _fail_file(console, f"couldn't write to file '{path}' ({factfiles.describe(error)})")
-    finally:
-        os.close(fd)
     console.out(console.green("File written successfully") + "\n")
     return ExitCode.SUCCESS
 

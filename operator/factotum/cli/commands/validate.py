@@ -19,11 +19,12 @@ def validate(given: Arguments, console: Console, log: LogFile) -> int:
     pairs = tags.parse_pairs(given.values("--tag"))
     variables = environment.build_variables(given.value("--env"), pairs)
     as_json = given.value("--output-format") == "json"
+    console.carries_result = as_json  # else the exit code says it all
     path = given.operand
     try:
         factfiles.load(path, variables)
     except factfiles.FactfileProblem as problem:
-        log.add(str(problem))
+        log.add(problem.for_log)
         if as_json:
             _print_json(console, path, problem)
         else:
@@ -37,7 +38,7 @@ def validate(given: Arguments, console: Console, log: LogFile) -> int:
 
 
 def _print_json(console: Console, path: str, problem: factfiles.FactfileProblem | None) -> None:
-    from factotum.cli.jsonoutput import print_json
+    from factotum.cli.output.jsonoutput import print_json
 
     found: list[str] = []
     if problem is not None:

@@ -1,0 +1,1 @@
+"""The commands: `run`, `validate`, `dot` and what goes with them, one file each."""

@@ -1,0 +1,1 @@
+"""What the user sees or gets written: the live view, JSON, files."""

@@ -1,0 +1,323 @@
+"""From the cache into the mirror: which jobs an entry may speak of, and under which key.
+
+Real: the cache, the mirror and its feeding. The store and the API are in memory.
+"""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+
+from factotum.controller.facts.cache import Cache
+from factotum.controller.mirror.feeding import ConsulMirror
+from factotum.controller.queue.slots import Slots
+from factotum.kube import names, paths
+from factotum.kube.memory import MemoryApi
+from factotum.persistence.entries import JobKey
+from support.jobs import raw_job, raw_pod
+from support.mirrors import settings
+from support.stores import MemoryStore
+
+ID = "e" * 64
+OTHER_ID = "f" * 64
+KEY = JobKey("pipelines", ID)
+PATH = settings().key_path(KEY)
+
+
+class Bench:
+    """A mirror and the cache that feeds it; versions are counted here."""
+
+    def __init__(self) -> None:
+        self.cache = Cache()
+        self.api = MemoryApi()
+        self.store = MemoryStore()
+        store: Any = self.store
+        self.slots = Slots(5)
+        self.mirror = ConsulMirror(self.api, self.cache, self.slots, store, settings())
+        self.cache.subscribe(self.mirror)
+        self.version = 100
+
+    def job(self, name, state, reason="", *, job_id=ID, completed=0, **more):
+        self.version += 1
+        outcome = {"QUEUED": "WAITING", "WORKING": "RUNNING"}.get(state, "SUCCEEDED")
+        status = {"state": state, "outcome": outcome, "jobId": job_id, "observedGeneration": 1}
+        status |= {"reason": reason or {"DONE": "Succeeded"}.get(state, "Claimed")}
+        if completed:
+            hours, minutes = divmod(completed, 60)
+            status["completionTime"] = (
+                f"2026-03-{1 + hours // 24:02}T{hours % 24:02}:{minutes:02}:00Z"
+            )
+        raw = raw_job(
+            name=name,
+            uid=f"uid-{name}",
+            resourceVersion=str(self.version),
+            status=status | more,
+        )
+        return self.cache.put_job(raw)
+
+    def pod(self, name, phase="Running", **annotations):
+        self.version += 1
+        raw = raw_pod(uid=f"pod-{name}", resourceVersion=str(self.version), status={"phase": phase})
+        metadata = raw["metadata"]
+        metadata["name"] = names.pod_name(name, f"uid-{name}", 1, 1)
+        metadata["labels"] = {names.LABEL_JOB_UID: f"uid-{name}"}
+        metadata["annotations"] |= annotations
+        metadata["ownerReferences"][0] |= {"name": name, "uid": f"uid-{name}"}
+        return self.cache.put_pod(raw)
+
+    def entry(self, path=PATH):
+        stored = self.store.values.get(path)
+        if stored is None:
+            return None
+        entry = json.loads(stored.value)
+        name = entry["jobRequest"]["jobName"].rpartition("/")[2]
+        return name, entry["state"], entry["lastOutcome"]
+
+    async def settled(self):
+        await self.mirror._mirror.settled()
+
+    def spoken_of(self, key=KEY):
+        return {view.name for view in self.mirror.views(key)}
+
+
+@pytest.fixture
+async def bench():
+    bench = Bench()
+    bench.mirror.start()
+    yield bench
+    await bench.mirror.stop()
+
+
+async def test_a_job_is_mirrored_from_its_first_word_to_its_last(bench):
+    seen = []
+    for state, reason in (("QUEUED", "PodPending"), ("WORKING", "Claimed"), ("DONE", "Succeeded")):
+        bench.job("a", state, reason, completed=1 if state == "DONE" else 0)
+        await bench.settled()
+        seen.append(bench.entry())
+
+    assert seen == [
+        ("a", "QUEUED", "WAITING"),
+        ("a", "WORKING", "RUNNING"),
+        ("a", "DONE", "SUCCEEDED"),
+    ]
+
+
+async def test_the_entry_of_a_job_that_was_found_gone_is_closed(bench):
+    bench.job("a", "WORKING")
+    await bench.settled()
+
+    bench.cache.drop_job("uid-a")
+    await bench.settled()
+
+    assert bench.entry() == ("a", "DONE", "FAILED")
+    assert list(bench.mirror.keys()) == []
+
+
+async def test_the_entry_of_a_gone_job_stays_open_while_a_live_read_finds_it(bench):
+    job = bench.job("a", "WORKING")
+    await bench.settled()
+    raw = raw_job(name="a", uid="uid-a", status=job.status)
+    bench.api.put(paths.job("pipelines", "a"), raw)
+
+    bench.cache.drop_job("uid-a")
+    await bench.settled()
+
+    assert bench.entry() == ("a", "WORKING", "RUNNING")
+
+
+async def test_a_job_that_waits_gets_the_entry_once_the_last_ones_pod_has_ended(bench):
+    bench.job("a", "WORKING")
+    bench.pod("a")
+    bench.job("b", "QUEUED", "NodeNotReady")
+    bench.job("a", "DONE", completed=1)
+    await bench.settled()
+    assert bench.entry() == ("a", "DONE", "SUCCEEDED")
+
+    bench.pod("a", "Succeeded")
+    await bench.settled()
+
+    assert bench.entry() == ("b", "QUEUED", "WAITING")
+
+
+async def test_a_slot_that_is_freed_a_moment_later_does_not_hold_a_done_jobs_entry(bench):
+    bench.slots.hold("uid-a")
+    bench.job("a", "DONE", completed=1)
+
+    assert [view.holds for view in bench.mirror.views(KEY)] == [False]
+    bench.slots.hold("uid-b")
+    bench.job("b", "QUEUED", "PodPending")
+    assert [v.holds for v in bench.mirror.views(KEY) if v.name == "b"] == [True]
+
+
+async def test_one_that_never_ran_does_not_stand_before_one_that_did(bench):
+    bench.job("ran", "DONE", completed=1)
+    bench.job("simulated", "DONE", "DryRun", completed=2)
+    bench.job("refused", "DONE", "InvalidFactfile", completed=3)
+
+    assert bench.spoken_of() == {"ran"}
+    # As after a start with a store that lost its data.
+    await bench.mirror._mirror._level()
+    await bench.settled()
+    assert bench.entry() == ("ran", "DONE", "SUCCEEDED")
+
+
+async def test_the_newest_that_is_done_is_found_after_any_were_deleted(bench):
+    for number in range(1, 41):
+        bench.job(f"n{number}", "DONE", completed=number)
+    assert bench.spoken_of() == {"n40"}
+
+    for number in (40, 39, 20, 38):
+        bench.cache.drop_job(f"uid-n{number}")
+    assert bench.spoken_of() == {"n37"}
+    bench.job("late", "DONE", completed=30)
+    assert bench.spoken_of() == {"n37"}
+    for number in range(1, 38):
+        bench.cache.drop_job(f"uid-n{number}")
+    assert bench.spoken_of() == {"late"}
+    bench.cache.drop_job("uid-late")
+    assert bench.spoken_of() == set()
+    assert list(bench.mirror.keys()) == []
+
+
+async def test_a_job_that_begins_another_attempt_is_no_longer_the_newest_that_is_done(bench):
+    bench.job("a", "DONE", completed=1)
+    bench.job("b", "DONE", completed=2)
+    bench.job("b", "QUEUED", "PodPending", attempt=2)
+
+    assert bench.spoken_of() == {"a", "b"}
+
+
+async def test_a_job_of_a_name_that_was_used_before_is_called_so(bench):
+    bench.job("a", "DONE", completed=1)
+    again = raw_job(name="a", uid="again", resourceVersion="900", status={"jobId": ID})
+    bench.cache.put_job(again)
+    bench.cache.drop_job("uid-a")
+
+    assert bench.mirror.calls(KEY, "pipelines/a")
+    assert not bench.mirror.calls(KEY, "elsewhere/a")
+    bench.cache.drop_job("again")
+    assert not bench.mirror.calls(KEY, "pipelines/a")
+
+
+# --- what it costs ------------------------------------------------------------------------------
+
+
+def lines_run(work):
+    """Count the lines of ours that are run."""
+    count = 0
+
+    def trace(frame, event, _):
+        nonlocal count
+        if "/factotum/" not in frame.f_code.co_filename:
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_an_event_costs_the_same_beside_ten_thousand_jobs_that_are_done():
+    costs = []
+    for number in (10, 10_000):
+        bench = Bench()
+        for index in range(number):
+            bench.job(f"n{index}", "DONE", completed=1 + index % 30_000)
+
+        def event(bench=bench):
+            bench.job("new", "WORKING")
+            list(bench.mirror.views(KEY))
+            bench.mirror.calls(KEY, "pipelines/n3")
+            bench.job("new", "DONE", completed=40_000)
+            list(bench.mirror.views(KEY))
+            bench.cache.drop_job("uid-new")
+            list(bench.mirror.views(KEY))
+
+        costs.append(lines_run(event))
+
+    assert costs[0] > 100
+    assert costs[1] <= costs[0] * 1.1
+
+
+# --- what may become a key ------------------------------------------------------------------------
+
+FORGED = ["../../other", "a/b", "", "e" * 63, "E" * 64, "e" * 63 + "/", "e" * 65, " " + "e" * 63]
+
+
+@pytest.mark.parametrize("forged", FORGED)
+async def test_a_job_id_that_is_none_becomes_no_key(bench, forged):
+    bench.job("a", "WORKING", job_id=forged)
+    bench.cache.put_job(
+        raw_job(name="b", uid="uid-b", resourceVersion="99", status={"state": "QUEUED"})
+    )
+    bench.pod("b", **{names.ANNOTATION_JOB_ID: forged})
+    await bench.mirror.take(bench.cache.jobs["uid-a"], forged)
+    await bench.settled()
+    bench.cache.drop_job("uid-a")
+    await bench.settled()
+
+    assert list(bench.mirror.keys()) == []
+    assert bench.store.asked == []
+
+
+async def test_a_job_whose_id_was_changed_leaves_its_old_key(bench):
+    bench.job("a", "WORKING")
+    await bench.settled()
+
+    bench.job("a", "WORKING", job_id=OTHER_ID)
+    await bench.settled()
+
+    assert bench.spoken_of() == set()
+    assert list(bench.mirror.keys()) == [JobKey("pipelines", OTHER_ID)]
+    assert bench.entry(settings().key_path(JobKey("pipelines", OTHER_ID)))[0] == "a"
+    bench.cache.drop_job("uid-a")
+    assert list(bench.mirror.keys()) == []
+
+
+async def test_a_job_is_known_by_its_pod_before_its_status_says_its_id(bench):
+    bench.cache.put_job(raw_job(name="a", uid="uid-a", status={"state": "QUEUED"}))
+    bench.pod("a")
+
+    assert list(bench.mirror.keys()) == [KEY]
+    assert bench.spoken_of() == {"a"}
+
+
+async def test_anothers_pod_tells_no_jobs_id(bench):
+    bench.cache.put_job(raw_job(name="a", uid="uid-a", status={"state": "QUEUED"}))
+    raw = raw_pod(labels={names.LABEL_JOB_UID: "uid-a"}, namespace="other")
+    bench.cache.put_pod(raw)
+
+    assert list(bench.mirror.keys()) == []
+
+
+@pytest.mark.parametrize(
+    "label", ["other/a", "../other/a", "pipelines/../a", "pipelines/A b", "/a"]
+)
+async def test_an_entry_that_names_a_job_elsewhere_is_not_read_there(bench, label):
+    bench.api.put(paths.job("other", "a"), raw_job(namespace="other", name="a"))
+
+    assert await bench.mirror.read(KEY, label) is None
+    assert bench.api.requests == []
+
+
+async def test_an_entry_is_read_live_under_its_bare_name_and_its_full_one(bench):
+    raw = raw_job(name="a", uid="uid-a", status={"state": "WORKING", "jobId": ID})
+    bench.api.put(paths.job("pipelines", "a"), raw)
+
+    found = [await bench.mirror.read(KEY, label) for label in ("a", "pipelines/a", "b")]
+
+    assert [view and view.uid for view in found] == ["uid-a", "uid-a", None]
+
+
+async def test_a_pod_of_another_namespace_or_id_keeps_no_entry_open(bench):
+    bench.job("a", "DONE", completed=1)
+    bench.pod("a", **{names.ANNOTATION_JOB_ID: OTHER_ID})
+    assert not await bench.mirror.pod_lives(KEY)
+    assert await bench.mirror.pod_lives(JobKey("pipelines", OTHER_ID))
+    assert not await bench.mirror.pod_lives(JobKey("elsewhere", OTHER_ID))

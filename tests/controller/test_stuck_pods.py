@@ -1,0 +1,97 @@
+"""A Pod that does not get to start gives its worker to others, and its claim asks for one again.
+
+Real: the whole controller but for its servers, on an API in memory and a clock that is held.
+"""
+
+from factotum.controller.claims.judging import ClaimRequest, Granted, Later
+from factotum.controller.claims.tokens import PodIdentity
+from factotum.core.wire import termination
+from factotum.kube import paths
+from support.jobs import CLAIM_ID, JOB_UID, raw_job
+from support.stage import NAMESPACE, SPEC, Stage, pod_path
+
+PULLING = {
+    "phase": "Pending",
+    "containerStatuses": [
+        {
+            "name": "factotum",
+            "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}},
+        }
+    ],
+}
+
+
+def ended(message="", exit_code=0):
+    state = {"terminated": {"exitCode": exit_code, "reason": "Completed", "message": message}}
+    return {
+        "phase": "Failed" if exit_code else "Succeeded",
+        "containerStatuses": [{"name": "factotum", "state": state}],
+    }
+
+
+async def stuck_pod(stage):
+    """Have a Pod that pulls for ever, its slot given to another job."""
+    stage.job()
+    await stage.look()
+    made = stage.api.stored(pod_path())
+    stage.cache.put_pod(stage.api.put(pod_path(), made | {"status": PULLING}))
+    await stage.look()
+    stage.clock.move(6)
+    await stage.look()
+    assert not stage.holds()
+    stage.slots.hold("another")
+    made = stage.api.stored(pod_path())
+    raw = stage.api.put(pod_path(), made | {"status": {"phase": "Running"}})
+    stage.cache.put_pod(raw)
+    identity = PodIdentity(
+        namespace=NAMESPACE,
+        pod_name=raw["metadata"]["name"],
+        pod_uid=raw["metadata"]["uid"],
+    )
+    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
+    return lambda: stage.desk.claim(request, identity)
+
+
+async def test_a_pod_that_got_stuck_waits_with_its_claim_for_a_worker():
+    stage = Stage()
+    claim = await stuck_pod(stage)
+
+    assert await claim() == Later(message="all workers are busy")
+    assert stage.status()["state"] == "QUEUED"
+    stage.slots.release("another")
+    assert isinstance(await claim(), Granted)
+    assert stage.holds()
+
+
+async def test_the_slot_that_comes_again_is_kept_until_the_claim_is_repeated():
+    stage = Stage()
+    claim = await stuck_pod(stage)
+    await claim()
+    stage.cache.put_job(
+        stage.api.put(
+            paths.job(NAMESPACE, "later"),
+            raw_job(uid="later", name="later", spec=SPEC, creationTimestamp="2026-03-01T11:30:00Z"),
+        )
+    )
+    await stage.look("later")
+    stage.reconciler._wake(stage.slots.release("another"))
+
+    await stage.look()
+    await stage.look("later")
+
+    assert isinstance(await claim(), Granted)
+    assert len(stage.slots) == 1
+
+
+async def test_a_slot_is_not_kept_for_a_claim_whose_pod_has_ended():
+    stage = Stage()
+    claim = await stuck_pod(stage)
+    await claim()
+    made = stage.api.stored(pod_path())
+    unstarted = termination.unstarted(CLAIM_ID).decode()
+    stage.cache.put_pod(stage.api.put(pod_path(), made | {"status": ended(unstarted, 1)}))
+    stage.slots.release("another")
+    await stage.look()
+
+    assert not stage.holds()
+    assert stage.status()["reason"] == "Relaunching"

@@ -1,0 +1,124 @@
+"""The table of reasons is the whole truth: nobody uses another, and the reference names them all.
+
+Reads our own sources, the reference and the resource definition.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from factotum.core.words import reasons
+from factotum.core.words.reasons import TABLE, Reason
+from factotum.core.words.states import JobState, RunState
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "operator" / "factotum").rglob("*.py"))
+WORDS = {value for name, value in vars(Reason).items() if name.isupper()}
+KUBERNETES = {"Preempting", "NodeLost", "Shutdown", "Unschedulable", "ErrImagePull"}
+"""Its words for what keeps a Pod from starting or ended it, as far as we know them."""
+CONDITIONS = {"JobWorking", "JobQueued", "JobFailed"}
+REFERENCE = (ROOT / "docs" / "reference" / "factotumjob.md").read_text()
+
+
+def reasons_in(tree):
+    """Find what a module gives as a reason: ``reason=...``, ``{"reason": ...}``, ``Reason.X``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "reason":
+            yield from words_of(node.value)
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == "reason":
+                    yield from words_of(value)
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "Reason":
+            yield getattr(Reason, node.attr)
+
+
+def words_of(value):
+    for node in ast.walk(value):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and re.fullmatch(r"([A-Z][a-z]+){1,5}", text):
+            yield text
+
+
+def documented():
+    section = REFERENCE.partition("## Reasons")[2].partition("\n## ")[0]
+    rows = [row.split("|")[1:3] for row in section.splitlines() if row.startswith("| ")]
+    return {
+        word: state.strip()
+        for words, state in rows
+        for word in re.findall(r"\w+", words)
+        if word not in ("reason",)
+    }
+
+
+def test_every_word_has_a_row_and_every_row_a_word():
+    assert set(TABLE) == WORDS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_no_module_gives_a_reason_of_its_own(path):
+    found = set(reasons_in(ast.parse(path.read_text())))
+
+    assert found <= WORDS | KUBERNETES | CONDITIONS
+
+
+def test_a_reason_of_ones_own_would_be_found():
+    told = ast.parse("f(reason='Boredom'); {'reason': x or 'Weather'}; y(reason=Reason.LOST)")
+
+    assert set(reasons_in(told)) == {"Boredom", "Weather", "Lost"}
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_no_module_spells_a_reason_but_the_table(word):
+    spelled = [
+        path.name
+        for path in MODULES
+        if path.name != "reasons.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value == word and len(word) > 10
+    ]
+
+    assert spelled == []
+
+
+def test_every_row_is_a_state_that_the_resource_allows():
+    (crd,) = (ROOT / "crds").glob("*factotumjobs*.yaml")
+    text = crd.read_text()
+    pairs = set(re.findall(r"'([A-Z]+/[A-Z]+)'", text))
+    assert yaml.safe_load(text)["spec"]["names"]["kind"] == "FactotumJob"
+    assert len(pairs) == 4
+
+    assert {f"{row.state}/{row.outcome}" for row in TABLE.values()} == pairs
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_the_reference_names_every_reason_and_its_state(word):
+    state, _, outcome = documented()[word].partition("/")
+
+    assert state == TABLE[word].state
+    assert outcome in ("", TABLE[word].outcome)
+
+
+def test_the_reference_names_no_reason_that_there_is_not():
+    assert set(documented()) <= WORDS | KUBERNETES
+
+
+def test_an_end_is_told_by_an_event_and_nothing_else_is():
+    for word, row in TABLE.items():
+        assert (row.state == JobState.DONE) == bool(row.notice), word
+        assert row.notice in ("", "Normal", "Warning"), word
+        if row.outcome == RunState.FAILED:
+            assert row.notice == "Warning", word
+
+
+def test_only_an_end_can_be_none_of_factotums_business():
+    assert {TABLE[word].state for word in WORDS if not TABLE[word].ran} == {JobState.DONE}
+
+
+def test_a_reason_that_is_kubernetes_own_is_a_run_that_was():
+    assert reasons.ran("Preempting")
+    assert reasons.notice_of("Preempting", RunState.FAILED) == "Warning"
+    assert reasons.notice_of("Preempting", RunState.SUCCEEDED) == "Normal"
