@@ -52,7 +52,7 @@ WAYS = {
     "backslashes": lambda v, n: factfile_of(f"..\\..\\{v}\\configmaps\\{n}"),
     "wide-slashes": lambda v, n: factfile_of(f"..\uff0f..\uff0f{v}\uff0fconfigmaps\uff0f{n}"),
     "one-dot-leaders": lambda v, n: factfile_of(f"\u2024\u2024/\u2024\u2024/{v}/configmaps/{n}"),
-    "line-ends": lambda v, n: factfile_of(f"own HTTP/1.1\r\n\r\nGET /api/v1/namespaces/{v}/{n}"),
+    "line-ends": lambda v, n: factfile_of(f"x HTTP/1.1\r\n\r\nGET /{v[-9:]}/{n}"),
     "null": lambda v, n: factfile_of(f"../../{v}/configmaps/{n}\x00"),
     "key-up": lambda v, n: factfile_at(f"../../{v}/configmaps/{n}/k"),
     "key-query": lambda v, n: factfile_at(f"k?namespace={v}&name={n}"),

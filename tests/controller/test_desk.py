@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import pytest
 
-from factotum.controller.claims.judging import ClaimRequest, Denied, Granted, Later
+from factotum.controller.claims.judging import NOT_ITS_OWN, ClaimRequest, Denied, Granted, Later
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire.orders import WorkOrder
 from factotum.kube import errors, names, paths
@@ -24,7 +24,7 @@ from support.jobs import (
 )
 from support.stage import JOB, NAMESPACE, SPEC, Stage, pod_path
 
-UNKNOWN = Denied(status=410, message="the attempt is not this Pod's")
+UNKNOWN = NOT_ITS_OWN
 DELETED = {"deletionTimestamp": "2026-03-01T12:00:00Z"}
 
 

@@ -34,7 +34,7 @@ class Later:
 
 Answer = Granted | Denied | Later
 
-NOT_ITS_OWN: Final = Denied(status=410, message="the attempt is not this Pod's")
+NOT_ITS_OWN: Final = Denied(status=410, message="the Pod is not this job's")
 """The answer to a Pod that asks for what is not its own: whether that exists is not told."""
 
 

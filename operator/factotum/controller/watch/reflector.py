@@ -107,7 +107,7 @@ class Reflector:
 
     async def _fetch(self, metadata: Mapping[str, Any]) -> None:
         with suppress(errors.NotFoundError):
-            self._target.put(await self._api.get(path_of(self._target.resource, metadata)))
+            self._take_in(await self._api.get(path_of(self._target.resource, metadata)))
 
     def _drop_all_but(self, listed: set[str], before: dict[str, RawObject]) -> None:
         for uid, raw in before.items():
