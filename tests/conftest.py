@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support import clusters, operator_process
-from support.workbench import Workbench
+from support.cluster import clusters, operator_process
+from support.cluster.workbench import Workbench
 
 _NUMBERS = itertools.count(1)
 

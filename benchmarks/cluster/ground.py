@@ -17,9 +17,9 @@ from typing import IO, Any, Self
 from benchmarks.cluster import ROOT
 from benchmarks.cluster.audit import Audit
 from benchmarks.cluster.sides import FACTOTUM, NATIVE, POD, Operator, Side
-from support import clusters, operator_process
-from support.consul import ConsulProcess
-from support.operator_process import ACCOUNT, OPERATOR_NAMESPACE, OperatorProcess
+from support.cluster import clusters, operator_process
+from support.cluster.operator_process import ACCOUNT, OPERATOR_NAMESPACE, OperatorProcess
+from support.consul.process import ConsulProcess
 from test_node.api import Api, ApiError
 
 NODES = 5

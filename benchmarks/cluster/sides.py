@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.cluster import ROOT
-from support.factfiles import SCHEMA, task
+from support.builders.factfiles import SCHEMA, task
 
 GROUP = "factotum.snowplowanalytics.com/v1alpha1"
 _IMAGE = "localhost/factotum-runner:0.1.0"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from support.acceptance import report
-from support.clusters import Refused
-from support.kube_api import PodWatch
-from support.manifests import SCHEMA, make_factfile, make_job, make_task
-from support.workbench import Workbench
+from support.builders.manifests import SCHEMA, make_factfile, make_job, make_task
+from support.cluster.acceptance import report
+from support.cluster.clusters import Refused
+from support.cluster.kube_api import PodWatch
+from support.cluster.workbench import Workbench
 
 pytestmark = pytest.mark.cluster
 

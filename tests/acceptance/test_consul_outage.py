@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from support.acceptance import report, sized
-from support.consul import ConsulProcess
-from support.mirrored import seconds_until_mirrored
-from support.workbench import Workbench
+from support.cluster.acceptance import report, sized
+from support.cluster.workbench import Workbench
+from support.consul.entries import seconds_until_mirrored
+from support.consul.process import ConsulProcess
 
 pytestmark = [pytest.mark.cluster, pytest.mark.consul]
 

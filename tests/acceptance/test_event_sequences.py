@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from support.builders.factfiles import factfile, task
 from support.commands import factotum_command, run_command
-from support.factfiles import factfile, task
-from support.receivers import Receiver
+from support.http.receivers import Receiver
 
 OUTCOMES = {0: "SUCCEEDED", 5: "FAILED", 9: "SUCCEEDED_NO_OP"}
 WORDS = {"FAILED": "failed", "SUCCEEDED_NO_OP": "requested early termination"}

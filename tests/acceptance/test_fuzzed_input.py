@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from support.clusters import ROOT
+from support.cluster.clusters import ROOT
 
 pytestmark = pytest.mark.acceptance
 

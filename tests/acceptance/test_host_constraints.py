@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from support.acceptance import report
-from support.kube_api import KubeApi, PodWatch
-from support.workbench import Workbench
+from support.cluster.acceptance import report
+from support.cluster.kube_api import KubeApi, PodWatch
+from support.cluster.workbench import Workbench
 
 pytestmark = pytest.mark.cluster
 

@@ -6,9 +6,9 @@ webhook receiver. The records (tests/conformance/golden) are the original's own.
 
 import pytest
 
-from support.acceptance import report, sized
-from support.recorded_jobs import RecordedJobs, usable
-from support.workbench import PLAYED, Workbench
+from support.builders.recorded_jobs import RecordedJobs, usable
+from support.cluster.acceptance import report, sized
+from support.cluster.workbench import PLAYED, Workbench
 
 pytestmark = pytest.mark.cluster
 

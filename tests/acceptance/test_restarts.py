@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from support.acceptance import report, sized
-from support.consul import ConsulProcess
-from support.kube_api import PodWatch, pods_path
-from support.mirrored import seconds_until_mirrored
-from support.workbench import Workbench, states
+from support.cluster.acceptance import report, sized
+from support.cluster.kube_api import PodWatch, pods_path
+from support.cluster.workbench import Workbench, states
+from support.consul.entries import seconds_until_mirrored
+from support.consul.process import ConsulProcess
 
 pytestmark = pytest.mark.cluster
 

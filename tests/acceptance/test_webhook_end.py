@@ -6,9 +6,9 @@ original needs 208 to 256 s for a dead consumer of three events, and for ever fo
 
 import pytest
 
+from support.builders.factfiles import EMPTY, factfile, task
 from support.commands import factotum_command, run_command
-from support.factfiles import EMPTY, factfile, task
-from support.receivers import HANG, Receiver, reply
+from support.http.receivers import HANG, Receiver, reply
 
 WARNED = (
     "Waiting for webhook to finish sending events... done!\nWarning: some events failed to send\n"

@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import factotum_command, run_command, session_members
-from support.factfiles import factfile, task
-from support.receivers import DROP, HANG, Receiver, Reply, reply
+from support.http.receivers import DROP, HANG, Receiver, Reply, reply
 
 JOB = factfile(
     "leaks",

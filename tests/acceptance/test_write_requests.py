@@ -9,9 +9,9 @@ from collections import Counter
 
 import pytest
 
-from support.acceptance import report, sized
-from support.operator_process import AUDIT_USER
-from support.workbench import Workbench
+from support.cluster.acceptance import report, sized
+from support.cluster.operator_process import AUDIT_USER
+from support.cluster.workbench import Workbench
 
 pytestmark = pytest.mark.cluster
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support import clusters
+from support.cluster import clusters
 
 CHART = clusters.ROOT / "charts" / "factotum-operator"
 

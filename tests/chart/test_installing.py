@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.clusters import ROOT, Cluster, Refused, programs
+from support.cluster.clusters import ROOT, Cluster, Refused, programs
 
 pytestmark = pytest.mark.cluster
 

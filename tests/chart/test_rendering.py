@@ -7,8 +7,15 @@ import pytest
 import yaml
 
 from factotum.controller.settings import Settings
-from support.chart_reading import CLUSTER_WIDE, NAMESPACED, containers, named, of_kind, rules
-from support.clusters import ROOT
+from support.cluster.chart_reading import (
+    CLUSTER_WIDE,
+    NAMESPACED,
+    containers,
+    named,
+    of_kind,
+    rules,
+)
+from support.cluster.clusters import ROOT
 
 CHART = ROOT / "charts" / "factotum-operator"
 SOURCE = ROOT / "crds" / "factotumjobs.yaml"

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from support.factfiles import CHAIN
+from support.builders.factfiles import CHAIN
 
 SCRIPT = """
 import os, sys

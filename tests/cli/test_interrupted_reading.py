@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from support.builders.factfiles import CHAIN
 from support.commands import clean_environ, factotum_command, own_effects
-from support.factfiles import CHAIN
 
 RECEIVED = "\nReceived shutdown signal, terminating gracefully...\n"
 

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import factotum_command, run_command
-from support.factfiles import factfile, task
 
 CHARMAPS = (
     "ISO-8859-1",

@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
+from support.builders.factfiles import CHAIN
 from support.commands import factotum_command, run_command
-from support.factfiles import CHAIN
 
 
 @pytest.fixture

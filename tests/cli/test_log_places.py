@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from support.builders.factfiles import CHAIN
 from support.commands import factotum_command, run_command
-from support.factfiles import CHAIN
 
 LINE = b"INFO factotum - Starting task"
 

@@ -9,8 +9,8 @@ import urllib.parse
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import factotum_command, run_command
-from support.factfiles import factfile, task
 
 DEAD = "http://127.0.0.1:1/"
 SECRET = 'p4ss w0rd/"ä"'

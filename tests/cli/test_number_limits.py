@@ -7,9 +7,9 @@ import itertools
 
 import pytest
 
+from support.builders.factfiles import CHAIN, factfile, task
 from support.commands import factotum_command, run_command
-from support.factfiles import CHAIN, factfile, task
-from support.receivers import Receiver, Reply, reply
+from support.http.receivers import Receiver, Reply, reply
 
 NUMBERS = (
     "--heartbeat-interval",

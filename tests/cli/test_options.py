@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from support.builders.factfiles import CHAIN, DIAMOND, FAIL, factfile, graph, task
 from support.commands import clean_environ, factotum_command, run_command
-from support.factfiles import CHAIN, DIAMOND, FAIL, factfile, graph, task
 
 
 @pytest.fixture

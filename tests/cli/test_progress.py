@@ -16,8 +16,8 @@ import time
 import pyte
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import clean_environ, factotum_command
-from support.factfiles import factfile, task
 
 
 class Screen:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from support.builders.factfiles import CHAIN
 from support.commands import Signal, clean_environ, factotum_command, run_command
-from support.factfiles import CHAIN
 
 WRITERS = {
     "verdict": ("run", "job", "--verdict"),

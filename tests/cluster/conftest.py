@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from support.kube_api import ApiRefusedError, jobs_path
-from support.manifests import make_factfile, make_job, make_task
-from support.operator_process import Installation
-from support.people import SECRET_WORD
-from support.workbench import Workbench
+from support.builders.manifests import make_factfile, make_job, make_task
+from support.cluster.kube_api import ApiRefusedError, jobs_path
+from support.cluster.operator_process import Installation
+from support.cluster.people import SECRET_WORD
+from support.cluster.workbench import Workbench
 
 CRD = (
     "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

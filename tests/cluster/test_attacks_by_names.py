@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from support.kube_api import ApiRefusedError, jobs_path, pods_path
-from support.manifests import make_job
-from support.people import JOBS_ONLY, SECRET_WORD, STATUSES, Audit, Person
+from support.builders.manifests import make_job
+from support.cluster.kube_api import ApiRefusedError, jobs_path, pods_path
+from support.cluster.people import JOBS_ONLY, SECRET_WORD, STATUSES, Audit, Person
 
 pytestmark = pytest.mark.cluster
 

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from support.clusters import ROOT, TOOL
+from support.cluster.clusters import ROOT, TOOL
 
 sys.path.append(str(ROOT))
 from benchmarks.measuring import Report

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.manifests import make_factfile, make_task
+from support.builders.manifests import make_factfile, make_task
 
 pytestmark = pytest.mark.cluster
 

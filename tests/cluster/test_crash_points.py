@@ -12,11 +12,11 @@ import time
 
 import pytest
 
-from support.kube_api import jobs_path, pods_path
-from support.manifests import make_factfile, make_task
-from support.operator_process import PROGRAMS
-from support.proxies import Act, Proxy
-from support.workbench import states
+from support.builders.manifests import make_factfile, make_task
+from support.cluster.kube_api import jobs_path, pods_path
+from support.cluster.operator_process import PROGRAMS
+from support.cluster.workbench import states
+from support.http.proxies import Act, Proxy
 
 pytestmark = pytest.mark.cluster
 
@@ -204,7 +204,7 @@ def test_late_claim_of_a_pod_that_was_given_up_is_refused(bench):
 
 
 def test_tokens_of_other_pods_and_audiences_claim_nothing(bench):
-    from support.pod_side import bound_token
+    from support.cluster.pod_side import bound_token
 
     with bench.operator() as operator:
         one = bench.pod_side(operator, bench.create_by_hand(CHAIN, name="one"))

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from support.kube_api import jobs_path, pods_path
-from support.manifests import make_factfile, make_job
-from support.workbench import states
+from support.builders.manifests import make_factfile, make_job
+from support.cluster.kube_api import jobs_path, pods_path
+from support.cluster.workbench import states
 
 pytestmark = pytest.mark.cluster
 

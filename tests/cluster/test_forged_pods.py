@@ -11,10 +11,10 @@ import json
 
 import pytest
 
-from support.kube_api import jobs_path, pods_path
-from support.manifests import make_factfile, make_task
-from support.people import PODS_ONLY, SECRET_WORD, TOKENS, Person
-from support.pod_side import PodSide, bound_token
+from support.builders.manifests import make_factfile, make_task
+from support.cluster.kube_api import jobs_path, pods_path
+from support.cluster.people import PODS_ONLY, SECRET_WORD, TOKENS, Person
+from support.cluster.pod_side import PodSide, bound_token
 
 pytestmark = pytest.mark.cluster
 

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from support.kube_api import PodWatch, pods_path
-from support.proxies import Act, Proxy
-from support.workbench import states
+from support.cluster.kube_api import PodWatch, pods_path
+from support.cluster.workbench import states
+from support.http.proxies import Act, Proxy
 
 pytestmark = pytest.mark.cluster
 

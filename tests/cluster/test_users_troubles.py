@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from support.kube_api import jobs_path, pods_path
-from support.manifests import make_factfile, make_job, make_task
-from support.people import Audit
+from support.builders.manifests import make_factfile, make_job, make_task
+from support.cluster.kube_api import jobs_path, pods_path
+from support.cluster.people import Audit
 
 pytestmark = pytest.mark.cluster
 

@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from support.kube_api import jobs_path, pods_path
-from support.manifests import make_factfile, make_task
+from support.builders.manifests import make_factfile, make_task
+from support.cluster.kube_api import jobs_path, pods_path
 
 pytestmark = pytest.mark.cluster
 

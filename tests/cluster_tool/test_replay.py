@@ -15,7 +15,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 import pytest
 
 from factotum.core.wire import termination
-from support.factfiles import factfile, task
+from support.builders.factfiles import factfile, task
 from test_node import replay
 from test_node.runners import RunnerProcess
 

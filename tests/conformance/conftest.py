@@ -15,7 +15,7 @@ import pytest
 
 from support import golden
 from support.commands import Run, factotum_command, run_command
-from support.receivers import Receiver
+from support.http.receivers import Receiver
 
 QUICK_TRIES = ("--webhook-backoff", "0.05")
 """The pauses between tries are a matter of tests/events; here they only cost time."""

@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
+from support.builders.factfiles import CHAIN, factfile, task
 from support.commands import clean_environ
-from support.factfiles import CHAIN, factfile, task
 
 BAD_START = "URL must begin with 'http://' or 'https://' to be used with Factotum webhooks"
 

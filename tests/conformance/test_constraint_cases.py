@@ -11,9 +11,9 @@ import subprocess
 import pytest
 
 from support import golden
+from support.builders.factfiles import CHAIN
 from support.commands import clean_environ
-from support.factfiles import CHAIN
-from support.receivers import Receiver
+from support.http.receivers import Receiver
 
 NO_INTERFACE = (
     "could not find any non-loopback IPv4 addresses in the network interfaces;"

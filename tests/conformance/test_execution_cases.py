@@ -9,9 +9,9 @@ import signal
 import pytest
 
 from factotum.core.run import durations
+from support.builders.factfiles import CHAIN, FAIL, factfile, task
 from support.commands import Signal, at_once
-from support.factfiles import CHAIN, FAIL, factfile, task
-from support.receivers import HANG, Receiver
+from support.http.receivers import HANG, Receiver
 
 CYAN, GREEN, OFF = "\x1b[36m", "\x1b[32m", "\x1b[0m"
 

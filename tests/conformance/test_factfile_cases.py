@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from support.factfiles import CHAIN, factfile, task
+from support.builders.factfiles import CHAIN, factfile, task
 
 NOT_VALID = "'job' is not a valid factotum factfile: "
 UNKNOWN_PROPERTY = "Property conditions are not met (Additional properties are not allowed)"

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from support.factfiles import APPLES, CHAIN, EMPTY, FAIL, NOOP, factfile, graph, task
+from support.builders.factfiles import APPLES, CHAIN, EMPTY, FAIL, NOOP, factfile, graph, task
 
 BANANA = graph("banana", a=[], b=["a"], c=["a"], banana=["b", "a"])
 HELLO = graph(

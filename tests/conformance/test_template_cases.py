@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from support.factfiles import factfile, task
-from support.receivers import Receiver
+from support.builders.factfiles import factfile, task
+from support.http.receivers import Receiver
 
 X = "<a&b>'q"
 NOT_VALID = "'job' is not a valid factotum factfile: "

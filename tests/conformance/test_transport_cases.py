@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from support.factfiles import EMPTY
-from support.receivers import DROP, Receiver, Reply, reply
+from support.builders.factfiles import EMPTY
+from support.http.receivers import DROP, Receiver, Reply, reply
 
 
 @pytest.mark.parametrize(

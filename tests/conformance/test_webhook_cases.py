@@ -15,9 +15,9 @@ import pytest
 from factotum.core.factfile import references
 from factotum.core.run import durations
 from factotum.events.retries import RetryPolicy
-from support import factfiles
-from support.factfiles import CHAIN, ECHO, EMPTY, FAIL, MIXED, MULTI, NOOP, factfile, task
-from support.receivers import Receiver
+from support.builders import factfiles
+from support.builders.factfiles import CHAIN, ECHO, EMPTY, FAIL, MIXED, MULTI, NOOP, factfile, task
+from support.http.receivers import Receiver
 
 SCHEMAS = Path(__file__).parents[1] / "events" / "schemas"
 CHAIN_REFERENCE = "126bc5fc6edffd0e71d385f49c09dda5ed4b37ad63d994917dd2213b5463e66d"

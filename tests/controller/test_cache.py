@@ -1,7 +1,7 @@
 """The cache: only newer versions count, and done jobs are kept small. Pure."""
 
 from factotum.controller.facts.cache import Cache
-from support.jobs import JOB_UID, done_status, make_job, raw_job, raw_pod, working_status
+from support.builders.jobs import JOB_UID, done_status, make_job, raw_job, raw_pod, working_status
 
 
 def pods_of(cache):

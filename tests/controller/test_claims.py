@@ -14,7 +14,7 @@ from factotum.controller.claims.judging import (
     judge_report,
 )
 from factotum.controller.claims.tokens import PodIdentity
-from support.jobs import (
+from support.builders.jobs import (
     CLAIM_ID,
     JOB_UID,
     OTHER_CLAIM_ID,

@@ -10,7 +10,7 @@ import pytest
 from factotum.controller.decide import status
 from factotum.controller.decide.conditions import derive_conditions
 from factotum.kube.resource import format_time
-from support.jobs import (
+from support.builders.jobs import (
     NOW,
     after,
     make_job,
@@ -21,7 +21,7 @@ from support.jobs import (
     raw_job,
     working_status,
 )
-from support.kstatus import kstatus
+from support.cluster.kstatus import kstatus
 
 LONG = "a sentence that is long enough to be found again; " * 3
 

@@ -11,7 +11,7 @@ from factotum.controller.claims.judging import NOT_ITS_OWN, ClaimRequest, Denied
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire.orders import WorkOrder
 from factotum.kube import errors, names, paths
-from support.jobs import (
+from support.builders.jobs import (
     CLAIM_ID,
     JOB_UID,
     OTHER_CLAIM_ID,
@@ -22,7 +22,7 @@ from support.jobs import (
     raw_pod,
     working_status,
 )
-from support.stage import JOB, NAMESPACE, SPEC, Stage, pod_path
+from support.model.stage import JOB, NAMESPACE, SPEC, Stage, pod_path
 
 UNKNOWN = NOT_ITS_OWN
 DELETED = {"deletionTimestamp": "2026-03-01T12:00:00Z"}

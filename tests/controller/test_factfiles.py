@@ -10,8 +10,8 @@ import pytest
 from factotum.controller.facts.observed import Plan, Refused
 from factotum.controller.observe import factfile as factfiles
 from factotum.core.factfile import references
-from support.factfiles import CHAIN, SCHEMA, graph
-from support.jobs import make_job
+from support.builders.factfiles import CHAIN, SCHEMA, graph
+from support.builders.jobs import make_job
 
 
 def accept(text, **spec):

@@ -6,7 +6,7 @@ import pytest
 
 from factotum.controller.facts.pods import PodView, Terminated
 from factotum.kube import names
-from support.jobs import JOB_UID, make_job, raw_pod
+from support.builders.jobs import JOB_UID, make_job, raw_pod
 
 
 def status_of(state, *, phase="Pending", name=names.RUNNER_CONTAINER, **fields):

@@ -15,9 +15,9 @@ from factotum.controller.queue.slots import Slots
 from factotum.kube import names, paths
 from factotum.kube.memory import MemoryApi
 from factotum.persistence.entries import JobKey
-from support.jobs import raw_job, raw_pod
-from support.mirrors import settings
-from support.stores import MemoryStore
+from support.builders.jobs import raw_job, raw_pod
+from support.builders.mirrors import settings
+from support.consul.stores import MemoryStore
 
 ID = "e" * 64
 OTHER_ID = "f" * 64

@@ -16,7 +16,15 @@ from factotum.controller.queue.slots import Slots
 from factotum.controller.settings import Settings
 from factotum.kube import names, paths
 from factotum.kube.memory import MemoryApi
-from support.jobs import CLAIM_ID, JOB_UID, NOW, make_report, raw_job, raw_pod, working_status
+from support.builders.jobs import (
+    CLAIM_ID,
+    JOB_UID,
+    NOW,
+    make_report,
+    raw_job,
+    raw_pod,
+    working_status,
+)
 
 ABSENT = "0f0f0f0f-1111-2222-3333-444444444444"
 GUESSED = "g" * 32

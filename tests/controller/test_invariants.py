@@ -1,7 +1,7 @@
 """The invariants of a job, whatever happens to anybody at any moment.
 
 Real: the reconciler, its queue and slots, decisions, claims and reports. The
-cluster around them is a model (``support.model_cluster``): hypothesis loses
+cluster around them is a model (``support.model.cluster``): hypothesis loses
 answers, kills controllers, runners and Pods, delays watch events and claims,
 starts second processes, and lets time pass. Checked all along:
 
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from factotum.controller.decide.launching import MAX_LAUNCHES
-from support.model_cluster import Cluster
+from support.model.cluster import Cluster
 
 INDEX = st.integers(0, 7)
 FATES = st.sampled_from(["answered", "answered", "answered", "lost", "fails"])

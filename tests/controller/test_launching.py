@@ -25,7 +25,7 @@ from factotum.controller.facts.observed import (
 from factotum.controller.facts.pods import Terminated
 from factotum.core.wire import termination
 from factotum.kube.resource import format_time
-from support.jobs import (
+from support.builders.jobs import (
     CLAIM_ID,
     NOW,
     after,

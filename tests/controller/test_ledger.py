@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from factotum.controller.observe.ledger import Ledger
-from support.jobs import JOB_UID, make_report
+from support.builders.jobs import JOB_UID, make_report
 
 
 async def settle():

@@ -2,7 +2,7 @@
 
 from factotum.controller.facts.observed import PodRefusal
 from factotum.controller.observe.memory import JobMemory
-from support.jobs import OTHER_CLAIM_ID, POD_UID, make_pod, make_report
+from support.builders.jobs import OTHER_CLAIM_ID, POD_UID, make_pod, make_report
 
 PASSING = PodRefusal(permanent=False, reason="PodForbidden", message="full")
 FINAL = PodRefusal(permanent=True, reason="PodRejected", message="bad")

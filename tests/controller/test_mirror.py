@@ -12,8 +12,8 @@ from factotum.controller.mirror.presence import Timing
 from factotum.controller.mirror.source import HeldByOther, Taken
 from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import JobKey
-from support.consul import ConsulProcess
-from support.mirrors import JOB_ID, OTHER, US, Jobs, done, settings, view, working
+from support.builders.mirrors import JOB_ID, OTHER, US, Jobs, done, settings, view, working
+from support.consul.process import ConsulProcess
 
 pytestmark = pytest.mark.consul
 

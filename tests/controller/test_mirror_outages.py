@@ -11,8 +11,8 @@ from factotum.controller.mirror.mirror import Mirror
 from factotum.controller.mirror.presence import Timing
 from factotum.controller.mirror.source import Taken, Unreachable
 from factotum.persistence.consul import ConsulStore
-from support.consul import ConsulProcess, free_ports, silent_listener
-from support.mirrors import US, Jobs, done, settings, view, working
+from support.builders.mirrors import US, Jobs, done, settings, view, working
+from support.consul.process import ConsulProcess, free_ports, silent_listener
 
 pytestmark = pytest.mark.consul
 

@@ -3,7 +3,7 @@
 import pytest
 
 from factotum.controller.mirror.rules import Close, Held, Keep, Write, decide, wanted
-from support.mirrors import OTHER, US, view
+from support.builders.mirrors import OTHER, US, view
 
 WORKING = view("working", "WORKING", created=5, holds=True)
 WORKING_LATER = view("working-later", "WORKING", created=6, holds=True)

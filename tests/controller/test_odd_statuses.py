@@ -21,8 +21,8 @@ from factotum.core.wire.reports import Report
 from factotum.kube import names, paths
 from factotum.kube.memory import MemoryApi
 from factotum.kube.resource import FactotumJob, parse_time
-from support.factfiles import CHAIN, graph
-from support.jobs import (
+from support.builders.factfiles import CHAIN, graph
+from support.builders.jobs import (
     CLAIM_ID,
     NOW,
     make_message,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from factotum.controller.decide.outcomes import known_report, lost, verdict_of
 from factotum.controller.facts.pods import Terminated
 from factotum.core.wire import reports, termination
-from support.jobs import (
+from support.builders.jobs import (
     CLAIM_ID,
     DIGEST,
     TASKS,

@@ -13,7 +13,7 @@ from factotum.controller.facts.observed import AnyNode, OnNode
 from factotum.controller.facts.pods import PodView
 from factotum.controller.settings import Settings
 from factotum.kube import names
-from support.jobs import DIGEST, JOB_UID, make_job, make_plan
+from support.builders.jobs import DIGEST, JOB_UID, make_job, make_plan
 
 SETTINGS = Settings(
     runner_image="registry.example/runner:1",

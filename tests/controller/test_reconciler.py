@@ -10,7 +10,7 @@ import pytest
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.facts.pods import PodView
 from factotum.kube import errors, names
-from support.jobs import (
+from support.builders.jobs import (
     JOB_UID,
     POD_UID,
     done_status,
@@ -20,7 +20,7 @@ from support.jobs import (
     raw_pod,
     working_status,
 )
-from support.stage import JOB, NAMESPACE, SPEC, Stage, pod_path, settle
+from support.model.stage import JOB, NAMESPACE, SPEC, Stage, pod_path, settle
 
 DELETED = {"deletionTimestamp": "2026-03-01T12:00:00Z"}
 

@@ -14,7 +14,7 @@ from factotum.controller.watch.sources import Sources
 from factotum.kube import errors, names, paths
 from factotum.kube.api import Page, WatchEvent
 from factotum.kube.memory import MemoryApi
-from support.jobs import JOB_UID, raw_job, raw_pod
+from support.builders.jobs import JOB_UID, raw_job, raw_pod
 
 HERE = paths.collection(paths.PODS, "pipelines")
 THERE = paths.collection(paths.PODS, "other")

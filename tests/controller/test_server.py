@@ -14,7 +14,7 @@ from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire.reports import MAX_BYTES
 from factotum.kube import errors
-from support.jobs import CLAIM_ID, make_report
+from support.builders.jobs import CLAIM_ID, make_report
 
 US = PodIdentity(namespace="pipelines", pod_name="p", pod_uid="u")
 TOKEN = {"Authorization": "Bearer good"}

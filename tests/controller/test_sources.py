@@ -8,7 +8,7 @@ from factotum.controller.facts.cache import Cache
 from factotum.controller.watch.sources import Sources
 from factotum.kube import names, paths
 from factotum.kube.memory import MemoryApi
-from support.jobs import JOB_UID, raw_job
+from support.builders.jobs import JOB_UID, raw_job
 
 
 @pytest.mark.parametrize(

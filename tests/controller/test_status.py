@@ -10,7 +10,7 @@ import pytest
 from factotum.controller.decide import status
 from factotum.controller.decide.status import MAX_TASK_BYTES
 from factotum.kube.resource import format_time
-from support.jobs import (
+from support.builders.jobs import (
     NOW,
     done_status,
     make_job,

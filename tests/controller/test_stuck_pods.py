@@ -7,8 +7,8 @@ from factotum.controller.claims.judging import ClaimRequest, Granted, Later
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire import termination
 from factotum.kube import paths
-from support.jobs import CLAIM_ID, JOB_UID, raw_job
-from support.stage import NAMESPACE, SPEC, Stage, pod_path
+from support.builders.jobs import CLAIM_ID, JOB_UID, raw_job
+from support.model.stage import NAMESPACE, SPEC, Stage, pod_path
 
 PULLING = {
     "phase": "Pending",

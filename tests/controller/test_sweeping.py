@@ -6,8 +6,8 @@ Real: the whole controller but for its servers, on an API in memory and a clock 
 from factotum.controller.watch.sources import UNFINISHED
 from factotum.kube import errors, paths
 from factotum.kube.memory import MemoryApi
-from support.jobs import JOB_UID, done_status, raw_job, raw_pod, working_status
-from support.stage import JOB, SPEC, Stage, pod_path
+from support.builders.jobs import JOB_UID, done_status, raw_job, raw_pod, working_status
+from support.model.stage import JOB, SPEC, Stage, pod_path
 
 
 def asked(stage):

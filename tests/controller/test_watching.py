@@ -14,7 +14,7 @@ from factotum.controller.decide.table import decide
 from factotum.controller.facts.observed import Ask, Refused, Unreadable
 from factotum.core.wire import termination
 from factotum.kube.resource import format_time
-from support.jobs import (
+from support.builders.jobs import (
     CLAIM_ID,
     NOW,
     OTHER_CLAIM_ID,

@@ -12,8 +12,8 @@ from factotum.core.factfile.document import Factfile
 from factotum.core.run import execution as machine
 from factotum.core.run.execution import Execution
 from factotum.core.run.results import KeptResult
-from support import models
-from support.factfiles import APPLES, CHAIN, DIAMOND, EMPTY, FAIL, NOOP, factfile, task
+from support.builders.factfiles import APPLES, CHAIN, DIAMOND, EMPTY, FAIL, NOOP, factfile, task
+from support.model import runs as models
 
 CODES = {models.SUCCEEDED: 0, models.NO_OP: 9, models.FAILED: 5}
 

@@ -6,7 +6,7 @@ import pytest
 
 from factotum.core import errors
 from factotum.core.factfile.document import Factfile, to_compact
-from support.factfiles import CHAIN, factfile, task
+from support.builders.factfiles import CHAIN, factfile, task
 
 
 def detail(text: str, variables: dict[str, str] | None = None) -> str:

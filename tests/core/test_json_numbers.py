@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from factotum.core import errors, jsontext
 from factotum.core.factfile import jsonsyntax
 from factotum.core.factfile.document import Factfile
-from support.factfiles import factfile, task
+from support.builders.factfiles import factfile, task
 
 MAX = 2**64 - 1
 

@@ -8,7 +8,7 @@ from factotum.core import errors
 from factotum.core.factfile.document import Factfile
 from factotum.core.run import saved_run
 from factotum.core.run.execution import Execution
-from support.factfiles import CHAIN, FAIL
+from support.builders.factfiles import CHAIN, FAIL
 
 
 def run_fail() -> Execution:

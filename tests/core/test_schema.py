@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factotum.core.factfile import schema
-from support.factfiles import CHAIN, SCHEMA
+from support.builders.factfiles import CHAIN, SCHEMA
 
 PUBLISHED = json.loads(Path(schema.__file__).with_name("factfile.schema.json").read_text())
 JUNK = st.sampled_from([None, True, 0, 40000, -1, 1.5, "x", [], {}, ["x"], [1, "x"], {"x": 1}])

@@ -11,7 +11,7 @@ from factotum.core import errors
 from factotum.core.factfile import environment, references, tags
 from factotum.core.run import durations
 from factotum.core.run.output import OutputTail
-from support.factfiles import CHAIN, ECHO
+from support.builders.factfiles import CHAIN, ECHO
 
 SECOND = 1_000_000_000
 

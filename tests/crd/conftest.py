@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.clusters import Cluster
+from support.cluster.clusters import Cluster
 
 _NUMBERS = itertools.count(1)
 

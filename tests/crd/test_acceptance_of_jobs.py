@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from support.clusters import ROOT
-from support.manifests import make_factfile, make_job, make_task
+from support.builders.manifests import make_factfile, make_job, make_task
+from support.cluster.clusters import ROOT
 
 pytestmark = pytest.mark.cluster
 

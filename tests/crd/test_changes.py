@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from support.clusters import Refused
-from support.manifests import make_factfile, make_job, make_task
+from support.builders.manifests import make_factfile, make_job, make_task
+from support.cluster.clusters import Refused
 
 pytestmark = pytest.mark.cluster
 

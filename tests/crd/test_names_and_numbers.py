@@ -5,8 +5,8 @@ A name that is one can only name an object of the job's own namespace, whatever 
 
 import pytest
 
-from support.clusters import Refused
-from support.manifests import make_job
+from support.builders.manifests import make_job
+from support.cluster.clusters import Refused
 
 pytestmark = pytest.mark.cluster
 

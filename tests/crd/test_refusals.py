@@ -6,8 +6,8 @@ conflicting codes, templates), which the controller refuses with the original's 
 
 import pytest
 
-from support.clusters import Refused
-from support.manifests import SCHEMA, make_factfile, make_job, make_task
+from support.builders.manifests import SCHEMA, make_factfile, make_job, make_task
+from support.cluster.clusters import Refused
 
 pytestmark = pytest.mark.cluster
 

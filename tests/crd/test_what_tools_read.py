@@ -10,10 +10,10 @@ import pytest
 
 from factotum.controller.decide import status
 from factotum.kube.resource import FactotumJob
-from support.clusters import Refused
-from support.jobs import make_plan, make_pod, make_report
-from support.kstatus import kstatus
-from support.manifests import make_job
+from support.builders.jobs import make_plan, make_pod, make_report
+from support.builders.manifests import make_job
+from support.cluster.clusters import Refused
+from support.cluster.kstatus import kstatus
 
 pytestmark = pytest.mark.cluster
 

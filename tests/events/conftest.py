@@ -7,7 +7,7 @@ import pytest
 from factotum.events.delivery import Delivery
 from factotum.events.posting import Poster
 from factotum.events.urls import parse_webhook_url
-from support.deliveries import QUICK, body_of
+from support.http.deliveries import QUICK, body_of
 
 
 @pytest.fixture

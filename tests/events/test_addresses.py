@@ -15,7 +15,7 @@ import pytest
 from factotum.events.connecting import Race
 from factotum.events.posting import Poster
 from factotum.events.urls import parse_webhook_url
-from support.receivers import DROP, HANG, Receiver
+from support.http.receivers import DROP, HANG, Receiver
 
 
 def address(port: int):
@@ -137,7 +137,7 @@ def test_black_hole_gives_its_descriptor_to_the_next_address(black_hole):
 
 
 def test_losers_are_closed(black_hole):
-    from support.deliveries import open_files
+    from support.http.deliveries import open_files
 
     with Receiver() as receiver:
         before = open_files()

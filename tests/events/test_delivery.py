@@ -14,8 +14,8 @@ import pytest
 from factotum.events.delivery import Delivery
 from factotum.events.posting import Answer
 from factotum.events.retries import RetryPolicy
-from support.deliveries import QUICK, bodies, body_of, event, open_files
-from support.receivers import DROP, HANG, Receiver, Reply, reply
+from support.http.deliveries import QUICK, bodies, body_of, event, open_files
+from support.http.receivers import DROP, HANG, Receiver, Reply, reply
 
 
 def test_events_arrive_in_order_one_at_a_time(deliver):

@@ -10,8 +10,8 @@ import threading
 import time
 
 from factotum.events.retries import RetryPolicy
-from support.deliveries import event
-from support.receivers import HANG, Receiver, Reply, reply
+from support.http.deliveries import event
+from support.http.receivers import HANG, Receiver, Reply, reply
 
 
 def test_abort_breaks_off_a_hanging_request_at_once(deliver):

@@ -14,10 +14,10 @@ from factotum.events.delivery import Delivery
 from factotum.events.posting import Poster
 from factotum.events.retries import RetryPolicy
 from factotum.events.urls import parse_webhook_url
+from support.builders.factfiles import CHAIN, FAIL
 from support.commands import factotum_command, run_command
-from support.deliveries import NO_STACK, QUICK, bodies, body_of, event, no_threads, open_files
-from support.factfiles import CHAIN, FAIL
-from support.receivers import Receiver
+from support.http.deliveries import NO_STACK, QUICK, bodies, body_of, event, no_threads, open_files
+from support.http.receivers import Receiver
 
 WARNED = (
     "Waiting for webhook to finish sending events... done!\nWarning: some events failed to send\n"

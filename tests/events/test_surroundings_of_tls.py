@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
+from support.builders.factfiles import EMPTY
 from support.commands import factotum_command, run_command
-from support.factfiles import EMPTY
-from support.receivers import Receiver
+from support.http.receivers import Receiver
 
 ODD = {
     "key-log-in-no-folder": {"SSLKEYLOGFILE": "/nowhere/keys"},

@@ -13,7 +13,7 @@ from factotum.core.factfile.document import Factfile
 from factotum.core.run.execution import Execution
 from factotum.core.run.output import OutputTail
 from factotum.events import updates
-from support.factfiles import CHAIN, FAIL, factfile, task
+from support.builders.factfiles import CHAIN, FAIL, factfile, task
 
 STARTED = 1_763_765_000_000_000_000 + 942_999_999
 STARTED_TEXT = "2025-11-21T22:43:20.942Z"

@@ -15,9 +15,9 @@ from factotum.core.run.output import OutputTail
 from factotum.events.retries import RetryPolicy
 from factotum.events.urls import parse_webhook_url
 from factotum.events.webhook import WebhookListener
+from support.builders.factfiles import CHAIN, factfile, task
 from support.commands import factotum_command, run_command
-from support.factfiles import CHAIN, factfile, task
-from support.receivers import HANG, Receiver, Reply, reply
+from support.http.receivers import HANG, Receiver, Reply, reply
 
 REFERENCE = "ab" * 32
 TWO = factfile("two", task("x"), task("y"))

@@ -15,9 +15,9 @@ import time
 import pytest
 
 from factotum.cli.main import main
-from support.acceptance import report, sized
+from support.builders.factfiles import APPLES, CHAIN, FAIL, NOOP, factfile, task
+from support.cluster.acceptance import report, sized
 from support.commands import factotum_command, run_command
-from support.factfiles import APPLES, CHAIN, FAIL, NOOP, factfile, task
 
 SEEDS = [
     CHAIN,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support.clusters import ROOT
+from support.cluster.clusters import ROOT
 
 pytestmark = pytest.mark.images
 

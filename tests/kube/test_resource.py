@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 from factotum.kube.resource import Claim, FactotumJob, format_time, parse_time
-from support.jobs import JOB_UID, make_job, raw_job, working_status
+from support.builders.jobs import JOB_UID, make_job, raw_job, working_status
 
 
 def test_a_new_job_is_at_its_first_launch_and_nobodys():

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from support import clusters
-from support.clusters import ROOT, Cluster
-from support.kube_api import KubeApi
+from support.cluster import clusters
+from support.cluster.clusters import ROOT, Cluster
+from support.cluster.kube_api import KubeApi
 
 _NUMBERS = itertools.count(int(time.time()))
 _IMAGES = ("runner", "operator", "consul")

@@ -11,10 +11,10 @@ from datetime import datetime
 
 import pytest
 
-from support import bare_pods
-from support.acceptance import report, sized
-from support.kube_api import jobs_path, pods_path
-from support.manifests import make_factfile, make_job, make_task
+from support.builders.manifests import make_factfile, make_job, make_task
+from support.cluster import bare_pods
+from support.cluster.acceptance import report, sized
+from support.cluster.kube_api import jobs_path, pods_path
 
 STATUS_LIMIT = 128 * 1024
 OBJECT_LIMIT = 1024 * 1024

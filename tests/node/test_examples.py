@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from support.clusters import ROOT
+from support.cluster.clusters import ROOT
 
 NAMESPACE = "examples"
 OK, NO_OP, BAD, SKIPPED = (

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from support.kube_api import PodWatch, jobs_path, pods_path
-from support.manifests import make_factfile, make_job, make_task
+from support.builders.manifests import make_factfile, make_job, make_task
+from support.cluster.kube_api import PodWatch, jobs_path, pods_path
 
 OBLIGING = "trap 'exit 0' TERM; sleep 60 & wait; echo"
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from support.acceptance import report, sized
-from support.clusters import ROOT
-from support.kube_api import PodWatch, jobs_path
-from support.manifests import make_factfile, make_job, make_task
+from support.builders.manifests import make_factfile, make_job, make_task
+from support.cluster.acceptance import report, sized
+from support.cluster.clusters import ROOT
+from support.cluster.kube_api import PodWatch, jobs_path
 
 OPERATOR = "app.kubernetes.io/component=controller"
 SYSTEM = "factotum-system"

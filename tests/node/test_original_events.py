@@ -4,8 +4,8 @@ Real: kubelet, containerd, images, chart, and a webhook receiver on this machine
 reach by the node's address. The records (tests/conformance/golden) are the original's own.
 """
 
-from support.acceptance import report, sized
-from support.recorded_jobs import RecordedJobs, usable
+from support.builders.recorded_jobs import RecordedJobs, usable
+from support.cluster.acceptance import report, sized
 
 
 def node_address(api):

@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 
-from support.manifests import make_factfile, make_job, make_task
+from support.builders.manifests import make_factfile, make_job, make_task
 
 LOOK = """
 id -u; pwd; echo "home $HOME"

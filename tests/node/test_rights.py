@@ -5,9 +5,9 @@ Real: everything. A right that is never used is as wrong as one that is missing.
 
 import json
 
-from support.chart_reading import CLUSTER_WIDE, GROUP, NAMESPACED
-from support.clusters import ROOT
-from support.manifests import make_job
+from support.builders.manifests import make_job
+from support.cluster.chart_reading import CLUSTER_WIDE, GROUP, NAMESPACED
+from support.cluster.clusters import ROOT
 
 ACCOUNT = "system:serviceaccount:factotum-system:factotum-operator"
 

@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from support import bare_pods
-from support.acceptance import report, sized
-from support.kube_api import pods_path
-from support.manifests import make_factfile, make_job, make_task
+from support.builders.manifests import make_factfile, make_job, make_task
+from support.cluster import bare_pods
+from support.cluster.acceptance import report, sized
+from support.cluster.kube_api import pods_path
 
 GOAL = 1.15
 

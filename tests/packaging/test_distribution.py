@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.clusters import ROOT
+from support.cluster.clusters import ROOT
 
 
 @pytest.fixture(scope="session")

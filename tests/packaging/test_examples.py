@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.clusters import ROOT
+from support.cluster.clusters import ROOT
 
 EXAMPLES = ROOT / "examples"
 FACTFILES = sorted(EXAMPLES.glob("*.factfile"))

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from support.clusters import ROOT
-from support.factfiles import CHAIN
+from support.builders.factfiles import CHAIN
+from support.cluster.clusters import ROOT
 
 PROGRAM = ROOT / "hack" / "images" / "build.py"
 PACKAGE = ROOT / "operator" / "factotum"

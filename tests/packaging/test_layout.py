@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.clusters import ROOT
+from support.cluster.clusters import ROOT
 
 SOURCES = ROOT / "operator"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from support.clusters import ROOT
+from support.cluster.clusters import ROOT
 
 README = (ROOT / "README.md").read_text()
 TEXTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md")]

@@ -19,7 +19,7 @@ from factotum.persistence.errors import (
     StoreRefusedError,
     StoreUnreachableError,
 )
-from support.consul import ConsulProcess, free_ports, silent_listener
+from support.consul.process import ConsulProcess, free_ports, silent_listener
 
 pytestmark = pytest.mark.consul
 

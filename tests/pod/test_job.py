@@ -17,9 +17,9 @@ from factotum.pod.surroundings import Surroundings
 from factotum.pod.termination_log import TerminationLog
 from factotum.runner.console import Console
 from factotum.runner.signals import ShutdownSignals
-from support.deliveries import no_threads
-from support.factfiles import factfile, task
-from support.receivers import Receiver
+from support.builders.factfiles import factfile, task
+from support.http.deliveries import no_threads
+from support.http.receivers import Receiver
 
 CLAIM = "0123456789abcdef0123456789abcdef"
 

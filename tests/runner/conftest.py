@@ -6,7 +6,7 @@ The stage is a runner in this process.
 import hypothesis
 import pytest
 
-from support.stages import Stage
+from support.runners import Stage
 
 hypothesis.settings.register_profile("no-deadline", deadline=None)
 hypothesis.settings.load_profile("no-deadline")

@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import Signal, factotum_command, run_command, session_members
-from support.factfiles import factfile, task
 
 ZOMBIES = """
 for file in /proc/[0-9]*/status; do

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from support.factfiles import factfile, task
-from support.stages import Stage
+from support.builders.factfiles import factfile, task
+from support.runners import Stage
 
 
 def run_beside_the_main_thread(on_stage):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import clean_environ, factotum_command, own_effects, run_command
-from support.factfiles import factfile, task
 
 ZOMBIES = "grep -c '^State:.Z' /proc/[0-9]*/status | grep -c ':1$'; true"
 

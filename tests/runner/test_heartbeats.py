@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import clean_environ, factotum_command, run_command
-from support.factfiles import factfile, task
-from support.receivers import Receiver, reply
+from support.http.receivers import Receiver, reply
 
 
 def beats(receiver) -> list[float]:

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import clean_environ, factotum_command, own_effects
-from support.factfiles import factfile, task
 
 LAUNCHER = """
 import ctypes, os, resource, signal, sys

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.factfiles import CHAIN, DIAMOND, EMPTY, FAIL, factfile, task
+from support.builders.factfiles import CHAIN, DIAMOND, EMPTY, FAIL, factfile, task
 
 
 def count_descriptors() -> int:

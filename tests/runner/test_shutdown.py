@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import Signal, factotum_command, run_command, session_members
-from support.factfiles import factfile, task
 
 RECEIVED = "\nReceived shutdown signal, terminating gracefully...\n"
 TERMINATING = "Terminating {} child process(es) gracefully...\n"

@@ -22,8 +22,8 @@ from factotum.core.run.execution import Execution
 from factotum.runner import outlet as outlets
 from factotum.runner.console import Console
 from factotum.runner.runner import Runner
+from support.builders.factfiles import CHAIN, factfile, task
 from support.commands import clean_environ, factotum_command, run_command
-from support.factfiles import CHAIN, factfile, task
 
 FLOOD = "yes out | head -c 30000000; touch flooded"
 MIB = 1 << 20

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import factotum_command
-from support.factfiles import factfile, task
 from support.terminals import CTRL_C, CTRL_Z, interactive_shell
 
 ASK = "printf 'Secret: ' >/dev/tty; read -r answer </dev/tty; echo got $answer"

@@ -2,8 +2,8 @@
 
 import pytest
 
+from support.builders.factfiles import factfile, task
 from support.commands import factotum_command, run_command
-from support.factfiles import factfile, task
 from support.terminals import Terminal
 
 TOO_LONG = "Error executing process - Argument list too long (os error 7)"

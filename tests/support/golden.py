@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from support.commands import Run, Signal, run_command
-from support.receivers import DROP, Receiver, Reply, Request, reply
+from support.http.receivers import DROP, Receiver, Reply, Request, reply
 
 Record = dict[str, Any]
 

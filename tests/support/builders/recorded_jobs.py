@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from support import golden
-from support.kube_api import KubeApi, RawObject
-from support.manifests import make_job
-from support.receivers import Receiver
+from support.builders.manifests import make_job
+from support.cluster.kube_api import KubeApi, RawObject
+from support.http.receivers import Receiver
 
-_GOLDEN = Path(__file__).parents[1] / "conformance" / "golden" / "cli.jsonl"
+_GOLDEN = Path(__file__).parents[2] / "conformance" / "golden" / "cli.jsonl"
 _OF_THE_COMMAND_LINE = {"signal", "environ", "needs", "slow", "accept", "stdin", "files"}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from support.kube_api import KubeApi, RawObject, pods_path
+from support.cluster.kube_api import KubeApi, RawObject, pods_path
 
 IMAGE = "localhost/factotum-runner:0.1.0"
 

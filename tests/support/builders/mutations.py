@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-RECORDS = Path(__file__).parents[1] / "conformance" / "golden" / "cli.jsonl"
+RECORDS = Path(__file__).parents[2] / "conformance" / "golden" / "cli.jsonl"
 FACTFILE = "job.factfile"
 LONGEST_SECONDS = 5
 

@@ -4,9 +4,9 @@ import json
 import time
 from collections.abc import Mapping
 
-from support.consul import ConsulProcess
-from support.kube_api import RawObject
-from support.workbench import Workbench
+from support.cluster.kube_api import RawObject
+from support.cluster.workbench import Workbench
+from support.consul.process import ConsulProcess
 
 PREFIX = "com.snowplowanalytics/factotum"
 PROMISED_SECONDS = 30.0

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from support.manifests import make_factfile, make_task
+from support.builders.manifests import make_factfile, make_task
 
 
 class RunBook:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from support.clusters import ROOT
+from support.cluster.clusters import ROOT
 
 _FILE = ROOT / "build" / "acceptance.jsonl"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factotum.core.wire.reports import Report
-from support import jobs
+from support.builders import jobs
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from factotum.core.wire.reports import Report
-from support.kube_api import KubeApi, RawObject
+from support.cluster.kube_api import KubeApi, RawObject
 
 
 class PodSide:

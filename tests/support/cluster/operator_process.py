@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from support.clusters import ROOT, Cluster
-from support.consul import free_ports
-from support.kube_api import KubeApi
+from support.cluster.clusters import ROOT, Cluster
+from support.cluster.kube_api import KubeApi
+from support.consul.process import free_ports
 
 OPERATOR_NAMESPACE = "factotum-system"
 ACCOUNT = "factotum-operator"

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-_FETCH = Path(__file__).parents[2] / "hack" / "consul" / "fetch"
+_FETCH = Path(__file__).parents[3] / "hack" / "consul" / "fetch"
 _START_SECONDS = 20
 
 

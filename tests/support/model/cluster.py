@@ -23,9 +23,9 @@ from factotum.controller.queue.slots import Slots
 from factotum.controller.settings import Settings
 from factotum.core.wire import termination
 from factotum.kube import errors, names
-from support import factfiles, jobs
-from support.model_api import NAMESPACE, Api, ModelClient, Request
-from support.model_parts import Box, Call, Runner, VirtualLoop
+from support.builders import factfiles, jobs
+from support.model.api import NAMESPACE, Api, ModelClient, Request
+from support.model.parts import Box, Call, Runner, VirtualLoop
 
 TASKS = 2
 _FACTFILE = factfiles.graph("model", a=(), b=("a",))

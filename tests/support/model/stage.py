@@ -20,7 +20,7 @@ from factotum.kube import names, paths
 from factotum.kube.api import RawObject
 from factotum.kube.memory import MemoryApi, Request
 from factotum.kube.resource import FactotumJob, JobUid
-from support import factfiles, jobs
+from support.builders import factfiles, jobs
 
 NAMESPACE = "pipelines"
 JOB = paths.job(NAMESPACE, "nightly")

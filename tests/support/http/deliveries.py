@@ -7,7 +7,7 @@ from pathlib import Path
 
 from factotum.events.retries import RetryPolicy
 from factotum.events.updates import Update
-from support.receivers import Receiver
+from support.http.receivers import Receiver
 
 NO_STACK = 1 << 47
 """More than a process can map, so that no thread can be started."""

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
-from support.kube_api import KubeApi
-from support.operator_process import AUDIT_USER, Installation
+from support.cluster.kube_api import KubeApi
+from support.cluster.operator_process import AUDIT_USER, Installation
 
 SECRET_WORD = "cormorant-7261"
 """Stands in what nobody outside a namespace may learn."""

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from support.jobs_on_file import RunBook
-from support.kube_api import KubeApi, RawObject
-from support.manifests import make_job
-from support.operator_process import Installation, OperatorProcess, running_test_node
-from support.pod_side import PodSide
+from support.builders.manifests import make_job
+from support.cluster.jobs_on_file import RunBook
+from support.cluster.kube_api import KubeApi, RawObject
+from support.cluster.operator_process import Installation, OperatorProcess, running_test_node
+from support.cluster.pod_side import PodSide
 
 MANUAL = "fake-3"
 """A node that no test node plays: Pods there do what the test says in their name."""
