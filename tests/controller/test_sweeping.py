@@ -140,3 +140,16 @@ async def test_the_last_events_are_recorded_before_the_end():
     await stage.parts.writer.settle()
 
     assert asked(stage)[-1] == ("POST", "events")
+
+
+async def test_a_job_that_was_done_meanwhile_is_not_read_again():
+    stage = Stage()
+    stage.job(status=working_status())
+    stage.reconciler.doubt(JOB_UID)
+    stage.job(status=done_status())
+    stage.api.requests.clear()
+
+    await stage.look()
+
+    assert [each.method for each in stage.api.requests] == []
+    assert JOB_UID in stage.cache.jobs

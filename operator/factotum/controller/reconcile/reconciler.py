@@ -67,7 +67,7 @@ class Reconciler:
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
-        self._doubted: set[JobUid] = set()
+        self._doubted: dict[JobUid, bool] = {}
 
     # --- what happens elsewhere -----------------------------------------------------
 
@@ -81,7 +81,8 @@ class Reconciler:
 
     def doubt(self, uid: JobUid) -> None:
         """Look whether a job is still there, before anything else is done about it."""
-        self._doubted.add(uid)
+        job = self._cache.jobs.get(uid)
+        self._doubted[uid] = job is not None and job.is_done
         self.queue.add(uid)
 
     def start(self) -> None:
@@ -154,11 +155,16 @@ class Reconciler:
         self.queue.add_later(uid, 1.0)
 
     async def _dispel(self, uid: JobUid) -> None:
-        """Read a job live that is said to be gone."""
+        """Read a job live that is said to be gone.
+
+        Unless it was only done: the watch can be faster than the answer to the
+        patch that made it so, which had the job's lock until now.
+        """
+        was_done = self._doubted.get(uid)
         job = self._cache.jobs.get(uid)
-        if uid in self._doubted and job is not None:
+        if was_done is not None and job is not None and job.is_done is was_done:
             await self._live.refresh(job)
-        self._doubted.discard(uid)
+        self._doubted.pop(uid, None)
 
     async def _apply(self, decision: Decision, seen: Observed, memory: JobMemory) -> bool:
         """Carry out a decision; False if the job is to be looked at again at once."""

@@ -1,0 +1,64 @@
+"""Jobs that ask for what is not served yet, and jobs that have to queue. Pure."""
+
+from dataclasses import replace
+
+import pytest
+
+from factotum.controller.decide.table import decide
+from factotum.controller.facts.observed import (
+    Waits,
+)
+from support.builders.jobs import (
+    NOW,
+    after,
+    brief,
+    make_job,
+    observed,
+    patched,
+)
+
+NEW = make_job()
+QUEUED = {"state": "QUEUED", "outcome": "WAITING", "observedGeneration": 1}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"desiredState": "Suspend"},
+        {"duplicatePolicy": "Reject"},
+        {"retry": {"limit": 1}},
+        {"ttlSecondsAfterFinished": 0},
+        {"image": "tools:1"},
+        {"podTemplate": {"spec": {}}},
+    ],
+    ids=lambda spec: next(iter(spec)),
+)
+def test_what_is_not_served_yet_is_refused_by_name(spec):
+    decision = decide(observed(make_job(spec={"factfile": {}} | spec)), NOW)
+
+    assert brief(decision) == {"patch": "DONE/FAILED NotSupported", "event": "Warning"}
+    assert f"spec.{next(iter(spec))}" in decision.patch["message"]
+
+
+def test_defaults_of_what_is_not_served_yet_are_no_reason_to_refuse():
+    spec = {
+        "factfile": {},
+        "desiredState": "Run",
+        "duplicatePolicy": "Queue",
+        "retry": {"limit": 0, "backoffSeconds": 10, "mode": "Resume"},
+    }
+
+    assert decide(observed(make_job(spec=spec)), NOW).create
+
+
+def test_a_job_without_a_slot_is_queued_once():
+    seen = observed(NEW, place=Waits())
+
+    patch = decide(seen, NOW).patch
+
+    assert (patch["state"], patch["outcome"], patch["reason"]) == (
+        "QUEUED",
+        "WAITING",
+        "WaitingForWorker",
+    )
+    assert decide(replace(seen, job=patched(NEW, patch)), after(60)).patch is None
