@@ -158,9 +158,10 @@ async def test_nobody_without_a_pods_token_is_heard(served, call, headers):
 async def test_a_token_that_cannot_be_checked_now_is_no_refusal(served, call):
     desk, reviewer, server, post, _ = served
     server.open(desk)
-    reviewer.trouble = errors.UnreachableError("away")
+    reviewer.trouble = errors.UnreachableError("POST https://10.0.0.1:6443/apis/...: away")
 
-    assert (await post(*call))[0] == 503
+    # Where the API server is, is told to nobody who has shown nothing yet.
+    assert await post(*call) == (503, {"error": "the token cannot be checked now"})
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,12 @@ class ClaimsServer:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
-        identity = await self._reviewer.identify(token.strip())
+        try:
+            identity = await self._reviewer.identify(token.strip())
+        except errors.KubeError as exc:
+            # Whoever asks has shown nothing yet: what went wrong is for the log.
+            logger.warning("a token cannot be checked: %s", exc)
+            raise errors.UnreachableError("the token cannot be checked now") from exc
         if identity is not None:
             self._door.proved(request.transport, identity.pod_uid)
         return identity

@@ -1,0 +1,46 @@
+"""The start of the operator: what it reads first may have to wait. The clock is real."""
+
+import pytest
+
+from factotum.controller.operator import _patiently
+from factotum.kube import errors
+
+
+class Server:
+    """Answers with these failures first, then with "read"."""
+
+    def __init__(self, *failures):
+        self.failures = list(failures)
+        self.asked = 0
+
+    async def read(self):
+        self.asked += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return "read"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(
+            errors.from_status(504, "Timeout", "Too large resource version: 9, current: 5"),
+            id="a server that is behind",
+        ),
+        pytest.param(errors.from_status(410, "Expired", "too old"), id="a list that took too long"),
+        pytest.param(errors.UnreachableError("refused"), id="a server that is not up yet"),
+    ],
+)
+async def test_a_list_that_fails_at_the_start_is_tried_again(failure):
+    server = Server(failure)
+
+    assert await _patiently(server.read) == "read"
+    assert server.asked == 2
+
+
+async def test_a_list_that_is_forbidden_ends_the_start_at_once():
+    server = Server(errors.from_status(403, "Forbidden", "no right to"))
+
+    with pytest.raises(errors.ForbiddenError):
+        await _patiently(server.read)
+    assert server.asked == 1
