@@ -28,7 +28,7 @@ class JobMemory:
         factfile: what was read and accepted, or refused for good.
         mirrored: its Consul entry was taken.
         report: the newest report of the claim's runner.
-        gone_since: when the claim's Pod was found gone.
+        gone_since: when the claim's Pod, or in the end the job itself, was found gone.
         gave_back: UID of the Pod for which the worker slot was given back.
         wants_back: UID of the Pod whose claim waits for a worker since.
         name_taken: attempt and launch whose Pod name is another's.

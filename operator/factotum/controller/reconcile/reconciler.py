@@ -23,7 +23,7 @@ from factotum.controller.observe.live import Live
 from factotum.controller.observe.memory import JobMemory
 from factotum.controller.observe.observer import Answers, Observer
 from factotum.controller.queue.admission import Waiting
-from factotum.controller.queue.holders import may_run
+from factotum.controller.queue.holders import is_holder, may_run
 from factotum.controller.queue.slots import Slots
 from factotum.controller.work_queue import WorkQueue
 from factotum.core.words.states import JobState
@@ -89,7 +89,7 @@ class Reconciler:
         """Count everybody who is seen to run, and queue a look at every job that needs one."""
         for uid, job in self._cache.jobs.items():
             pods = self._cache.pods_of(job)
-            if job.is_claimed or any(may_run(pod) for pod in pods):
+            if is_holder(job, pods):
                 self._slots.hold(uid)
             if not job.is_done or pods or not job.is_observed:
                 self.queue.add(uid)
@@ -241,7 +241,8 @@ class Reconciler:
         if job is None:
             return  # gone meanwhile: its next look lets go of it
         pods = self._cache.pods_of(job)
-        if job.is_claimed or any(may_run(p) and not self._is_stuck(p, memory) for p in pods):
+        starting = [pod for pod in pods if may_run(pod) and not self._is_stuck(pod, memory)]
+        if is_holder(job, starting):
             self._slots.hold(uid)
             return
         # A slot that was given back and has come again is kept for the claim that waits for it.
