@@ -16,8 +16,28 @@ KNOWS_JOBS = ("tests/crd/", "tests/packaging/test_examples.py", "tests/cluster_t
 NAMESPACES = ("tests/cluster/", "tests/acceptance/")
 """Their tests have a namespace each, on a cluster that each worker has."""
 
-LONG: tuple[str, ...] = ()
-"""What takes longest apart from these, longest first."""
+LONG = (
+    "tests/cluster/test_benchmark.py::test_a_small_benchmark",
+    "tests/cluster/test_claims_port.py::test_slow_and_silent",
+    "tests/cluster_tool/test_control_plane.py",
+    "tests/acceptance/test_restarts.py",
+    "tests/acceptance/test_consul_outage.py",
+    "tests/images/",
+    "tests/chart/test_installing.py",
+    "tests/cluster/",
+    "tests/acceptance/",
+    "tests/cli/test_progress.py",
+    "tests/runner/test_stalled_output.py",
+    "tests/fuzz/",
+    "tests/controller/test_invariants.py",
+    "tests/runner/test_terminals.py",
+    "tests/runner/test_shutdown.py",
+    "tests/pod/test_job.py",
+    "tests/conformance/",
+    "tests/runner/",
+    "tests/cluster_tool/",
+)
+"""What takes longest apart from these, longest first: for the time it takes, no more."""
 
 
 def share_of(nodeid: str) -> str:
