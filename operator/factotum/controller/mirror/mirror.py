@@ -78,6 +78,14 @@ class Mirror:
         """Whether Consul answered when it was last asked, or was not asked yet."""
         return not self._presence.down.is_set()
 
+    def lag_seconds(self) -> float:
+        """Return for how long the oldest change is not written."""
+        return self._queue.oldest_seconds()
+
+    def pending(self) -> int:
+        """Return how many keys are to be looked at, or being looked at."""
+        return len(self._queue) + self._working
+
     @property
     def prompt(self) -> bool:
         """Whether ``take`` would ask Consul now, rather than answer at once."""
