@@ -38,10 +38,8 @@ class Figures:
     def _of_the_process(self) -> None:
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
-        self._gauge("build_info", "The version of the operator and of its Python; always 1.",
-                    "version", "python").labels(
-            factotum.__version__, platform.python_version()
-        ).set(1)  # fmt: skip
+        build = self._gauge("build_info", "The operator's version; always 1.", "version", "python")
+        build.labels(factotum.__version__, platform.python_version()).set(1)
         self._leader = self._gauge("leader", "1 while this operator is the one that acts.")
 
     def _of_looks(self) -> None:

@@ -40,8 +40,7 @@ class Keeping:
             queue.oldest_seconds,
         )
         read("reconcile_longest_seconds", "How long the longest look goes on.", longest)
-        read("jobs_in_memory", "Jobs of which more is remembered than the cache holds.",
-             lambda: len(open_pages))  # fmt: skip
+        read("jobs_in_memory", "Unfinished jobs that are remembered.", lambda: len(open_pages))
 
     def claims(self, door: Door) -> None:
         """Tell of the connections on the claims port."""

@@ -100,9 +100,16 @@ class CountedApi:
     ) -> RawObject:
         """Merge into a status."""
         asked = self._api.patch_status(path, status, resource_version=resource_version)
-        return await self._timed("patch", Path(path + _STATUS), asked)
+        return await self._timed("patch", path, asked, subresource=_STATUS)
 
-    async def _timed(self, verb: str, path: Path, answer: Awaitable[_T], good: str = "200") -> _T:
+    async def _timed(
+        self,
+        verb: str,
+        path: Path,
+        answer: Awaitable[_T],
+        good: str = "200",
+        subresource: str = "",
+    ) -> _T:
         began = time.perf_counter()
         code = _NO_ANSWER
         try:
@@ -116,7 +123,7 @@ class CountedApi:
             raise
         finally:
             if code:
-                resource = _resource(path)
+                resource = _resource(path) + subresource
                 self._count(verb, resource, code)
                 self._took(verb, resource, time.perf_counter() - began)
         return result
@@ -141,12 +148,15 @@ def _code_of(exc: errors.KubeError) -> str:
 
 
 def _resource(path: str) -> str:
-    """Return the kind of object that a path leads to; never a word of the path itself."""
-    if path.endswith(_STATUS):
-        return f"{_resource(path[: -len(_STATUS)])}/status"
+    """Return the kind of object that a path leads to; never a word that users choose.
+
+    By its place: an object can have the name of a kind.
+    """
     parts = path.partition("?")[0].split("/")
-    found = _PLURALS.get(parts[-1]) or _PLURALS.get(parts[-2])
-    return found or _OTHER
+    parts = parts[3 if parts[1] == "api" else 4 :]
+    if len(parts) > 2 and parts[0] == "namespaces":
+        parts = parts[2:]
+    return _PLURALS.get(parts[0], _OTHER) if parts else _OTHER
 
 
 class CountedStore:
