@@ -15,16 +15,7 @@ from factotum.controller.watch import handlers
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the operator until it is told to stop."""
     settings = Settings.from_arguments(sys.argv[1:] if argv is None else argv)
-    is_json = settings.log_format == "json"
-    form = kopf.LogFormat.JSON if is_json else kopf.LogFormat.FULL
-    kopf.configure(verbose=False, log_format=form)
-    # Not a line for each event and each probe: jobs' steps are told by the reconciler.
-    for name in ("kopf.objects", "kopf.activities", "aiohttp.access"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(OneLine())
-        if not is_json:
-            handler.setFormatter(Plain(form.value))
+    set_up_log(settings.log_format)
     registry = kopf.OperatorRegistry()
     handlers.register(registry, Operator(settings))
     kopf.run(
@@ -34,6 +25,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         namespaces=settings.namespaces,
     )
     return 0
+
+
+def set_up_log(log_format: str) -> None:
+    """Have everything that is said written to standard error, as text or as JSON."""
+    is_json = log_format == "json"
+    form = kopf.LogFormat.JSON if is_json else kopf.LogFormat.FULL
+    kopf.configure(verbose=False, log_format=form)
+    # Not a line for each event and each probe: jobs' steps are told by the reconciler.
+    for name in ("kopf.objects", "kopf.activities", "aiohttp.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OneLine())
+        if not is_json:
+            handler.setFormatter(Plain(form.value))
 
 
 if __name__ == "__main__":

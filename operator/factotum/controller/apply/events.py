@@ -34,8 +34,9 @@ _MAX_JOBS: Final = 2048
 """Jobs whose Events are remembered; the one that was told of longest ago makes room."""
 _MAX_REASONS: Final = 16
 """Reasons of one job."""
-_MAX_LASTING: Final = 4096
-"""Jobs that may wait for their reason to have lasted."""
+_MAX_WAITS: Final = 8192
+"""Jobs of which it is remembered what they wait for."""
+_TIDY_SECONDS: Final = 10.0
 _MESSAGE_LIMIT: Final = 1024
 _NAME_PART: Final = 200
 
@@ -92,7 +93,8 @@ class Events:
         self._recorder = recorder
         self._pace = pace or Pace()
         self._told: OrderedDict[JobUid, dict[str, _Series]] = OrderedDict()
-        self._lasting: dict[JobUid, tuple[str, asyncio.TimerHandle]] = {}
+        self._waits: dict[JobUid, tuple[str, asyncio.TimerHandle]] = {}
+        self._tidied_at = -_TIDY_SECONDS
         self._queue: deque[_Series] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._host = socket.gethostname()[:128]
@@ -114,23 +116,32 @@ class Events:
     def stepped(self, job: FactotumJob) -> None:
         """Hear of a job's new status: a reason to wait that lasts will be told."""
         kind = _kind_of_wait(job)
-        before = self._lasting.get(job.uid)
+        before = self._waits.get(job.uid)
         if before is not None:
             if kind and before[0] == job.reason:
-                return
+                return  # in other words only: it is being told, or was
             before[1].cancel()
-            del self._lasting[job.uid]
+            del self._waits[job.uid]
         if not kind:
             return
-        if len(self._lasting) >= _MAX_LASTING:
+        loop = asyncio.get_running_loop()
+        if len(self._waits) >= _MAX_WAITS:
+            self._tidy(loop.time())
+        if len(self._waits) >= _MAX_WAITS:
             self._recorder.told("dropped")
             return
-        loop = asyncio.get_running_loop()
         timer = loop.call_later(self._pace.lasting, self._lasted, job.uid, job.reason, kind)
-        self._lasting[job.uid] = job.reason, timer
+        self._waits[job.uid] = job.reason, timer
+
+    def _tidy(self, now: float) -> None:
+        """Forget the waits of jobs that were deleted: nobody tells of their next step."""
+        if now - self._tidied_at < _TIDY_SECONDS:
+            return
+        self._tidied_at = now
+        for uid in [uid for uid in self._waits if uid not in self._cache.jobs]:
+            self._waits.pop(uid)[1].cancel()
 
     def _lasted(self, uid: JobUid, reason: str, kind: str) -> None:
-        self._lasting.pop(uid, None)
         job = self._cache.jobs.get(uid)
         if job is not None and job.state == JobState.QUEUED and job.reason == reason:
             self.tell(job, Notice(type=kind, reason=reason, message=job.message))
@@ -253,7 +264,7 @@ class Events:
         """Give up what is still to be told."""
         for task in self._tasks:
             task.cancel()
-        timers = [timer for _, timer in self._lasting.values()]
+        timers = [timer for _, timer in self._waits.values()]
         timers += [s.timer for told in self._told.values() for s in told.values() if s.timer]
         for timer in timers:
             timer.cancel()
