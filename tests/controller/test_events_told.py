@@ -4,6 +4,8 @@ Real: the recorder of Events, the cache and a short clock of the event loop. The
 """
 
 import asyncio
+import gc
+import types
 
 import pytest
 
@@ -16,6 +18,7 @@ from factotum.core.words.reasons import TABLE
 from factotum.core.words.states import JobState
 from factotum.kube import errors, paths
 from factotum.kube.memory import MemoryApi
+from factotum.kube.resource import FactotumJob
 from support.builders.jobs import JOB_UID, NOW, done_status, raw_job, working_status
 
 QUICK = Pace(lasting=0.05, again=0.1)
@@ -275,3 +278,20 @@ async def test_waits_of_jobs_that_were_deleted_make_room(monkeypatch):
 
     assert list(scene.events._waits) == ["another"]
     assert len(scene.stored()) == 1
+
+
+async def test_no_factfile_is_kept_for_the_sake_of_an_event():
+    scene = Scene()
+    scene.tells(spec={"factfile": {"large": "x" * 100_000}})
+    scene.steps(queued(), spec={"factfile": {"large": "x" * 100_000}})
+    await scene.settles()
+
+    reachable, seen = [scene.events._told, scene.events._waits], set()
+    while reachable:
+        each = reachable.pop()
+        if id(each) in seen or isinstance(each, type | types.ModuleType | types.FunctionType):
+            continue
+        seen.add(id(each))
+        assert not isinstance(each, FactotumJob)
+        if not isinstance(each, asyncio.TimerHandle):
+            reachable += gc.get_referents(each)

@@ -121,3 +121,27 @@ async def test_an_answer_holds_nothing_of_the_question():
         _, missing, _ = await ask("/secret-word")
 
     assert "secret-word" not in text + missing + str(headers)
+
+
+async def test_bytes_that_are_no_http_fill_no_log(caplog):
+    async with served(health_pages(Health())) as (ask, port):
+        for garbage in (b"\x16\x03\x01" + b"x" * 5000, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(garbage)
+            with contextlib.suppress(ConnectionError):
+                await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+        assert (await ask("/healthz"))[0] == 200
+
+    assert caplog.messages == []
+
+
+async def test_a_page_that_cannot_be_made_is_told_in_the_log_and_to_whoever_asks(caplog):
+    def broken():
+        raise ValueError("some secret")
+
+    async with served({"/metrics": broken}) as (ask, _):
+        status, text, _ = await ask("/metrics")
+
+    assert (status, text) == (500, "it cannot be told\n")
+    assert caplog.messages == ["a page cannot be made"]

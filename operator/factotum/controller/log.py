@@ -6,13 +6,31 @@ for. A line end among them must not look like a line of ours.
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
-
-from factotum.kube.resource import FactotumJob
+from typing import Any, Final, Protocol
 
 _LONGEST: Final = 8192
 """Characters of a message; an answer of some server can be of any length."""
 _INSET: Final = "  | "
+
+
+class Named(Protocol):
+    """As much of a job as a line in the log says of it."""
+
+    @property
+    def namespace(self) -> str:
+        """Return its namespace."""
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+
+    @property
+    def uid(self) -> str:
+        """Return its UID."""
+
+    @property
+    def attempt(self) -> int:
+        """Return which try it is at."""
 
 
 class JobLogger:
@@ -42,7 +60,7 @@ class JobLogger:
         self._logger.log(level, "%s" + text, self._head, *args, extra=self._fields, **more)  # noqa: G003
 
 
-def of(logger: logging.Logger, job: FactotumJob, attempt: int | None = None) -> JobLogger:
+def of(logger: logging.Logger, job: Named, attempt: int | None = None) -> JobLogger:
     """Return what says things about a job.
 
     Args:

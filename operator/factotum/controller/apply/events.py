@@ -12,7 +12,7 @@ import socket
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from factotum.controller import log
 from factotum.controller.clock import Clock
@@ -51,6 +51,20 @@ class Pace:
     """How long an Event is left alone before its count is written again."""
 
 
+class _Subject(NamedTuple):
+    """The job that an Event is about: what is kept of it, since its factfile may be large."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    attempt: int
+
+    @classmethod
+    def of(cls, job: FactotumJob) -> Self:
+        return cls(job.namespace, job.name, job.uid, job.resource_version, job.attempt)
+
+
 @dataclass(slots=True, eq=False)
 class _Series:
     """One reason of one job, and the Event that tells of it.
@@ -62,7 +76,7 @@ class _Series:
         is_queued: it is on its way.
     """
 
-    job: FactotumJob
+    job: _Subject
     reason: str
     first: str
     type: str = ""
@@ -107,7 +121,7 @@ class Events:
         if series is None:
             self._recorder.told("dropped")
             return
-        series.job = job
+        series.job = _Subject.of(job)
         series.type, series.message = notice.type, notice.message[:_MESSAGE_LIMIT]
         series.last = format_time(self._clock.now())
         series.count += 1
@@ -158,7 +172,7 @@ class Events:
         known = of_job.get(reason)
         if known is None and len(of_job) < _MAX_REASONS:
             moment = format_time(self._clock.now())
-            known = of_job[reason] = _Series(job, reason, moment)
+            known = of_job[reason] = _Series(_Subject.of(job), reason, moment)
         return known
 
     # --- writing ----------------------------------------------------------------------

@@ -5,6 +5,7 @@ case, and when all places are taken the oldest makes room. No answer depends
 on anything in a request but its path.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
@@ -20,6 +21,11 @@ _PLACES: Final = 32
 _SECONDS: Final = 10.0
 _KEPT_SECONDS: Final = 1.0
 """How long the figures' text is given again: to make it takes milliseconds of everybody's time."""
+
+
+_UNHEARD: Final = logging.Logger("nobody", logging.CRITICAL)  # noqa: LOG001 - nobody finds it
+"""Anybody can send bytes that are no HTTP: nobody shall fill the log with them."""
+logger = logging.getLogger(__name__)
 
 
 class Page(NamedTuple):
@@ -46,7 +52,9 @@ class Pages:
         self._door = Door(places=_PLACES, unproved_seconds=seconds)
         application = web.Application(client_max_size=1024)
         application.add_routes([web.get(path, _handler(page)) for path, page in pages.items()])
-        self._runner = web.AppRunner(application, access_log=None, lingering_time=0.0)
+        self._runner = web.AppRunner(
+            application, access_log=None, logger=_UNHEARD, lingering_time=0.0
+        )
 
     def failure(self) -> str | None:
         """Return why it is bounded no more, if it is not."""
@@ -67,7 +75,12 @@ class Pages:
 
 def _handler(page: Callable[[], Page]) -> Handler:
     async def answer(_: web.Request) -> web.StreamResponse:
-        status, text, kind = page()
+        try:
+            status, text, kind = page()
+        except Exception:
+            # A border: whoever asks gets an answer, and we the cause.
+            logger.exception("a page cannot be made")
+            status, text, kind = Page(500, b"it cannot be told\n")
         response = web.Response(status=status, body=text, headers={"Content-Type": kind})
         response.force_close()
         return response

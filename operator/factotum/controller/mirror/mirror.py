@@ -214,7 +214,7 @@ class Mirror:
                 await self._presence.up.wait()
                 await self._bring_level(key)
             except StoreRefusedError as exc:
-                _LOG.warning("%s is not mirrored: %s", self._settings.key_path(key), exc)
+                _LOG.warning("%s is not mirrored: %s", self._named(key), exc)
                 self._forget(key)
             except StoreError as exc:
                 self._presence.lost(str(exc))
@@ -234,8 +234,12 @@ class Mirror:
         self._queue.add_later(key, self._timing.revisit if again else self._timing.retry)
         if not again:
             self._trouble.add(key)
-            path = self._settings.key_path(key)
-            _LOG.warning("%s cannot be mirrored yet: %r", path, exc, exc_info=exc)
+            _LOG.warning("%s cannot be mirrored yet: %r", self._named(key), exc, exc_info=exc)
+
+    def _named(self, key: JobKey) -> str:
+        """Return an entry's path with the jobs that it may speak of, for the log."""
+        jobs = ", ".join(sorted(view.label for view in self._jobs.views(key)))
+        return f"job {jobs or 'that is gone'}: {self._settings.key_path(key)}"
 
     async def _bring_level(self, key: JobKey) -> None:
         path = self._settings.key_path(key)
