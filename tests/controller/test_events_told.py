@@ -1,6 +1,6 @@
 """Kubernetes Events: what is told, how often, and how much is remembered.
 
-Real: the recorder of Events, the cache and a short clock of the event loop. The API is in memory.
+Real: the recorder of Events and the cache. The API is in memory, the event loop's time makes leaps.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from factotum.kube.memory import MemoryApi
 from factotum.kube.resource import FactotumJob
 from support.builders.jobs import JOB_UID, NOW, done_status, raw_job, working_status
 
-QUICK = Pace(lasting=0.05, again=0.1)
+PACE = Pace(lasting=10, again=20)
 EVENTS = paths.collection(paths.EVENTS, "pipelines")
 
 
@@ -36,11 +36,15 @@ class Told:
 
 
 class Scene:
-    def __init__(self, pace=QUICK):
+    def __init__(self, pace=PACE):
         self.api, self.cache, self.recorder = MemoryApi(), Cache(), Told()
         self.clock = HeldClock(NOW)
         self.events = Events(self.api, self.cache, self.clock, self.recorder, pace)
         self.version = 100
+        # The loop's time goes on only a little by itself, and by leaps when it is told to.
+        loop = asyncio.get_running_loop()
+        self.leapt, real = 0.0, loop.time
+        loop.time = lambda: real() / 100 + self.leapt
 
     def job(self, status=None, **metadata):
         self.version += 1
@@ -56,7 +60,10 @@ class Scene:
         )
 
     async def settles(self, seconds=0.0):
-        await asyncio.sleep(seconds)
+        """Let time pass, and what is under way come to its end."""
+        self.leapt += seconds
+        for _ in range(3):
+            await asyncio.sleep(0)
         while self.events._tasks:
             await asyncio.wait(self.events._tasks)
 
@@ -94,7 +101,7 @@ async def test_what_happens_again_is_counted_up_in_the_same_event():
         scene.clock.move(5)
     assert scene.writes() == ["POST"]
 
-    await scene.settles(0.15)
+    await scene.settles(30)
     (event,) = scene.stored()
     assert (event["count"], event["message"]) == (5, "time 5")
     assert event["firstTimestamp"] == "2026-03-01T12:00:00Z"
@@ -119,9 +126,9 @@ async def test_an_event_that_has_expired_is_made_anew_with_the_whole_count():
 async def test_a_wait_that_passes_soon_is_no_event():
     scene = Scene()
     scene.steps(queued())
-    await asyncio.sleep(0.02)
+    await scene.settles(4)
     scene.steps(working_status())
-    await scene.settles(0.1)
+    await scene.settles(20)
 
     assert scene.writes() == []
 
@@ -130,8 +137,8 @@ async def test_a_wait_that_lasts_is_one_event_however_often_it_is_written():
     scene = Scene()
     for number in range(6):
         scene.steps(queued(message=f"for the {number}th time"))
-        await asyncio.sleep(0.02)
-    await scene.settles(0.1)
+        await scene.settles(4)
+    await scene.settles(20)
 
     (event,) = scene.stored()
     assert (event["type"], event["reason"], event["count"]) == ("Warning", "FactfileNotFound", 1)
@@ -141,7 +148,7 @@ async def test_a_job_that_is_gone_meanwhile_is_told_nothing_of():
     scene = Scene()
     scene.steps(queued())
     scene.cache.drop_job(JOB_UID)
-    await scene.settles(0.1)
+    await scene.settles(20)
 
     assert scene.writes() == []
 
@@ -150,8 +157,8 @@ async def test_a_wait_that_comes_again_is_counted_and_another_one_is_another_eve
     scene = Scene()
     for reason in ("PodForbidden", "ImagePullBackOff", "PodForbidden"):
         scene.steps(queued(reason, reason))
-        await scene.settles(0.08)
-    await scene.settles(0.15)
+        await scene.settles(16)
+    await scene.settles(30)
 
     assert {e["reason"]: e["count"] for e in scene.stored()} == {
         "PodForbidden": 2,
@@ -165,7 +172,7 @@ async def test_a_wait_that_comes_again_is_counted_and_another_one_is_another_eve
 async def test_an_ordinary_wait_is_no_event_however_long(reason):
     scene = Scene()
     scene.steps(queued(reason))
-    await scene.settles(0.1)
+    await scene.settles(20)
 
     assert scene.writes() == []
 
@@ -173,7 +180,7 @@ async def test_an_ordinary_wait_is_no_event_however_long(reason):
 async def test_a_wait_in_kubernetes_own_word_is_told():
     scene = Scene()
     scene.steps(queued("CreateContainerConfigError"))
-    await scene.settles(0.1)
+    await scene.settles(20)
 
     assert [event["type"] for event in scene.stored()] == ["Warning"]
 
@@ -202,7 +209,7 @@ async def test_what_is_remembered_is_bounded(monkeypatch):
         25,
         5,
     )
-    await scene.settles(0.1)
+    await scene.settles(20)
     assert scene.recorder.answers.count("dropped") == 75 + 95
 
 
@@ -238,7 +245,8 @@ async def test_only_some_are_under_way_at_once():
     scene.api.create = slow
     for number in range(50):
         scene.tells(uid=f"uid-{number}", name=f"job-{number}")
-    await asyncio.sleep(0.05)
+    for _ in range(20):
+        await asyncio.sleep(0)
     under_way = len(at_once)
     gate.set()
     await scene.settles()
@@ -256,7 +264,7 @@ async def test_the_end_waits_for_events_a_moment_and_no_longer():
     scene.api.create = lambda *_: asyncio.Event().wait()
     scene.tells(uid="other", name="other")
     async with asyncio.timeout(2):
-        await scene.events.settle(0.05)
+        await scene.events.settle(0.005)
 
 
 async def test_a_finished_job_waits_for_nothing_any_more():
@@ -274,7 +282,7 @@ async def test_waits_of_jobs_that_were_deleted_make_room(monkeypatch):
         scene.steps(queued(), uid=f"uid-{number}", name=f"job-{number}")
         scene.cache.drop_job(f"uid-{number}")
     scene.steps(queued(), uid="another", name="another")
-    await scene.settles(0.1)
+    await scene.settles(20)
 
     assert list(scene.events._waits) == ["another"]
     assert len(scene.stored()) == 1
