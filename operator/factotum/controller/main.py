@@ -1,6 +1,7 @@
 """``factotum-operator``: the controller's command."""
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -25,7 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for handler in logging.getLogger().handlers:
         handler.addFilter(OneLine())
     registry = kopf.OperatorRegistry()
-    handlers.register(registry, Operator(settings))
+    operator = Operator(settings)
+    handlers.register(registry, operator)
+    # Whoever was stopped and goes on finds out at once whether it still leads.
+    signal.signal(signal.SIGCONT, lambda *_: operator.woken())
     liveness = (
         f"http://{settings.liveness_host}:{settings.liveness_port}/healthz"
         if settings.liveness_port

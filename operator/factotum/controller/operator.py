@@ -7,15 +7,21 @@ the cache fresh, and a sweep now and then finds what they missed.
 import asyncio
 import gc
 import logging
+import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from factotum.controller.apply.writer import Writer
 from factotum.controller.claims.desk import Desk
+from factotum.controller.claims.passing import PassingOn
 from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import TokenReviewer
 from factotum.controller.clock import Clock, SystemClock
 from factotum.controller.facts.cache import Cache
+from factotum.controller.leader.elector import Elector
+from factotum.controller.leader.lease import Me
+from factotum.controller.leader.term import Term
 from factotum.controller.mirror.feeding import ConsulMirror
 from factotum.controller.mirror.protocol import Mirror, NoMirror
 from factotum.controller.observe.hosts import Resolver
@@ -29,6 +35,7 @@ from factotum.controller.watch.sources import Sources
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
 from factotum.kube.client import KubeClient
+from factotum.kube.fenced import FencedApi
 from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import EntrySettings, checked_name
 
@@ -39,6 +46,7 @@ _T = TypeVar("_T")
 _SWEEP_SECONDS: Final = 120.0
 _START_SECONDS: Final = 120.0
 _START_PAUSE: Final = 2.0
+_EXIT_DEPOSED: Final = 3
 
 
 class Controller(NamedTuple):
@@ -91,18 +99,26 @@ def build(
 
 
 class Operator:
-    """Everything that runs between start-up and the end."""
+    """Everything that runs between start-up and the end.
+
+    One of several replicas leads. The others know the same, and pass on what
+    Pods ask them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._cache = Cache()
         self._slots = Slots(settings.max_workers)
+        self._clock = SystemClock()
+        self._term = Term(self._clock.boottime, _end_at_once)
+        self._me = _myself(settings)
         self._tasks: list[asyncio.Task[None]] = []
+        self._office: asyncio.Task[None] | None = None
         self._mirror: Mirror = NoMirror()
         self._controller: Controller | None = None
 
     async def start(self) -> None:
-        """Read the world, then begin to work.
+        """Read the world, then stand by until it is our turn to lead.
 
         Raises:
             KubeError: the API server cannot be used; the message says how.
@@ -111,40 +127,75 @@ class Operator:
         settings = self._settings
         self._client = await KubeClient.from_environment()
         self._resolver = Resolver(settings.dns_timeout_seconds)
+        self._elector = self._election()
+        self._passing = PassingOn(self._elector.leader)
         reviewer = TokenReviewer(self._client, settings.token_audience)
-        self._server = ClaimsServer(reviewer, host=settings.claims_host, port=settings.claims_port)
+        self._server = ClaimsServer(
+            reviewer,
+            host=settings.claims_host,
+            port=settings.claims_port,
+            name=self._me.holder,
+        )
         await self._server.start()
+        # Others' renewals are counted from when they are first seen: the sooner the better.
+        await _patiently(self._elector.look)
+        self._tasks.append(asyncio.create_task(self._elector.run(), name="election"))
         consul = await self._consul_mirror()
         self._mirror = consul or NoMirror()
         controller = build(
-            api=self._client,
+            api=FencedApi(self._client, self._term.check),
             settings=settings,
             resolver=self._resolver,
             cache=self._cache,
             slots=self._slots,
             mirror=self._mirror,
-            clock=SystemClock(),
+            clock=self._clock,
         )
-        if consul is not None:
-            self._cache.subscribe(consul)
         await _patiently(controller.sources.read_everything)
-        controller.reconciler.start()
-        self._cache.subscribe(controller.reconciler)
-        if consul is not None:
-            consul.start()
         self._controller = controller
-        self._server.open(controller.desk)
-        self._tasks = [
-            asyncio.create_task(controller.reconciler.run(), name="reconciler"),
+        self._server.stand_by(self._passing)
+        self._tasks += [
             asyncio.create_task(controller.sources.jobs.run(), name="watch of finished jobs"),
             asyncio.create_task(controller.sources.pods.run(), name="watch of Pods"),
             asyncio.create_task(controller.sources.nodes.run(), name="watch of Nodes"),
             asyncio.create_task(_sweep(controller.sources), name="sweep"),
         ]
+        self._office = asyncio.create_task(self._serve(controller, consul), name="reconciler")
         # What was just read stays: to look through it for garbage again and again takes long.
         gc.collect()
         gc.freeze()
         logger.info("watching %d jobs", len(self._cache.jobs))
+
+    def _election(self) -> Elector:
+        namespace, _, name = self._settings.lease.partition("/")
+        return Elector(
+            self._client,
+            self._me,
+            namespace=namespace,
+            name=name,
+            term=self._term,
+            clock=self._clock,
+            is_fit=lambda: self._controller is not None,
+        )
+
+    async def _serve(self, controller: Controller, consul: ConsulMirror | None) -> None:
+        """Keep up with who leads, then lead; for ever."""
+        standing_by = asyncio.create_task(controller.reconciler.stand_by())
+        try:
+            await self._elector.took_office.wait()
+        finally:
+            standing_by.cancel()
+        # Watches may be behind, and others have written until a moment ago.
+        await _patiently(controller.sources.sweep)
+        controller.reconciler.start()
+        self._cache.subscribe(controller.reconciler)
+        if consul is not None:
+            self._cache.recount(consul)
+            self._cache.subscribe(consul)
+            consul.start()
+        self._server.open(controller.desk)
+        logger.info("leading: %d jobs to look at", len(controller.reconciler.queue))
+        await controller.reconciler.run()
 
     async def _consul_mirror(self) -> ConsulMirror | None:
         """Prepare the mirror, if there is a Consul to mirror to."""
@@ -164,27 +215,38 @@ class Operator:
             bare_namespace=settings.consul_kubernetes_namespace,
         )
         logger.info("mirroring to Consul at %s as %s", settings.consul_address, name)
-        store = ConsulStore(settings.consul_address)
+        store = ConsulStore(settings.consul_address, may_write=self._term.check)
         return ConsulMirror(self._client, self._cache, self._slots, store, entry_settings)
 
     async def stop(self) -> None:
-        """End; whatever is under way is found out again at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.stop()
+        """End; whatever is under way is found out again by whoever leads next."""
+        self._server.stand_by(self._passing)
+        if self._office is not None:
+            self._office.cancel()
+            await asyncio.gather(self._office, return_exceptions=True)
         if self._controller is not None:
             await self._controller.writer.settle()
         await self._mirror.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._elector.release()
+        await self._server.stop()
+        await self._passing.close()
         self._resolver.close()
         await self._client.close()
 
     def failure(self) -> str | None:
         """Return why this operator is of no use any more, if it is."""
-        for task in self._tasks:
-            if task.done():
+        for task in (*self._tasks, self._office):
+            if task is not None and task.done():
                 return f"the {task.get_name()} has ended"
-        return self._mirror.failure()
+        return self._mirror.failure() or self._server.failure()
+
+    def woken(self) -> None:
+        """Look, before anything else is done, whether the time stood still for too long."""
+        if self._term.is_over():
+            self._term.lose("this process stood still for longer than its Lease")
 
     def backlog(self) -> int:
         """Return how many jobs are to be looked at."""
@@ -194,6 +256,27 @@ class Operator:
         """Take in a watch event about a FactotumJob."""
         if self._controller is not None:
             self._controller.sources.unfinished_job(kind, raw)
+
+
+def _myself(settings: Settings) -> Me:
+    """Return who this process is among its replicas."""
+    process = os.urandom(5).hex()
+    host = socket.gethostname()
+    address = settings.advertise_address
+    if not address:
+        # A wildcard is no place to go to.
+        is_anywhere = settings.claims_host in ("", "0.0.0.0", "::")  # noqa: S104 - compared only
+        name = host if is_anywhere else settings.claims_host
+        address = f"{name}:{settings.claims_port}"
+    # What is made up for this process alone is never taken for one before it.
+    return Me(identity=settings.identity or f"{host}-{process}", process=process, address=address)
+
+
+def _end_at_once(reason: str) -> None:
+    """End the process where it stands: somebody else leads, and anything more could be a write."""
+    logger.critical("this replica does not lead any more: %s; it ends", reason)
+    logging.shutdown()
+    os._exit(_EXIT_DEPOSED)
 
 
 async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
@@ -206,7 +289,7 @@ async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
     while True:
         try:
             return await read()
-        except (errors.UnreachableError, errors.ExpiredError) as exc:
+        except (errors.UnreachableError, errors.ExpiredError, TimeoutError) as exc:
             if asyncio.get_running_loop().time() >= deadline:
                 raise
             logger.warning("the API server is not ready yet: %s", exc)

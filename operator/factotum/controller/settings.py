@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from factotum.kube import paths
+
 _PREFIX: Final = "FACTOTUM_"
 
 
@@ -27,6 +29,12 @@ class Settings:
     """Where Pods find them."""
     token_audience: str = "factotum-operator"  # noqa: S105 - an audience
     """What the Pods' tokens are made for."""
+    advertise_address: str = ""
+    """HOST:PORT at which other replicas reach the claims port; empty: from ``claims_host``."""
+    lease: str = "factotum-system/factotum-operator"
+    """NAMESPACE/NAME of the Lease by which replicas settle who leads."""
+    identity: str = ""
+    """What this replica is called there, over restarts; empty: made up at each start."""
     consul_address: str | None = None
     """host:port of Consul; None: no mirror."""
     consul_namespace: str = "com.snowplowanalytics/factotum"
@@ -60,6 +68,10 @@ class Settings:
             claims_port=claims_port,
             claims_url=arguments.claims_url.rstrip("/"),
             token_audience=arguments.token_audience,
+            advertise_address=arguments.advertise_address
+            and "{}:{}".format(*_address(arguments.advertise_address)),
+            lease=arguments.lease,
+            identity=arguments.identity,
             consul_address=arguments.consul_address or None,
             consul_namespace=arguments.consul_namespace,
             consul_name=arguments.consul_name or None,
@@ -82,6 +94,21 @@ def _address(text: str) -> tuple[str, int]:
         msg = f"'{text}' is no address: it must be HOST:PORT"
         raise SystemExit(f"factotum-operator: {msg}")
     return host, int(port)
+
+
+def _lease(text: str) -> str:
+    namespace, separator, name = text.partition("/")
+    if not (separator and paths.is_namespace(namespace) and paths.is_object_name(name)):
+        msg = "must be NAMESPACE/NAME"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def _identity(text: str) -> str:
+    if text and not paths.is_object_name(text):
+        msg = "must be a name as Pods have"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _positive(text: str) -> int:
@@ -130,6 +157,24 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         default=os.environ.get("FACTOTUM_FORCE_CONSUL_NAME", "") not in ("", "0", "false"),
         help="accept the consul name 'factotum', which old servers share",
+    )
+    add(
+        "--lease",
+        defaults.lease,
+        "NAMESPACE/NAME of the Lease by which replicas settle who leads",
+        type=_lease,
+    )
+    add(
+        "--identity",
+        defaults.identity,
+        "this replica's name in the Lease: one that no other process can have while it lives, "
+        "such as a Pod's; it may lead again at once after a crash (empty: made up at each start)",
+        type=_identity,
+    )
+    add(
+        "--advertise-address",
+        defaults.advertise_address,
+        "HOST:PORT at which other replicas reach the claims port (empty: as --claims-address says)",
     )
     add(
         "--consul-kubernetes-namespace",

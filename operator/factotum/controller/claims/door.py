@@ -69,6 +69,11 @@ class Door:
             self._rounds.cancel()
             await asyncio.gather(self._rounds, return_exceptions=True)
 
+    def failure(self) -> str | None:
+        """Return why nobody watches over the connections, if nobody does."""
+        ended = self._rounds is not None and self._rounds.done()
+        return "the claims port's rounds have ended" if ended else None
+
     def enter(self, transport: asyncio.Transport) -> None:
         """Take in a connection, in another one's place if there is none left."""
         if len(self._visits) >= self._places:

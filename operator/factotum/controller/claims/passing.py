@@ -1,0 +1,152 @@
+"""Claims and reports that came to a replica which does not lead: passed on to the one that does.
+
+Each on a connection of its own, which so belongs to the one Pod whose token it
+shows: the leader's door counts it as that Pod's. One hop and no more: what
+was passed on names the process that it is meant for, and nobody else takes
+it; an answer counts only if it names that process, too.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+import aiohttp
+import yarl
+
+logger = logging.getLogger(__name__)
+
+MEANT_FOR: Final = "Factotum-Passed-On-To"
+"""Header: the process that a request which was passed on is for, and that has answered it."""
+_AT_ONCE: Final = 256
+_MAX_WAITING: Final = 2000
+_SECONDS: Final = 9.0
+"""Less than a runner waits for the answer to its claim."""
+_CONNECT_SECONDS: Final = 2.0
+_MAX_ANSWER: Final = 16 * 1024 * 1024
+"""As much as a runner reads."""
+
+
+class Known(Protocol):
+    """Another replica, which leads as far as is known."""
+
+    @property
+    def holder(self) -> str:
+        """How that process is named in the Lease."""
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of its claims port."""
+
+
+class Passed(NamedTuple):
+    """The leader's answer."""
+
+    status: int
+    body: bytes
+
+
+class NoLeaderError(Exception):
+    """No leader is known, or it did not answer: the runner is to ask again."""
+
+
+class PassingOn:
+    """Asks the leader in a Pod's stead.
+
+    Args:
+        leader: who leads; None while nobody is known to.
+        tls: how to speak to its port; None: in the clear.
+        server_name: the name in its certificate, which its address is not.
+    """
+
+    def __init__(
+        self,
+        leader: Callable[[], Known | None],
+        *,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+    ) -> None:
+        self._leader = leader
+        self._tls = tls
+        self._server_name = server_name
+        self._session: aiohttp.ClientSession | None = None
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(self, path: str, body: bytes, token: str) -> Passed:
+        """Pass a request on, with its Pod's own token.
+
+        Args:
+            path: built by us, from checked parts.
+
+        Raises:
+            NoLeaderError: there is no answer of the leader.
+        """
+        if self._waiting >= _MAX_WAITING:
+            raise NoLeaderError("too many requests are being passed on")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(_SECONDS), self._turns:
+                leader = self._leader()
+                if leader is None:
+                    raise NoLeaderError("no replica leads now")
+                return await self._ask(leader, path, body, token)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
+            # What went wrong inside is for the log, not for Pods.
+            logger.warning("the leader cannot be asked: %s", str(exc) or type(exc).__name__)
+            raise NoLeaderError("the leader cannot be asked now") from exc
+        finally:
+            self._waiting -= 1
+
+    async def _ask(self, leader: Known, path: str, body: bytes, token: str) -> Passed:
+        scheme = "http" if self._tls is None else "https"
+        async with self._connected().post(
+            yarl.URL(f"{scheme}://{_authority(leader.address)}{path}", encoded=True),
+            data=body,
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Content-Type": "application/json",
+                MEANT_FOR: leader.holder,
+            },
+            allow_redirects=False,
+            ssl=True if self._tls is None else self._tls,
+            server_hostname=self._server_name,
+        ) as response:
+            if response.headers.get(MEANT_FOR) != leader.holder:
+                raise NoLeaderError("the leader is not at its address any more")
+            answer = bytearray()
+            async for chunk in response.content.iter_any():
+                answer += chunk
+                if len(answer) > _MAX_ANSWER:
+                    raise NoLeaderError("the leader's answer does not end")
+            return Passed(response.status, bytes(answer))
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_AT_ONCE, force_close=True),
+                timeout=aiohttp.ClientTimeout(total=_SECONDS, sock_connect=_CONNECT_SECONDS),
+                trust_env=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept-Encoding": "identity"},
+            )
+        return self._session
+
+
+def _authority(address: str) -> str:
+    """Return an address as it stands in a URL; one of IPv6 has its colons in brackets there.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, separator, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not port.isdecimal() or not host or set(host) & set("/?#@\\ \r\n"):
+        raise ValueError(f"{address!r:.80} is no address of a leader")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

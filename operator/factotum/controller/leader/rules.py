@@ -1,0 +1,44 @@
+"""When a Lease may be taken, and how long one that is held counts. Pure.
+
+One rule: whatever stands there and is not ours must have been seen unchanged
+for as long as a leader may write without renewing, by our own clock. That
+holds for a Lease that was deleted, edited or emptied by hand, too: somebody
+may still lead who has not noticed. Only what its holder gave up itself, and
+what a dead process of our own name holds, is free at once.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from factotum.controller.leader.lease import Lease
+
+TAKE_AFTER_SECONDS: Final = 10
+"""How long a Lease must have been seen unchanged; what stands in it if that is longer."""
+TERM_SECONDS: Final = 8.0
+"""How long the leader may write after it began to ask for its last good renewal.
+
+The rest until somebody else may take the Lease is for requests on their way,
+and for clocks that run at a different rate."""
+RENEW_SECONDS: Final = 2.0
+"""The pause between two renewals, and between two looks of those who stand by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A state of the Lease, None: there is none; and since when it has been seen."""
+
+    lease: Lease | None
+    since: float
+
+    def seen_again(self, lease: Lease | None, now: float) -> "Sighting":
+        """Return what is known after one more look."""
+        return self if lease == self.lease else Sighting(lease, now)
+
+
+def wait_seconds(seen: Sighting, now: float, identity: str) -> float:
+    """Return how long a Lease is not to be taken yet; 0 or less: it may be."""
+    lease = seen.lease
+    if lease is not None and (lease.is_released or lease.is_of(identity)):
+        return 0.0
+    told = lease.seconds if lease is not None else 0.0
+    return seen.since + max(TAKE_AFTER_SECONDS, told) - now
