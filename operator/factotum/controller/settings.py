@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -159,6 +159,29 @@ def _parser() -> argparse.ArgumentParser:
         help="accept the consul name 'factotum', which old servers share",
     )
     add(
+        "--consul-kubernetes-namespace",
+        defaults.consul_kubernetes_namespace,
+        "namespace whose keys carry no namespace",
+    )
+    add(
+        "--liveness-address",
+        f"{defaults.liveness_host}:{defaults.liveness_port}",
+        "HOST:PORT to serve /healthz at; port 0: nowhere",
+    )
+    add(
+        "--dns-timeout",
+        defaults.dns_timeout_seconds,
+        "seconds a host constraint's name may take to resolve",
+        type=float,
+    )
+    add("--log-format", defaults.log_format, "form of the log", choices=("plain", "json"))
+    _add_replicas(add, defaults)
+    return parser
+
+
+def _add_replicas(add: Callable[..., None], defaults: Settings) -> None:
+    """Add what concerns several operators of one kind."""
+    add(
         "--lease",
         defaults.lease,
         "NAMESPACE/NAME of the Lease by which replicas settle who leads",
@@ -176,21 +199,3 @@ def _parser() -> argparse.ArgumentParser:
         defaults.advertise_address,
         "HOST:PORT at which other replicas reach the claims port (empty: as --claims-address says)",
     )
-    add(
-        "--consul-kubernetes-namespace",
-        defaults.consul_kubernetes_namespace,
-        "namespace whose keys carry no namespace",
-    )
-    add(
-        "--liveness-address",
-        f"{defaults.liveness_host}:{defaults.liveness_port}",
-        "HOST:PORT to serve /healthz at; port 0: nowhere",
-    )
-    add(
-        "--dns-timeout",
-        defaults.dns_timeout_seconds,
-        "seconds a host constraint's name may take to resolve",
-        type=float,
-    )
-    add("--log-format", defaults.log_format, "form of the log", choices=("plain", "json"))
-    return parser

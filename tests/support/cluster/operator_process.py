@@ -70,6 +70,7 @@ class OperatorProcess:
         claims_url: str = "",
         prefix: Sequence[str] = (),
         programs: Path = PROGRAMS,
+        identity: str = "",
     ) -> None:
         """Prepare; `start` begins.
 
@@ -81,6 +82,8 @@ class OperatorProcess:
             claims_url: where Pods find it, if they are to go by another way.
             prefix: command that runs it.
             programs: where its program is, if it is another version's.
+            identity: its name among replicas, if it is not its folder's; who has the name of one
+                that was killed leads at once.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "operator.log"
@@ -95,7 +98,7 @@ class OperatorProcess:
         self._variables = {
             "KUBECONFIG": str(self._kubeconfig),
             "FACTOTUM_LEASE": LEASE,
-            "FACTOTUM_IDENTITY": folder.name,
+            "FACTOTUM_IDENTITY": identity or folder.name,
         }
         self._command = [
             *prefix,

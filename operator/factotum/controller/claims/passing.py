@@ -15,6 +15,8 @@ from typing import Final, NamedTuple, Protocol
 import aiohttp
 import yarl
 
+from factotum.core.errors import FactotumError
+
 logger = logging.getLogger(__name__)
 
 MEANT_FOR: Final = "Factotum-Passed-On-To"
@@ -47,7 +49,7 @@ class Passed(NamedTuple):
     body: bytes
 
 
-class NoLeaderError(Exception):
+class NoLeaderError(FactotumError):
     """No leader is known, or it did not answer: the runner is to ask again."""
 
 

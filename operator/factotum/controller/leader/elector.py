@@ -83,6 +83,7 @@ class Elector:
         self._is_fit = is_fit
         self._raw: RawObject | None = None
         self._seen: Sighting | None = None
+        self._own: set[str] = set()
         self._trouble = ""
 
     @property
@@ -97,8 +98,8 @@ class Elector:
             return None
         held = seen.lease
         # Its address may be somebody else's once it is gone.
-        is_alive = wait_seconds(seen, self._clock.boottime(), "") > 0
-        if not is_alive or not held.holder or not held.address or held.is_of(self._me.identity):
+        is_alive = wait_seconds(seen, self._clock.boottime(), self._own) > 0
+        if not is_alive or not held.holder or not held.address:
             return None
         return Leader(held.holder, held.address)
 
@@ -123,6 +124,9 @@ class Elector:
         now = self._clock.boottime()
         before = self._seen
         self._seen = Sighting(held, now) if before is None else before.seen_again(held, now)
+        if before is None and held is not None and held.is_of(self._me.identity):
+            # Before us there was another process of our name. It cannot come later.
+            self._own.add(held.holder)
         if self._seen is not before and (before is None or _holder(before) != _holder(self._seen)):
             logger.info("the Lease %s is held by %s", self._name, _holder(self._seen) or "nobody")
 
@@ -148,7 +152,7 @@ class Elector:
     async def _stand_by(self) -> float:
         await self.look()
         seen, now = self._seen, self._clock.boottime()
-        wait = 0.0 if seen is None else wait_seconds(seen, now, self._me.identity)
+        wait = 0.0 if seen is None else wait_seconds(seen, now, self._own)
         if wait > 0:
             return min(wait, RENEW_SECONDS)
         if not self._is_fit():
@@ -164,6 +168,7 @@ class Elector:
     async def _write(self) -> None:
         """Write that the Lease is ours, and have the term begin when that was asked for."""
         began = self._clock.boottime()
+        self._own.add(self._me.holder)
         body = lease_form.held(
             self._raw, self._name, self._me, self._clock.now(), TAKE_AFTER_SECONDS
         )

@@ -7,6 +7,7 @@ may still lead who has not noticed. Only what its holder gave up itself, and
 what a dead process of our own name holds, is free at once.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,10 +36,16 @@ class Sighting:
         return self if lease == self.lease else Sighting(lease, now)
 
 
-def wait_seconds(seen: Sighting, now: float, identity: str) -> float:
-    """Return how long a Lease is not to be taken yet; 0 or less: it may be."""
+def wait_seconds(seen: Sighting, now: float, own: Collection[str] = ()) -> float:
+    """Return how long a Lease is not to be taken yet; 0 or less: it may be.
+
+    Args:
+        seen: what stands there.
+        now: by the clock of the sighting.
+        own: the holders that are us, or were us before and are dead.
+    """
     lease = seen.lease
-    if lease is not None and (lease.is_released or lease.is_of(identity)):
+    if lease is not None and (lease.is_released or lease.holder in own):
         return 0.0
     told = lease.seconds if lease is not None else 0.0
     return seen.since + max(TAKE_AFTER_SECONDS, told) - now
