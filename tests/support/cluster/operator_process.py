@@ -172,6 +172,11 @@ class OperatorProcess:
         """Tell whether it ended by itself."""
         return self._process is not None and self._process.poll() is not None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, once it ended by itself."""
+        return None if self._process is None else self._process.poll()
+
     def kill(self) -> None:
         """Kill it, as a machine that loses power."""
         if self._process is not None:

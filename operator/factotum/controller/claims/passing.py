@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 MEANT_FOR: Final = "Factotum-Passed-On-To"
 """Header: the process that a request which was passed on is for, and that has answered it."""
 _AT_ONCE: Final = 256
-_MAX_WAITING: Final = 2000
+_MOST: Final = 2000
 _SECONDS: Final = 9.0
 """Less than a runner waits for the answer to its claim."""
 _CONNECT_SECONDS: Final = 2.0
@@ -60,6 +60,8 @@ class PassingOn:
         leader: who leads; None while nobody is known to.
         tls: how to speak to its port; None: in the clear.
         server_name: the name in its certificate, which its address is not.
+        seconds: how long an answer may take.
+        most: how many requests may be under way or wait for their turn.
     """
 
     def __init__(
@@ -68,13 +70,17 @@ class PassingOn:
         *,
         tls: ssl.SSLContext | None = None,
         server_name: str | None = None,
+        seconds: float = _SECONDS,
+        most: int = _MOST,
     ) -> None:
         self._leader = leader
         self._tls = tls
         self._server_name = server_name
+        self._seconds = seconds
+        self._most = most
         self._session: aiohttp.ClientSession | None = None
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._waiting = 0
+        self._under_way = 0
 
     async def close(self) -> None:
         """Close every connection."""
@@ -90,11 +96,11 @@ class PassingOn:
         Raises:
             NoLeaderError: there is no answer of the leader.
         """
-        if self._waiting >= _MAX_WAITING:
+        if self._under_way >= self._most:
             raise NoLeaderError("too many requests are being passed on")
-        self._waiting += 1
+        self._under_way += 1
         try:
-            async with asyncio.timeout(_SECONDS), self._turns:
+            async with asyncio.timeout(self._seconds), self._turns:
                 leader = self._leader()
                 if leader is None:
                     raise NoLeaderError("no replica leads now")
@@ -104,7 +110,7 @@ class PassingOn:
             logger.warning("the leader cannot be asked: %s", str(exc) or type(exc).__name__)
             raise NoLeaderError("the leader cannot be asked now") from exc
         finally:
-            self._waiting -= 1
+            self._under_way -= 1
 
     async def _ask(self, leader: Known, path: str, body: bytes, token: str) -> Passed:
         scheme = "http" if self._tls is None else "https"
@@ -133,7 +139,7 @@ class PassingOn:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=_AT_ONCE, force_close=True),
-                timeout=aiohttp.ClientTimeout(total=_SECONDS, sock_connect=_CONNECT_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=self._seconds, sock_connect=_CONNECT_SECONDS),
                 trust_env=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept-Encoding": "identity"},
