@@ -6,7 +6,7 @@ server holds are set apart, since they may differ.
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from factotum.controller import operator
@@ -18,6 +18,7 @@ from factotum.controller.queue.slots import Slots
 from factotum.controller.settings import Settings
 from factotum.kube import names, paths
 from factotum.kube.api import RawObject
+from factotum.kube.fenced import FencedApi
 from factotum.kube.memory import MemoryApi, Request
 from factotum.kube.resource import FactotumJob, JobUid
 from support.builders import factfiles, jobs
@@ -50,6 +51,8 @@ class Stage:
 
     Args:
         workers: slots.
+        api: a server that others use, too.
+        fence: what each of its changes looks at first.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Stage:
         namespaces: Sequence[str] = (),
         mirror: Mirror | None = None,
         api: MemoryApi | None = None,
+        fence: Callable[[], None] = lambda: None,
     ) -> None:
         self.api = api or MemoryApi()
         self.clock = HeldClock(jobs.NOW)
@@ -66,7 +70,7 @@ class Stage:
         self.slots = Slots(workers)
         resolver: Any = None  # no job here has a host constraint
         self.parts = operator.build(
-            api=self.api,
+            api=FencedApi(self.api, fence),
             settings=Settings(max_workers=workers, namespaces=tuple(namespaces)),
             resolver=resolver,
             cache=self.cache,
