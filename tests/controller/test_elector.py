@@ -3,6 +3,7 @@
 Time is held, and each replica's clock is its own.
 """
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -132,7 +133,7 @@ async def test_who_has_not_read_the_world_does_not_lead(world):
 
     await world.pass_time(20)
     assert not first.leads
-    assert world.lease is None
+    assert world.lease.holder == ""
     first.fit = True
     await world.pass_time(1)
     assert first.leads
@@ -256,7 +257,6 @@ async def test_a_lease_deleted_when_its_leader_is_dead_is_taken_after_a_terms_wa
     "edited",
     [
         pytest.param({"holderIdentity": "nobody-we-know"}, id="another holder"),
-        pytest.param({"holderIdentity": ""}, id="no holder"),
         pytest.param({"holderIdentity": "b_1"}, id="the other replica, which has not asked"),
     ],
 )
@@ -269,6 +269,37 @@ async def test_a_leader_that_is_put_out_by_hand_ends_and_another_follows(world, 
     assert not await leader.writes()
     await world.pass_time(13, without=[leader])
     assert other.leads
+
+
+async def test_a_lease_emptied_by_hand_is_its_leaders_still(world):
+    leader, other = await elected(world, "a", "b")
+    fresh = world.replica("c")
+
+    world.edit(holderIdentity="")
+    await other.turn()
+    await fresh.turn()
+    await world.pass_time(20)
+    assert leader.leads
+    assert leader.lost == []
+    assert world.lease.holder == "a_1"
+    assert not other.leads
+    assert not fresh.leads
+
+
+async def test_a_lease_deleted_while_one_could_not_look_is_not_the_one_before(world):
+    late = world.replica("b")
+    await late.turn()
+    world.api.remove(LEASE)
+    leader = world.replica("a")
+    await world.pass_time(12, without=[late])
+    assert leader.leads
+    world.api.remove(LEASE)
+
+    # What it sees is as it was eleven seconds ago, but not the same.
+    await late.turn()
+    assert not late.leads
+    await world.pass_time(9, without=[leader])
+    assert not late.leads
 
 
 async def test_what_people_write_beside_stays_and_disturbs_nothing(world):
@@ -450,3 +481,35 @@ class Interrupted(LostAnswer):
     async def replace(self, path, body):
         await self.first()
         return await self.api.replace(path, body)
+
+
+async def test_a_vacancy_is_told_before_the_lease_may_be_taken_and_settled_by_taking_it(world):
+    dead, other = await elected(world, "a", "b")
+
+    await world.pass_time(7, without=[dead])
+    assert not other.elector.vacant.is_set()
+    await world.pass_time(2, without=[dead])
+    assert other.elector.vacant.is_set()
+    assert not other.leads
+    vacancy = other.elector.sighting
+    running = asyncio.create_task(other.elector.run())
+    other.clock.move(3)
+    assert await other.elector.settled(vacancy)
+    assert other.leads
+    running.cancel()
+
+
+async def test_a_vacancy_that_was_none_is_settled_by_the_renewal(world):
+    slow, other = await elected(world, "a", "b")
+
+    await world.pass_time(8, without=[slow])
+    assert other.elector.vacant.is_set()
+    vacancy = other.elector.sighting
+    # Somebody of the same name is up again.
+    again = world.replica("a", process="2")
+    await again.turn()
+    running = asyncio.create_task(other.elector.run())
+    assert not await other.elector.settled(vacancy)
+    assert not other.elector.vacant.is_set()
+    assert not other.leads
+    running.cancel()

@@ -2,15 +2,22 @@
 
 import pytest
 
-from factotum.controller.leader.lease import Lease, Me, held, released
+from factotum.controller.leader.lease import Lease, Me, held, released, unheld
 from factotum.controller.leader.rules import (
+    LOOK_SECONDS,
     RENEW_SECONDS,
     TAKE_AFTER_SECONDS,
     TERM_SECONDS,
     Sighting,
+    has_nobody,
     wait_seconds,
 )
 from support.builders.jobs import NOW
+
+
+def unheld_lease():
+    return Lease.from_raw(unheld("operator", NOW, 10))
+
 
 OTHER = Lease(holder="other_1", renewed="1", seconds=10)
 ME = Me(identity="me", process="9", address="10.0.0.9:8080")
@@ -26,9 +33,9 @@ OWN = {"me_1", "me_9"}
         pytest.param(OTHER, 9.5, 0.5, id="not renewed for a while"),
         pytest.param(OTHER, 10, 0, id="not renewed in time"),
         pytest.param(OTHER, 3600, -3590, id="long dead"),
-        pytest.param(None, 0, 10, id="there is none: it may have been deleted a moment ago"),
-        pytest.param(None, 10, 0, id="there has been none for as long as a term"),
         pytest.param(Lease(), 0, 10, id="emptied by hand"),
+        pytest.param(unheld_lease(), 0, 10, id="just made: one may have been deleted before"),
+        pytest.param(unheld_lease(), 10, 0, id="held by nobody for as long as a term"),
         pytest.param(Lease(seconds=10), 0, 10, id="only the holder taken out by hand"),
         pytest.param(Lease(seconds=1), 0, 0, id="given up by its holder"),
         pytest.param(Lease(holder="other_1", seconds=1), 0, 10, id="short, but held"),
@@ -57,7 +64,8 @@ def test_only_a_change_makes_a_sighting_new():
 
     assert first.seen_again(OTHER, 107.0) == Sighting(OTHER, 100.0)
     assert first.seen_again(renewed, 107.0) == Sighting(renewed, 107.0)
-    assert first.seen_again(None, 107.0) == Sighting(None, 107.0)
+    anew = Lease(uid="u2", holder="other_1", renewed="1", seconds=10)
+    assert first.seen_again(anew, 107.0) == Sighting(anew, 107.0)
 
 
 def test_a_lease_that_somebody_made_endless_ends_all_the_same():
@@ -71,11 +79,26 @@ def test_a_leader_stops_writing_before_anybody_else_may_begin():
     # A renewal may fail, and the next one too.
     assert TERM_SECONDS >= 3 * RENEW_SECONDS
     # Seen late by one look, then waited for: what is left of 15 s is for the start.
-    assert TAKE_AFTER_SECONDS + RENEW_SECONDS <= 12
+    assert TAKE_AFTER_SECONDS + LOOK_SECONDS <= 11
+
+
+@pytest.mark.parametrize(
+    ("lease", "seen_for", "nobody"),
+    [
+        pytest.param(OTHER, 7.9, False, id="its leader may still write"),
+        pytest.param(OTHER, 8, True, id="its leader has stopped, but it may not be taken yet"),
+        pytest.param(unheld_lease(), 7.9, False, id="made anew: a leader may not know"),
+        pytest.param(Lease(seconds=1), 0, True, id="given up"),
+        pytest.param(Lease(holder="me_1", seconds=10), 0, True, id="of a process before us"),
+        pytest.param(Lease(holder="o_1", seconds=30), 27, False, id="of one with longer terms"),
+    ],
+)
+def test_nobody_writes_any_more_some_time_before_a_lease_may_be_taken(lease, seen_for, nobody):
+    assert has_nobody(Sighting(lease, 100.0), 100.0 + seen_for, OWN) is nobody
 
 
 def test_a_lease_is_read_as_it_was_written():
-    raw = held(None, NAME, ME, NOW, 10)
+    raw = held({}, NAME, ME, NOW, 10)
 
     assert raw["metadata"]["name"] == NAME
     assert Lease.from_raw(raw) == Lease(
@@ -89,7 +112,7 @@ def test_a_lease_is_read_as_it_was_written():
 
 
 def test_a_renewal_changes_the_time_and_nothing_else():
-    first = held(None, NAME, ME, NOW, 10)
+    first = held({}, NAME, ME, NOW, 10)
     first["metadata"] |= {"resourceVersion": "7", "labels": {"of": "somebody"}}
     again = held(first, NAME, ME, NOW.replace(microsecond=7), 10)
 
@@ -99,7 +122,7 @@ def test_a_renewal_changes_the_time_and_nothing_else():
 
 
 def test_another_holder_counts_as_a_transition():
-    mine = held(None, NAME, ME, NOW, 10)
+    mine = held({}, NAME, ME, NOW, 10)
     other = Me(identity="other", process="1", address="10.0.0.1:8080")
     theirs = held(mine, NAME, other, NOW, 10)
 

@@ -182,11 +182,9 @@ class Operator:
         """Keep up with who leads, then lead; for ever."""
         standing_by = asyncio.create_task(controller.reconciler.stand_by())
         try:
-            await self._elector.took_office.wait()
+            await self._await_office(controller.sources)
         finally:
             standing_by.cancel()
-        # Watches may be behind, and others have written until a moment ago.
-        await _patiently(controller.sources.sweep)
         controller.reconciler.start()
         self._cache.subscribe(controller.reconciler)
         if consul is not None:
@@ -196,6 +194,24 @@ class Operator:
         self._server.open(controller.desk)
         logger.info("leading: %d jobs to look at", len(controller.reconciler.queue))
         await controller.reconciler.run()
+
+    async def _await_office(self, sources: Sources) -> None:
+        """Wait until we lead, and know all that those before us have written.
+
+        Watches may be behind. Most of the time in which a dead leader's Lease
+        still counts nobody writes any more, so it is looked at then.
+        """
+        while True:
+            await self._elector.vacant.wait()
+            vacancy = self._elector.sighting
+            try:
+                await sources.sweep()
+            except errors.KubeError as exc:
+                logger.warning("not everything can be read yet: %s", exc)
+                await asyncio.sleep(_START_PAUSE)
+                continue
+            if await self._elector.settled(vacancy):
+                return
 
     async def _consul_mirror(self) -> ConsulMirror | None:
         """Prepare the mirror, if there is a Consul to mirror to."""

@@ -15,10 +15,12 @@ from factotum.controller.clock import Clock
 from factotum.controller.leader import lease as lease_form
 from factotum.controller.leader.lease import Lease, Me
 from factotum.controller.leader.rules import (
+    LOOK_SECONDS,
     RENEW_SECONDS,
     TAKE_AFTER_SECONDS,
     TERM_SECONDS,
     Sighting,
+    has_nobody,
     wait_seconds,
 )
 from factotum.controller.leader.term import Term
@@ -59,6 +61,7 @@ class Elector:
 
     Attributes:
         took_office: set once this replica leads.
+        vacant: set while nobody else can be writing any more, as it seems.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Elector:
         is_fit: Callable[[], bool] = lambda: True,
     ) -> None:
         self.took_office = asyncio.Event()
+        self.vacant = asyncio.Event()
         self._api = api
         self._me = me
         self._name = name
@@ -81,10 +85,11 @@ class Elector:
         self._term = term
         self._clock = clock
         self._is_fit = is_fit
-        self._raw: RawObject | None = None
+        self._raw: RawObject = {}
         self._seen: Sighting | None = None
         self._own: set[str] = set()
         self._trouble = ""
+        self._turned = asyncio.Event()
 
     @property
     def leads(self) -> bool:
@@ -94,7 +99,7 @@ class Elector:
     def leader(self) -> Leader | None:
         """Return the other replica that leads; None if none is known to."""
         seen = self._seen
-        if self.took_office.is_set() or seen is None or seen.lease is None:
+        if self.took_office.is_set() or seen is None:
             return None
         held = seen.lease
         # Its address may be somebody else's once it is gone.
@@ -103,32 +108,52 @@ class Elector:
             return None
         return Leader(held.holder, held.address)
 
+    async def settled(self, vacancy: Sighting | None) -> bool:
+        """Wait until a vacant Lease is ours, or not vacant any more; return which.
+
+        Args:
+            vacancy: what ``sighting`` was while it was vacant.
+        """
+        while self._seen is vacancy and not self.took_office.is_set():
+            await self._turned.wait()
+        return self._seen is vacancy
+
+    @property
+    def sighting(self) -> Sighting | None:
+        """What stands in the Lease, as long as nobody else has changed it the same object."""
+        return self._seen
+
     async def run(self) -> None:
         """Take part for ever."""
         while True:
             pause = await self.turn()
+            self._turned.set()
+            self._turned.clear()
             await asyncio.sleep(pause)
 
     async def look(self) -> None:
-        """See who has the Lease.
+        """See who has the Lease; have one that nobody holds if there is none.
 
         Raises:
-            KubeError: it cannot be read.
+            KubeError: it cannot be read or made.
         """
         async with asyncio.timeout(_REQUEST_SECONDS):
             try:
                 self._raw = await self._api.get(self._path)
             except errors.NotFoundError:
-                self._raw = None
-        held = None if self._raw is None else Lease.from_raw(self._raw)
+                # To be watched for a while, as every other one: "there is none" can hide that
+                # there was one a moment ago.
+                body = lease_form.unheld(self._name, self._clock.now(), TAKE_AFTER_SECONDS)
+                self._raw = await self._api.create(self._collection, body)
+        held = Lease.from_raw(self._raw)
         now = self._clock.boottime()
         before = self._seen
         self._seen = Sighting(held, now) if before is None else before.seen_again(held, now)
-        if before is None and held is not None and held.is_of(self._me.identity):
+        if before is None and held.is_of(self._me.identity):
             # Before us there was another process of our name. It cannot come later.
             self._own.add(held.holder)
-        if self._seen is not before and (before is None or _holder(before) != _holder(self._seen)):
-            logger.info("the Lease %s is held by %s", self._name, _holder(self._seen) or "nobody")
+        if before is None or before.lease.holder != held.holder:
+            logger.info("the Lease %s is held by %s", self._name, held.holder or "nobody")
 
     async def turn(self) -> float:
         """Do what is to be done now; return after how many seconds to come again."""
@@ -152,14 +177,18 @@ class Elector:
     async def _stand_by(self) -> float:
         await self.look()
         seen, now = self._seen, self._clock.boottime()
-        wait = 0.0 if seen is None else wait_seconds(seen, now, self._own)
+        if seen is None or not has_nobody(seen, now, self._own):
+            self.vacant.clear()
+            return LOOK_SECONDS
+        self.vacant.set()
+        wait = wait_seconds(seen, now, self._own)
         if wait > 0:
-            return min(wait, RENEW_SECONDS)
+            return min(wait, LOOK_SECONDS)
         if not self._is_fit():
             return _RETRY_SECONDS
         try:
             await self._write()
-        except (errors.ConflictError, errors.AlreadyExistsError):
+        except (errors.ConflictError, errors.NotFoundError):
             return _RETRY_SECONDS  # somebody else was faster
         logger.info("%s leads from now on", self._me.holder)
         self.took_office.set()
@@ -174,10 +203,10 @@ class Elector:
         )
         left = self._term.left if self.took_office.is_set() else _REQUEST_SECONDS
         async with asyncio.timeout(min(_REQUEST_SECONDS, left)):
-            if self._raw is None:
-                self._raw = await self._api.create(self._collection, body)
-            else:
+            if self._raw:
                 self._raw = await self._api.replace(self._path, body)
+            else:
+                self._raw = await self._api.create(self._collection, body)
         self._term.extend(began + TERM_SECONDS)
 
     # --- leading ----------------------------------------------------------------------
@@ -192,15 +221,16 @@ class Elector:
         except (errors.ConflictError, errors.AlreadyExistsError):
             await self.look()
         except errors.NotFoundError:
-            if self._raw is None:
+            if not self._raw:
                 raise  # there is no such namespace
-            # Deleted by hand: whoever else sees that waits as long as for one that is held.
             logger.warning("the Lease %s was deleted, it is made again", self._name)
-            self._raw = None
+            self._raw = {}
         else:
             return RENEW_SECONDS
-        if self._raw is not None and Lease.from_raw(self._raw).holder != self._me.holder:
-            self._term.lose(f"the Lease is held by {Lease.from_raw(self._raw).holder or 'nobody'}")
+        holder = Lease.from_raw(self._raw).holder if self._raw else ""
+        # What was deleted or emptied by hand is still ours, until somebody else has taken it.
+        if holder not in ("", self._me.holder):
+            self._term.lose(f"the Lease is held by {holder}")
         return 0.0
 
     async def release(self) -> None:
@@ -219,7 +249,3 @@ class Elector:
             logger.warning("the Lease %s could not be given up: %s", self._name, exc)
         else:
             logger.info("%s gave up the Lease %s", self._me.holder, self._name)
-
-
-def _holder(seen: Sighting) -> str:
-    return "" if seen.lease is None else seen.lease.holder

@@ -41,8 +41,9 @@ class Me:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What matters of a stored Lease; equal to what it was: nobody has renewed it."""
+    """What matters of a stored Lease; as long as it stays equal nobody has renewed it."""
 
+    uid: str = ""
     holder: str = ""
     renewed: str = ""
     seconds: float = 0.0
@@ -55,6 +56,7 @@ class Lease:
         spec = raw.get("spec") or {}
         annotations = raw["metadata"].get("annotations") or {}
         return cls(
+            uid=str(raw["metadata"].get("uid") or ""),
             holder=str(spec.get("holderIdentity") or ""),
             renewed=str(spec.get("renewTime") or ""),
             seconds=min(float(spec.get("leaseDurationSeconds") or 0), _LONGEST_SECONDS),
@@ -72,17 +74,30 @@ class Lease:
         return self.holder.rpartition(_SEPARATOR)[0] == identity
 
 
-def held(raw: RawObject | None, name: str, me: Me, now: datetime, seconds: int) -> RawObject:
-    """Return the Lease as one that is ours from now on; what others wrote beside stays."""
-    before = Lease.from_raw(raw) if raw is not None else Lease()
-    moment = f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
+def unheld(name: str, now: datetime, seconds: int) -> RawObject:
+    """Return a Lease that nobody holds, and that nobody has given up."""
+    spec = {"leaseDurationSeconds": seconds, "renewTime": _moment(now)}
+    return _changed({}, name, spec, "")
+
+
+def held(raw: RawObject, name: str, me: Me, now: datetime, seconds: int) -> RawObject:
+    """Return the Lease as one that is ours from now on; what others wrote beside stays.
+
+    Args:
+        raw: as it is stored; empty if it is not.
+        name: of the Lease.
+        me: who we are.
+        now: for people.
+        seconds: how long it is not to be taken by others.
+    """
     spec: dict[str, Any] = {
         "holderIdentity": me.holder,
         "leaseDurationSeconds": seconds,
-        "renewTime": moment,
+        "renewTime": _moment(now),
     }
+    before = Lease.from_raw(raw) if raw else Lease()
     if before.holder != me.holder:
-        spec |= {"acquireTime": moment, "leaseTransitions": before.transitions + 1}
+        spec |= {"acquireTime": _moment(now), "leaseTransitions": before.transitions + 1}
     return _changed(raw, name, spec, me.address)
 
 
@@ -91,20 +106,23 @@ def released(raw: RawObject, name: str, now: datetime) -> RawObject:
     spec = {
         "holderIdentity": "",
         "leaseDurationSeconds": _RELEASED_SECONDS,
-        "renewTime": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "renewTime": _moment(now),
     }
     return _changed(raw, name, spec, "")
 
 
-def _changed(raw: RawObject | None, name: str, spec: RawObject, address: str) -> RawObject:
-    stored = raw or {}
-    metadata = dict(stored.get("metadata") or {"name": name})
+def _moment(now: datetime) -> str:
+    return f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _changed(raw: RawObject, name: str, spec: RawObject, address: str) -> RawObject:
+    metadata = dict(raw.get("metadata") or {"name": name})
     annotations = dict(metadata.get("annotations") or {})
     annotations[names.ANNOTATION_CLAIMS_ADDRESS] = address
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        **stored,
+        **raw,
         "metadata": metadata | {"annotations": annotations},
-        "spec": (stored.get("spec") or {}) | spec,
+        "spec": (raw.get("spec") or {}) | spec,
     }

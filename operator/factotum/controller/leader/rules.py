@@ -1,8 +1,8 @@
 """When a Lease may be taken, and how long one that is held counts. Pure.
 
 One rule: whatever stands there and is not ours must have been seen unchanged
-for as long as a leader may write without renewing, by our own clock. That
-holds for a Lease that was deleted, edited or emptied by hand, too: somebody
+for longer than a leader may write without renewing, by our own clock. That
+holds for a Lease that was edited, emptied or made anew by hand, too: somebody
 may still lead who has not noticed. Only what its holder gave up itself, and
 what a dead process of our own name holds, is free at once.
 """
@@ -21,17 +21,19 @@ TERM_SECONDS: Final = 8.0
 The rest until somebody else may take the Lease is for requests on their way,
 and for clocks that run at a different rate."""
 RENEW_SECONDS: Final = 2.0
-"""The pause between two renewals, and between two looks of those who stand by."""
+"""The pause between two renewals."""
+LOOK_SECONDS: Final = 1.0
+"""The pause between two looks of those who stand by: so late they may see the last renewal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A state of the Lease, None: there is none; and since when it has been seen."""
+    """A state of the Lease, and since when it has been seen."""
 
-    lease: Lease | None
+    lease: Lease
     since: float
 
-    def seen_again(self, lease: Lease | None, now: float) -> "Sighting":
+    def seen_again(self, lease: Lease, now: float) -> "Sighting":
         """Return what is known after one more look."""
         return self if lease == self.lease else Sighting(lease, now)
 
@@ -45,7 +47,11 @@ def wait_seconds(seen: Sighting, now: float, own: Collection[str] = ()) -> float
         own: the holders that are us, or were us before and are dead.
     """
     lease = seen.lease
-    if lease is not None and (lease.is_released or lease.holder in own):
+    if lease.is_released or lease.holder in own:
         return 0.0
-    told = lease.seconds if lease is not None else 0.0
-    return seen.since + max(TAKE_AFTER_SECONDS, told) - now
+    return seen.since + max(TAKE_AFTER_SECONDS, lease.seconds) - now
+
+
+def has_nobody(seen: Sighting, now: float, own: Collection[str] = ()) -> bool:
+    """Whether nobody can be writing any more who may have been when this was first seen."""
+    return wait_seconds(seen, now, own) <= TAKE_AFTER_SECONDS - TERM_SECONDS
