@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from factotum.controller.claims.judging import Denied, Granted, Later
-from factotum.controller.claims.passing import MEANT_FOR, NoLeaderError, PassingOn
+from factotum.controller.claims.passing import MARK, PROOF, NoLeaderError, PassingOn, proof
 from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import PodIdentity
 from support.builders.jobs import CLAIM_ID, make_report
@@ -194,27 +194,35 @@ async def test_two_that_take_each_other_for_the_leader_do_not_go_in_circles(repl
     leader.server.stand_by(leader.passing)
     leader.leader = other.known
 
-    assert await other.post(call) == (503, {"error": "this replica does not lead"})
+    assert (await other.post(call))[0] == 503
     assert leader.reviewer.asked == other.reviewer.asked == ["pod-a"]
 
 
 @BOTH
-async def test_what_is_meant_for_the_process_before_is_not_taken(replicas, call):
+async def test_the_answer_of_the_process_before_does_not_count(replicas, call):
     leader, other = replicas
+    leader.desk.answer = Denied(status=410, message="over")
     other.leader = leader.known._replace(holder="leader_0")
 
     assert (await other.post(call))[0] == 503
-    assert leader.desk.asked == []
 
 
 @BOTH
-async def test_a_pod_that_names_a_leader_itself_gets_nothing_by_it(replicas, call):
+async def test_a_pod_that_marks_its_request_itself_gets_nothing_by_it(replicas, call):
     leader, other = replicas
 
-    assert (await other.post(call, headers={MEANT_FOR: OTHER}))[0] == 503
-    assert (await other.post(call, headers={MEANT_FOR: LEADER}))[0] == 503
+    assert (await other.post(call, headers={MARK: "word"}))[0] == 503
     assert leader.desk.asked == []
-    assert (await leader.post(call, headers={MEANT_FOR: LEADER}))[0] == 200
+    assert (await leader.post(call, headers={MARK: "wörd" * 500}))[0] == 200
+
+
+def proving(answer):
+    """Answer as the leader does, with the proof that it is given."""
+    return lambda _, request: answer(proof(LEADER, request.header(MARK)))
+
+
+def refusing(proved):
+    return reply(410, {PROOF: proved}, REFUSAL)
 
 
 REFUSAL = json.dumps({"error": "gone"})
@@ -225,13 +233,16 @@ REFUSAL = json.dumps({"error": "gone"})
     "answer",
     [
         pytest.param(reply(410, body=REFUSAL), id="a refusal of somebody else"),
-        pytest.param(reply(410, {MEANT_FOR: OTHER}, body=REFUSAL), id="of another process"),
+        pytest.param(reply(410, {PROOF: LEADER}, body=REFUSAL), id="of one who knows the name"),
+        pytest.param(
+            reply(410, {PROOF: proof(LEADER, "an old word")}, body=REFUSAL), id="an old answer"
+        ),
         pytest.param(reply(307, {"Location": "http://127.0.0.1:1/"}), id="a redirection"),
         pytest.param(Reply(b"no HTTP at all\r\n\r\n"), id="no HTTP"),
         pytest.param(Reply(), id="hung up"),
         pytest.param(
-            Reply(
-                f"HTTP/1.1 410 Gone\r\n{MEANT_FOR}: {LEADER}\r\nContent-Length: 99\r\n\r\n".encode()
+            lambda proved: Reply(
+                f"HTTP/1.1 410 Gone\r\n{PROOF}: {proved}\r\nContent-Length: 99\r\n\r\n".encode()
             ),
             id="cut short",
         ),
@@ -239,7 +250,7 @@ REFUSAL = json.dumps({"error": "gone"})
 )
 async def test_only_the_leaders_own_whole_answer_counts(replicas, call, answer):
     _, other = replicas
-    with Receiver([answer]) as somebody:
+    with Receiver(proving(answer) if callable(answer) else [answer]) as somebody:
         other.leader = Known(LEADER, f"127.0.0.1:{somebody.port}")
 
         assert (await other.post(call))[0] == 503
@@ -258,7 +269,7 @@ async def test_an_address_that_is_none_is_not_asked(replicas, address):
 
 async def test_a_leader_of_ipv6_is_asked(replicas):
     _, other = replicas
-    with Receiver([reply(410, {MEANT_FOR: LEADER}, REFUSAL)], family=socket.AF_INET6) as leader:
+    with Receiver(proving(refusing), family=socket.AF_INET6) as leader:
         for address in (f"::1:{leader.port}", f"[::1]:{leader.port}"):
             other.leader = Known(LEADER, address)
             assert (await other.post(CLAIM))[0] == 410
@@ -334,7 +345,7 @@ async def test_over_tls_the_leader_shows_the_services_name(certificate, name, st
     inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     inside.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
     trust = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
-    with Receiver([reply(410, {MEANT_FOR: LEADER}, REFUSAL)], tls=inside) as leader:
+    with Receiver(proving(refusing), tls=inside) as leader:
         async with Replica(OTHER, tls=trust, server_name=name) as other:
             other.leader = Known(LEADER, f"127.0.0.1:{leader.port}")
 

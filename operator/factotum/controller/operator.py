@@ -276,7 +276,7 @@ class Operator:
 
 def _myself(settings: Settings) -> Me:
     """Return who this process is among its replicas."""
-    process = os.urandom(5).hex()
+    process = os.urandom(16).hex()
     host = socket.gethostname()
     address = settings.advertise_address
     if not address:
@@ -285,7 +285,9 @@ def _myself(settings: Settings) -> Me:
         name = host if is_anywhere else settings.claims_host
         address = f"{name}:{settings.claims_port}"
     # What is made up for this process alone is never taken for one before it.
-    return Me(identity=settings.identity or f"{host}-{process}", process=process, address=address)
+    return Me(
+        identity=settings.identity or f"{host}-{process[:8]}", process=process, address=address
+    )
 
 
 def _end_at_once(reason: str) -> None:

@@ -2,12 +2,15 @@
 
 Each on a connection of its own, which so belongs to the one Pod whose token it
 shows: the leader's door counts it as that Pod's. One hop and no more: what
-was passed on names the process that it is meant for, and nobody else takes
-it; an answer counts only if it names that process, too.
+was passed on is marked, and only a leader takes it. An answer counts only if
+it proves that its sender is the process which holds the Lease: it knows the
+random word in the holder's name, which is told nowhere else.
 """
 
 import asyncio
+import hmac
 import logging
+import os
 import ssl
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
@@ -19,8 +22,10 @@ from factotum.core.errors import FactotumError
 
 logger = logging.getLogger(__name__)
 
-MEANT_FOR: Final = "Factotum-Passed-On-To"
-"""Header: the process that a request which was passed on is for, and that has answered it."""
+MARK: Final = "Factotum-Passed-On"
+"""Header of a request that was passed on: a random word, new each time."""
+PROOF: Final = "Factotum-Leader"
+"""Header of its answer: what only the leader can make of that word."""
 _AT_ONCE: Final = 256
 _MOST: Final = 2000
 _SECONDS: Final = 9.0
@@ -113,6 +118,7 @@ class PassingOn:
             self._under_way -= 1
 
     async def _ask(self, leader: Known, path: str, body: bytes, token: str) -> Passed:
+        word = os.urandom(16).hex()
         scheme = "http" if self._tls is None else "https"
         async with self._connected().post(
             yarl.URL(f"{scheme}://{_authority(leader.address)}{path}", encoded=True),
@@ -120,13 +126,14 @@ class PassingOn:
             headers={
                 "Authorization": f"Bearer {token}",
                 "Content-Type": "application/json",
-                MEANT_FOR: leader.holder,
+                MARK: word,
             },
             allow_redirects=False,
             ssl=True if self._tls is None else self._tls,
             server_hostname=self._server_name,
         ) as response:
-            if response.headers.get(MEANT_FOR) != leader.holder:
+            told = response.headers.get(PROOF, "").encode("utf-8", "replace")
+            if not hmac.compare_digest(told, proof(leader.holder, word).encode()):
                 raise NoLeaderError("the leader is not at its address any more")
             answer = bytearray()
             async for chunk in response.content.iter_any():
@@ -145,6 +152,11 @@ class PassingOn:
                 headers={"Accept-Encoding": "identity"},
             )
         return self._session
+
+
+def proof(holder: str, word: str) -> str:
+    """Return what shows that whoever answers is the process of that name in the Lease."""
+    return hmac.digest(holder.encode(), word.encode("utf-8", "replace"), "sha256").hex()
 
 
 def _authority(address: str) -> str:

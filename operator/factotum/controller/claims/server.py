@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from factotum.controller.claims.door import Door
 from factotum.controller.claims.judging import Answer, ClaimRequest, Denied, Granted
-from factotum.controller.claims.passing import MEANT_FOR, NoLeaderError, PassingOn
+from factotum.controller.claims.passing import MARK, PROOF, NoLeaderError, PassingOn, proof
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire import addresses
 from factotum.core.wire.reports import MAX_BYTES, Report, ReportError
@@ -52,7 +52,7 @@ class ClaimsServer:
         reviewer: finds out whose tokens are.
         host: to listen at.
         port: to listen at.
-        name: of this process among its replicas.
+        name: of this process in the Lease.
     """
 
     def __init__(self, reviewer: Reviewer, *, host: str, port: int, name: str = "") -> None:
@@ -107,20 +107,22 @@ class ClaimsServer:
         return web.Response(status=503, text="starting")
 
     async def _sign(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Say who we are in the answer to what was passed on to us."""
-        if request.headers.get(MEANT_FOR) == self._name:
-            response.headers[MEANT_FOR] = self._name
+        """Show who we are in the answer to what was passed on to us."""
+        word = request.headers.get(MARK)
+        if word is not None and self._desk is not None and self._name:
+            response.headers[PROOF] = proof(self._name, word)
 
     async def _elsewhere(self, request: web.Request, path: str) -> web.Response | None:
         """Have the leader answer, whose request has the right form; None if that is this process.
 
         What was passed on to us is never passed on again.
         """
-        meant_for = request.headers.get(MEANT_FOR)
-        if self._desk is not None and meant_for in (None, self._name):
+        if self._desk is not None:
             return None
-        if self._passing is None or meant_for is not None:
-            return _failure(503, "starting" if meant_for is None else "this replica does not lead")
+        if MARK in request.headers:
+            return _failure(503, "this replica does not lead")
+        if self._passing is None:
+            return _failure(503, "starting")
         try:
             passed = await self._passing.post(path, await request.read(), _token(request))
         except NoLeaderError as exc:
