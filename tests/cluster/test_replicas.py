@@ -178,7 +178,7 @@ def test_jobs_survive_thirty_seconds_without_an_api_server(bench):
         proxy.rule = lambda _: Act.REFUSE
         proxy.cut()
         began = time.monotonic()
-        ended = wait_until(pair.first.has_ended, "the end of who cannot renew", seconds=15)
+        ended = wait_until(pair.first.has_ended, "the end of who cannot renew", seconds=20)
         pair.first.start()  # its kubelet does so
         time.sleep(30 - (time.monotonic() - began))
         assert not pair.second.has_ended()

@@ -97,7 +97,7 @@ def world():
 async def elected(world, *names):
     """Have the first of some replicas lead."""
     first = world.replica(names[0])
-    await world.pass_time(12)
+    await world.pass_time(14)
     assert first.leads
     others = [world.replica(name) for name in names[1:]]
     await world.pass_time(1)
@@ -107,7 +107,7 @@ async def elected(world, *names):
 async def test_a_lease_that_never_was_is_taken_after_a_terms_wait(world):
     first = world.replica("a")
 
-    await world.pass_time(10)
+    await world.pass_time(12)
     assert not first.leads
     assert not await first.writes()
     await world.pass_time(2)
@@ -142,7 +142,7 @@ async def test_who_has_not_read_the_world_does_not_lead(world):
 async def test_a_leader_that_dies_is_followed_after_its_term(world):
     dead, other = await elected(world, "a", "b")
 
-    await world.pass_time(9, without=[dead])
+    await world.pass_time(11, without=[dead])
     assert not other.leads
     await world.pass_time(3, without=[dead])
     assert other.leads
@@ -153,7 +153,7 @@ async def test_a_leader_that_dies_is_followed_after_its_term(world):
 async def test_a_leader_that_wakes_up_after_its_term_writes_nothing_and_ends(world):
     frozen, other = await elected(world, "a", "b")
 
-    await world.pass_time(12, without=[frozen])
+    await world.pass_time(14, without=[frozen])
     assert other.leads
     assert not await frozen.writes()
     assert frozen.lost == ["the Lease was not renewed in time"]
@@ -166,19 +166,19 @@ async def test_a_leader_writes_nothing_more_before_anybody_else_may(world):
     frozen, other = await elected(world, "a", "b")
 
     last = None
-    for second in range(1, 14):
+    for second in range(1, 16):
         await world.pass_time(1, without=[frozen])
         if await frozen.writes():
             last = second
             assert not other.leads
     assert last is not None
-    assert last <= 8
+    assert last <= 10
 
 
 async def test_a_leader_that_wakes_up_within_its_term_goes_on(world):
     frozen, other = await elected(world, "a", "b")
 
-    await world.pass_time(6, without=[frozen])
+    await world.pass_time(8, without=[frozen])
     await world.pass_time(20)
     assert frozen.leads
     assert not other.leads
@@ -188,7 +188,7 @@ async def test_a_leader_that_wakes_up_within_its_term_goes_on(world):
 @pytest.mark.parametrize("skew", [-86_400.0, -7.0, 7.0, 86_400.0, 1e9])
 async def test_clocks_that_differ_change_nothing(world, skew):
     leader = world.replica("a", skew=skew)
-    await world.pass_time(12)
+    await world.pass_time(14)
     other = world.replica("b", skew=-skew)
     third = world.replica("c")
 
@@ -196,7 +196,7 @@ async def test_clocks_that_differ_change_nothing(world, skew):
     assert leader.leads
     assert not other.leads
     assert not third.leads
-    await world.pass_time(9, without=[leader])
+    await world.pass_time(11, without=[leader])
     assert not other.leads
     assert not third.leads
     await world.pass_time(3, without=[leader])
@@ -247,7 +247,7 @@ async def test_a_lease_deleted_when_its_leader_is_dead_is_taken_after_a_terms_wa
 
     await world.pass_time(5, without=[dead])
     world.api.remove(LEASE)
-    await world.pass_time(10, without=[dead])
+    await world.pass_time(12, without=[dead])
     assert not other.leads
     await world.pass_time(2, without=[dead])
     assert other.leads
@@ -267,7 +267,7 @@ async def test_a_leader_that_is_put_out_by_hand_ends_and_another_follows(world, 
     await leader.turn()
     assert len(leader.lost) == 1
     assert not await leader.writes()
-    await world.pass_time(13, without=[leader])
+    await world.pass_time(15, without=[leader])
     assert other.leads
 
 
@@ -291,14 +291,14 @@ async def test_a_lease_deleted_while_one_could_not_look_is_not_the_one_before(wo
     await late.turn()
     world.api.remove(LEASE)
     leader = world.replica("a")
-    await world.pass_time(12, without=[late])
+    await world.pass_time(14, without=[late])
     assert leader.leads
     world.api.remove(LEASE)
 
-    # What it sees is as it was eleven seconds ago, but not the same.
+    # What it sees is as it was thirteen seconds ago, but not the same.
     await late.turn()
     assert not late.leads
-    await world.pass_time(9, without=[leader])
+    await world.pass_time(11, without=[leader])
     assert not late.leads
 
 
@@ -320,7 +320,7 @@ async def test_what_people_write_beside_stays_and_disturbs_nothing(world):
 async def test_notes_on_a_dead_leaders_lease_do_not_keep_it_alive(world):
     dead, other = await elected(world, "a", "b")
 
-    for number in range(12):
+    for number in range(14):
         stored = world.api.stored(LEASE)
         stored["metadata"]["labels"] = {"poked": str(number)}
         world.api.put(LEASE, stored)
@@ -332,7 +332,7 @@ async def test_an_outage_within_a_term_changes_nothing(world):
     leader, other = await elected(world, "a", "b")
 
     world.api.on_request = away
-    await world.pass_time(5)
+    await world.pass_time(7)
     world.api.on_request = lambda _: None
     await world.pass_time(10)
     assert leader.leads
@@ -364,14 +364,14 @@ async def test_a_renewal_whose_answer_is_lost_is_known_for_our_own(world):
     for _ in range(3):
         await leader.turn()
     assert leader.lost == []
-    assert leader.term.left == 8
+    assert leader.term.left == 10
 
 
 async def test_taking_whose_answer_is_lost_counts_from_the_next_that_is_not(world):
     first = world.replica("a")
     lost = LostAnswer(world.api)
     await first.turn()
-    first.clock.move(10.0)
+    first.clock.move(12.0)
     first.elector._api = lost
     await first.turn()
     assert world.lease.holder == "a_1"
@@ -387,18 +387,18 @@ async def test_a_term_counts_from_when_its_renewal_was_asked_for(world):
     slow = SlowAnswer(world.api, leader.clock, seconds=3.0)
     leader.elector._api = slow
     await leader.turn()
-    assert leader.term.left == 5
+    assert leader.term.left == 7
 
 
 async def test_two_that_take_at_the_same_moment_are_settled_by_the_version(world):
     dead, one = await elected(world, "a", "b")
     two = world.replica("c")
-    await world.pass_time(11, without=[dead, one, two])
+    await world.pass_time(13, without=[dead, one, two])
     await one.elector.look()
-    one.clock.move(11)
-    two.clock.move(11)
+    one.clock.move(13)
+    two.clock.move(13)
     await two.elector.look()
-    two.clock.move(11)
+    two.clock.move(13)
     one.elector._api = Interrupted(world.api, two.turn)
     await one.turn()
 
@@ -413,7 +413,7 @@ async def test_the_leader_is_known_while_it_renews_and_not_longer(world):
     known = other.elector.leader()
     assert (known.holder, known.address) == ("a_1", "a:1")
     assert leader.elector.leader() is None
-    await world.pass_time(9, without=[leader])
+    await world.pass_time(11, without=[leader])
     assert other.elector.leader() is not None
     for each in world.replicas:
         each.clock.move(1.5)
@@ -426,7 +426,7 @@ async def test_a_missing_namespace_is_no_hot_loop_and_no_end(world):
     first = world.replica("a")
 
     await first.turn()
-    first.clock.move(11)
+    first.clock.move(13)
     assert await first.turn() > 0.1
     assert not first.leads
 
@@ -486,7 +486,7 @@ class Interrupted(LostAnswer):
 async def test_a_vacancy_is_told_before_the_lease_may_be_taken_and_settled_by_taking_it(world):
     dead, other = await elected(world, "a", "b")
 
-    await world.pass_time(7, without=[dead])
+    await world.pass_time(9, without=[dead])
     assert not other.elector.vacant.is_set()
     await world.pass_time(2, without=[dead])
     assert other.elector.vacant.is_set()
@@ -502,7 +502,7 @@ async def test_a_vacancy_is_told_before_the_lease_may_be_taken_and_settled_by_ta
 async def test_a_vacancy_that_was_none_is_settled_by_the_renewal(world):
     slow, other = await elected(world, "a", "b")
 
-    await world.pass_time(8, without=[slow])
+    await world.pass_time(10, without=[slow])
     assert other.elector.vacant.is_set()
     vacancy = other.elector.sighting
     # Somebody of the same name is up again.

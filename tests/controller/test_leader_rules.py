@@ -16,7 +16,7 @@ from support.builders.jobs import NOW
 
 
 def unheld_lease():
-    return Lease.from_raw(unheld("operator", NOW, 10))
+    return Lease.from_raw(unheld("operator", NOW, 12))
 
 
 OTHER = Lease(holder="other_1", renewed="1", seconds=10)
@@ -29,21 +29,21 @@ OWN = {"me_1", "me_9"}
 @pytest.mark.parametrize(
     ("lease", "seen_for", "wait"),
     [
-        pytest.param(OTHER, 0, 10, id="just renewed"),
-        pytest.param(OTHER, 9.5, 0.5, id="not renewed for a while"),
-        pytest.param(OTHER, 10, 0, id="not renewed in time"),
-        pytest.param(OTHER, 3600, -3590, id="long dead"),
-        pytest.param(Lease(), 0, 10, id="emptied by hand"),
-        pytest.param(unheld_lease(), 0, 10, id="just made: one may have been deleted before"),
-        pytest.param(unheld_lease(), 10, 0, id="held by nobody for as long as a term"),
-        pytest.param(Lease(seconds=10), 0, 10, id="only the holder taken out by hand"),
+        pytest.param(OTHER, 0, 12, id="just renewed"),
+        pytest.param(OTHER, 11.5, 0.5, id="not renewed for a while"),
+        pytest.param(OTHER, 12, 0, id="not renewed in time"),
+        pytest.param(OTHER, 3600, -3588, id="long dead"),
+        pytest.param(Lease(), 0, 12, id="emptied by hand"),
+        pytest.param(unheld_lease(), 0, 12, id="just made: one may have been deleted before"),
+        pytest.param(unheld_lease(), 12, 0, id="held by nobody for as long as a term"),
+        pytest.param(Lease(seconds=10), 0, 12, id="only the holder taken out by hand"),
         pytest.param(Lease(seconds=1), 0, 0, id="given up by its holder"),
-        pytest.param(Lease(holder="other_1", seconds=1), 0, 10, id="short, but held"),
+        pytest.param(Lease(holder="other_1", seconds=1), 0, 12, id="short, but held"),
         pytest.param(Lease(holder="me_1", seconds=10), 0, 0, id="held by a process before us"),
         pytest.param(Lease(holder="me_9", seconds=10), 0, 0, id="ours: the answer was lost"),
-        pytest.param(Lease(holder="me_7", seconds=10), 0, 10, id="of our name, but not before us"),
-        pytest.param(Lease(holder="me-2_1", seconds=10), 0, 10, id="a name that begins like ours"),
-        pytest.param(Lease(holder="me", seconds=10), 0, 10, id="a holder that is none of ours"),
+        pytest.param(Lease(holder="me_7", seconds=10), 0, 12, id="of our name, but not before us"),
+        pytest.param(Lease(holder="me-2_1", seconds=10), 0, 12, id="a name that begins like ours"),
+        pytest.param(Lease(holder="me", seconds=10), 0, 12, id="a holder that is none of ours"),
         pytest.param(Lease(holder="other_1", seconds=25), 10, 15, id="of a version with longer"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_lease_waits_to_be_taken(lease, seen_for, wait):
 def test_what_a_holders_clock_says_changes_nothing(renewed):
     lease = Lease(holder="other_1", renewed=renewed, seconds=10)
 
-    assert wait_seconds(Sighting(lease, 100.0), 104.0, OWN) == 6
+    assert wait_seconds(Sighting(lease, 100.0), 104.0, OWN) == 8
 
 
 def test_only_a_change_makes_a_sighting_new():
@@ -79,15 +79,15 @@ def test_a_leader_stops_writing_before_anybody_else_may_begin():
     # A renewal may fail, and the next one too.
     assert TERM_SECONDS >= 3 * RENEW_SECONDS
     # Seen late by one look, then waited for: what is left of 15 s is for the start.
-    assert TAKE_AFTER_SECONDS + LOOK_SECONDS <= 11
+    assert TAKE_AFTER_SECONDS + LOOK_SECONDS <= 13
 
 
 @pytest.mark.parametrize(
     ("lease", "seen_for", "nobody"),
     [
-        pytest.param(OTHER, 7.9, False, id="its leader may still write"),
-        pytest.param(OTHER, 8, True, id="its leader has stopped, but it may not be taken yet"),
-        pytest.param(unheld_lease(), 7.9, False, id="made anew: a leader may not know"),
+        pytest.param(OTHER, 9.9, False, id="its leader may still write"),
+        pytest.param(OTHER, 10, True, id="its leader has stopped, but it may not be taken yet"),
+        pytest.param(unheld_lease(), 9.9, False, id="made anew: a leader may not know"),
         pytest.param(Lease(seconds=1), 0, True, id="given up"),
         pytest.param(Lease(holder="me_1", seconds=10), 0, True, id="of a process before us"),
         pytest.param(Lease(holder="o_1", seconds=30), 27, False, id="of one with longer terms"),

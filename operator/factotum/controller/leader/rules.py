@@ -13,9 +13,9 @@ from typing import Final
 
 from factotum.controller.leader.lease import Lease
 
-TAKE_AFTER_SECONDS: Final = 10
+TAKE_AFTER_SECONDS: Final = 12
 """How long a Lease must have been seen unchanged; what stands in it if that is longer."""
-TERM_SECONDS: Final = 8.0
+TERM_SECONDS: Final = 10.0
 """How long the leader may write after it began to ask for its last good renewal.
 
 The rest until somebody else may take the Lease is for requests on their way,
