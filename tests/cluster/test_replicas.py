@@ -67,7 +67,7 @@ def pair(bench):
         yield made
 
 
-def wait_until(condition, what, seconds=30.0):
+def wait_until(condition, what, seconds=90.0):
     """Wait for something; return how long it took."""
     began = time.monotonic()
     while not condition():
@@ -84,7 +84,7 @@ def create_jobs(bench, seconds):
         bench.create(bench.book.chain(name, "true", f"sleep {seconds}", last), name=name)
 
 
-def check_jobs(bench, *, seconds=90.0):
+def check_jobs(bench, *, seconds=180.0):
     """Wait until all have ended, and see that each is right and no task ran twice."""
     ended = bench.api.wait_all_done(bench.namespace, seconds=seconds)
     outcomes = {name: job["status"]["outcome"] for name, job in ended.items()}
