@@ -73,6 +73,17 @@ class KubeApi(Protocol):
     async def create(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Create an object in a collection."""
 
+    async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Replace an object by another version of it, only if nobody changed it meanwhile.
+
+        Args:
+            path: of the object.
+            body: all of it, with the resource version that was read.
+
+        Raises:
+            ConflictError: it changed: read it again.
+        """
+
     async def delete(self, path: Path, *, uid: str) -> None:
         """Delete the object of that UID; another one of its name stays."""
 

@@ -229,6 +229,10 @@ class KubeClient:
         """Create an object."""
         return await self.request("POST", path, body=body)
 
+    async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Replace an object, only if nobody changed it meanwhile."""
+        return await self.request("PUT", path, body=body)
+
     async def delete(self, path: Path, *, uid: str) -> None:
         """Delete the object of that UID; another one of its name stays."""
         await self.request("DELETE", path, body={"preconditions": {"uid": uid}})

@@ -38,10 +38,14 @@ class Resource:
 JOBS: Final = Resource(f"/apis/{names.API_VERSION}", names.PLURAL)
 PODS: Final = Resource("/api/v1", "pods")
 CONFIG_MAPS: Final = Resource("/api/v1", "configmaps")
+SECRETS: Final = Resource("/api/v1", "secrets")
 EVENTS: Final = Resource("/api/v1", "events")
 NODES: Final = Resource("/api/v1", "nodes", is_namespaced=False)
 NAMESPACES: Final = Resource("/api/v1", "namespaces", is_namespaced=False)
 TOKEN_REVIEWS: Final = Resource("/apis/authentication.k8s.io/v1", "tokenreviews", False)
+VALIDATING_WEBHOOKS: Final = Resource(
+    "/apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", False
+)
 
 
 def is_object_name(text: object) -> bool:

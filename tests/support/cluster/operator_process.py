@@ -4,11 +4,13 @@ Its kubeconfig holds a token of the chart's service account, so every test that 
 chart's RBAC too. It can be killed, frozen and started again on the same port, as crash tests do.
 """
 
+import base64
 import contextlib
 import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -16,16 +18,30 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from factotum.controller.tls.authority import Material
 from support.cluster.clusters import ROOT, Cluster
-from support.cluster.kube_api import KubeApi
+from support.cluster.kube_api import ApiRefusedError, KubeApi
 from support.consul.process import free_ports
 
 OPERATOR_NAMESPACE = "factotum-system"
 ACCOUNT = "factotum-operator"
+RELEASE = "factotum-factotum-operator"
+ADMISSION_PATH = "/v1/admission"
 AUDIT_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{ACCOUNT}"
 PROGRAMS = Path(sys.executable).parent
 CHART = ROOT / "charts" / "factotum-operator"
 _START_SECONDS = 60
+VALUES = (
+    f"serviceAccount.name={ACCOUNT}",
+    "nodeSelector.nowhere=here",
+    # Nobody is there: refused at once, and then jobs are stored all the same.
+    f"admission.url=https://127.0.0.1:9{ADMISSION_PATH}",
+)
+"""Of the chart, where the operator is a process outside of the cluster."""
+_ANYBODY = ssl.create_default_context()
+_ANYBODY.check_hostname = False
+_ANYBODY.verify_mode = ssl.CERT_NONE
+"""Whether it is the operator, the runners find out; here is asked whether it is up."""
 
 
 class Installation(NamedTuple):
@@ -36,6 +52,32 @@ class Installation(NamedTuple):
     token: str
     audit_log: Path
 
+    def ask_about_jobs(self, port: int) -> None:
+        """Have the API server ask at a port of this machine before it stores a job."""
+        root = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+        while True:
+            raw = self.api.get(f"{root}/{RELEASE}")
+            url = f"https://127.0.0.1:{port}{ADMISSION_PATH}"
+            raw["webhooks"][0]["clientConfig"]["url"] = url
+            try:
+                self.api.request("PUT", f"{root}/{RELEASE}", raw)
+            except ApiRefusedError as error:
+                if error.status != 409:
+                    raise
+            else:
+                return
+
+    def certificates(self) -> Material:
+        """Read what the operators of this cluster show."""
+        path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets/{RELEASE}-tls"
+        data = {key: base64.b64decode(v).decode() for key, v in self.api.get(path)["data"].items()}
+        return Material(
+            trusted=data["ca.crt"],
+            authority_key=data["ca.key"],
+            chain=data["tls.crt"],
+            key=data["tls.key"],
+        )
+
 
 def install(cluster: Cluster, *values: str) -> Installation:
     """Install the chart, where no operator Pod can start: the operator will be a process."""
@@ -43,8 +85,7 @@ def install(cluster: Cluster, *values: str) -> Installation:
         "helm",
         *("install", "factotum", str(CHART)),
         *("--namespace", OPERATOR_NAMESPACE, "--create-namespace"),
-        *("--set", f"serviceAccount.name={ACCOUNT}"),
-        *("--set", "nodeSelector.nowhere=here"),
+        *(word for value in VALUES for word in ("--set", value)),
         *(word for value in values for word in ("--set", value)),
     )
     crd = "customresourcedefinition/factotumjobs.factotum.snowplowanalytics.com"
@@ -81,10 +122,11 @@ class OperatorProcess:
             programs: where its program is, if it is another version's.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        self._installation = installation
         self.log = folder / "operator.log"
-        claims, self._health = free_ports(2)
+        claims, self._health, self.admission = free_ports(3)
         self.claims = ("127.0.0.1", claims)
-        self.url = f"http://127.0.0.1:{claims}"
+        self.url = f"https://127.0.0.1:{claims}"
         self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._kubeconfig = folder / "kubeconfig"
@@ -95,6 +137,10 @@ class OperatorProcess:
             f"--claims-address=127.0.0.1:{claims}",
             f"--claims-url={claims_url or self.url}",
             f"--liveness-address=127.0.0.1:{self._health}",
+            f"--operator-namespace={OPERATOR_NAMESPACE}",
+            f"--tls-secret={RELEASE}-tls",
+            f"--admission-address=127.0.0.1:{self.admission}",
+            f"--admission-webhook={RELEASE}",
             "--runner-image=localhost/factotum-runner:0.1.0",
             *flags,
         ]
@@ -140,7 +186,7 @@ class OperatorProcess:
 
     def is_ready(self) -> bool:
         """Tell whether it takes claims."""
-        connection = http.client.HTTPConnection(*self.claims, timeout=1)
+        connection = self.connection(seconds=1)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
@@ -148,6 +194,14 @@ class OperatorProcess:
             return False
         finally:
             connection.close()
+
+    def connection(self, *, seconds: float) -> http.client.HTTPSConnection:
+        """Prepare a connection to the claims port, whoever is there."""
+        return http.client.HTTPSConnection(*self.claims, timeout=seconds, context=_ANYBODY)
+
+    def be_asked(self) -> None:
+        """Have the API server ask this one about jobs that are made."""
+        self._installation.ask_about_jobs(self.admission)
 
     def has_ended(self) -> bool:
         """Tell whether it ended by itself."""

@@ -6,7 +6,7 @@ holds that job's lock.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,11 +37,19 @@ class NameTaken:
 class Writer:
     """Writes statuses, Pods and Events."""
 
-    def __init__(self, api: KubeApi, cache: Cache, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        cache: Cache,
+        settings: Settings,
+        clock: Clock,
+        authorities: Callable[[], str],
+    ) -> None:
         self._api = api
         self._cache = cache
         self._settings = settings
         self._clock = clock
+        self._authorities = authorities
         self._background: set[asyncio.Task[None]] = set()
 
     async def patch(self, job: FactotumJob, patch: Mapping[str, Any]) -> FactotumJob:
@@ -79,7 +87,7 @@ class Writer:
         Raises:
             KubeError: whether it was created is unknown.
         """
-        manifest = build_runner_pod(job, plan, host, self._settings)
+        manifest = build_runner_pod(job, plan, host, self._settings, self._authorities())
         try:
             raw = await self._api.create(paths.collection(paths.PODS, job.namespace), manifest)
         except errors.AlreadyExistsError:

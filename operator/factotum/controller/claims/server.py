@@ -1,18 +1,19 @@
-"""The HTTP side of claims and reports: what Pods talk to.
+"""The HTTPS side of claims and reports: what Pods talk to.
 
 Only form here: paths, tokens, sizes, statuses. ``desk`` decides.
 """
 
 import json
 import logging
+import ssl
 from typing import Final, Protocol, TypeGuard
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from factotum.controller.claims.door import Door
 from factotum.controller.claims.judging import Answer, ClaimRequest, Denied, Granted
 from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.tls.door import Door
 from factotum.core.wire import addresses
 from factotum.core.wire.reports import MAX_BYTES, Report, ReportError
 from factotum.kube import errors
@@ -47,10 +48,11 @@ class Decider(Protocol):
 class ClaimsServer:
     """Serves claims and reports: 503 until it is opened, once the controller knows its objects."""
 
-    def __init__(self, reviewer: Reviewer, *, host: str, port: int) -> None:
+    def __init__(self, reviewer: Reviewer, *, host: str, port: int, tls: ssl.SSLContext) -> None:
         self._reviewer = reviewer
         self._host = host
         self._port = port
+        self._tls = tls
         self._desk: Decider | None = None
         self._door = Door()
         application = web.Application(client_max_size=MAX_BYTES)
@@ -69,7 +71,7 @@ class ClaimsServer:
         await self._runner.setup()
         handlers = self._runner.server
         assert handlers is not None, "the runner is set up"  # noqa: S101 - for the type checker
-        await self._door.open(handlers, self._host, self._port)
+        await self._door.open(handlers, self._host, self._port, self._tls)
 
     def open(self, desk: Decider) -> None:
         """Begin to answer."""
