@@ -10,6 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
+from factotum.controller.admission.registration import Registration
+from factotum.controller.admission.server import AdmissionServer
 from factotum.controller.apply.writer import Writer
 from factotum.controller.claims.desk import Desk
 from factotum.controller.claims.server import ClaimsServer
@@ -25,6 +27,8 @@ from factotum.controller.observe.observer import Observer
 from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile.reconciler import Reconciler
 from factotum.controller.settings import Settings
+from factotum.controller.tls import keeping
+from factotum.controller.tls.identity import Identity
 from factotum.controller.watch.sources import Sources
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
@@ -50,7 +54,7 @@ class Controller(NamedTuple):
     writer: Writer
 
 
-def build(
+def build(  # noqa: PLR0913 - one a part
     *,
     api: KubeApi,
     settings: Settings,
@@ -59,11 +63,16 @@ def build(
     slots: Slots,
     mirror: Mirror,
     clock: Clock,
+    authorities: Callable[[], str] = str,
 ) -> Controller:
-    """Put the controller together."""
+    """Put the controller together.
+
+    Args:
+        authorities: gives the certificates that tell runners whom to trust; none where none runs.
+    """
     live, ledger = Live(api, cache), Ledger()
     observer = Observer(cache, live, slots, resolver, clock)
-    writer = Writer(api, cache, settings, clock)
+    writer = Writer(api, cache, settings, clock, authorities)
     reconciler = Reconciler(
         cache=cache,
         live=live,
@@ -99,6 +108,8 @@ class Operator:
         self._slots = Slots(settings.max_workers)
         self._tasks: list[asyncio.Task[None]] = []
         self._mirror: Mirror = NoMirror()
+        self._identity = Identity()
+        self._admission: AdmissionServer | None = None
         self._controller: Controller | None = None
 
     async def start(self) -> None:
@@ -112,8 +123,15 @@ class Operator:
         self._client = await KubeClient.from_environment()
         self._resolver = Resolver(settings.dns_timeout_seconds)
         reviewer = TokenReviewer(self._client, settings.token_audience)
-        self._server = ClaimsServer(reviewer, host=settings.claims_host, port=settings.claims_port)
+        await self._begin_tls()
+        self._server = ClaimsServer(
+            reviewer,
+            host=settings.claims_host,
+            port=settings.claims_port,
+            tls=self._identity.server,
+        )
         await self._server.start()
+        await self._begin_admission()
         consul = await self._consul_mirror()
         self._mirror = consul or NoMirror()
         controller = build(
@@ -124,6 +142,7 @@ class Operator:
             slots=self._slots,
             mirror=self._mirror,
             clock=SystemClock(),
+            authorities=lambda: self._identity.trusted,
         )
         if consul is not None:
             self._cache.subscribe(consul)
@@ -134,7 +153,7 @@ class Operator:
             consul.start()
         self._controller = controller
         self._server.open(controller.desk)
-        self._tasks = [
+        self._tasks += [
             asyncio.create_task(controller.reconciler.run(), name="reconciler"),
             asyncio.create_task(controller.sources.jobs.run(), name="watch of finished jobs"),
             asyncio.create_task(controller.sources.pods.run(), name="watch of Pods"),
@@ -145,6 +164,40 @@ class Operator:
         gc.collect()
         gc.freeze()
         logger.info("watching %d jobs", len(self._cache.jobs))
+
+    async def _begin_tls(self) -> None:
+        """Find out who we are, and keep that up to date."""
+        settings = self._settings
+        source: keeping.Source
+        if settings.tls_files is not None:
+            source = keeping.Files(**settings.tls_files._asdict())
+        else:
+            source = keeping.Kept(
+                self._client,
+                SystemClock(),
+                namespace=settings.operator_namespace,
+                name=settings.tls_secret,
+                hosts=settings.certificate_names,
+            )
+        await _patiently(lambda: source.look(self._identity))
+        task = keeping.keep(source, self._identity)
+        self._tasks.append(asyncio.create_task(task, name="keeping of certificates"))
+
+    async def _begin_admission(self) -> None:
+        """Look at jobs before they are stored, if that is wanted."""
+        settings = self._settings
+        if not settings.admission_port:
+            return
+        self._admission = AdmissionServer(
+            host=settings.admission_host,
+            port=settings.admission_port,
+            tls=self._identity.server,
+        )
+        await self._admission.start()
+        if settings.admission_webhook:
+            registration = Registration(self._client, self._identity, settings.admission_webhook)
+            task = asyncio.create_task(registration.run(), name="registration of the webhook")
+            self._tasks.append(task)
 
     async def _consul_mirror(self) -> ConsulMirror | None:
         """Prepare the mirror, if there is a Consul to mirror to."""
@@ -173,6 +226,8 @@ class Operator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.stop()
+        if self._admission is not None:
+            await self._admission.stop()
         if self._controller is not None:
             await self._controller.writer.settle()
         await self._mirror.stop()
