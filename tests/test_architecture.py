@@ -53,7 +53,7 @@ def test_the_standard_librarys_operator_wins():
 # --- start-up -----------------------------------------------------------------------
 
 LEAN = {"__future__", "_collections_abc", "_stat", "genericpath", "os", "os.path", "posixpath"}
-LEAN |= {"stat", "_json", "_socket", "_heapq", "select", "zlib", "collections", "time"}
+LEAN |= {"stat", "_json", "_socket", "_heapq", "select", "zlib", "collections", "time", "_ssl"}
 """What a bare interpreter has anyway, and modules written in C."""
 
 

@@ -18,7 +18,7 @@ from benchmarks.cluster import ROOT
 from benchmarks.cluster.audit import Audit
 from benchmarks.cluster.sides import FACTOTUM, NATIVE, POD, Operator, Side
 from support.cluster import clusters, operator_process
-from support.cluster.operator_process import ACCOUNT, OPERATOR_NAMESPACE, OperatorProcess
+from support.cluster.operator_process import OPERATOR_NAMESPACE, VALUES, OperatorProcess
 from support.consul.process import ConsulProcess
 from test_node.api import Api, ApiError
 
@@ -137,6 +137,7 @@ class Ground:
                 operator.start()
                 running.pids["operator"] = operator.pid
                 await asyncio.to_thread(operator.wait_ready)
+                await asyncio.to_thread(operator.be_asked)
                 await asyncio.sleep(warm_up)
             yield running
 
@@ -160,8 +161,7 @@ class Ground:
             self._cluster.run(
                 *("helm", "upgrade", "factotum", str(operator.checkout / _CHART)),
                 *("--namespace", OPERATOR_NAMESPACE),
-                *("--set", f"serviceAccount.name={ACCOUNT}"),
-                *("--set", "nodeSelector.nowhere=here"),
+                *(word for value in VALUES for word in ("--set", value)),
             )
             time.sleep(_PUBLISH_SECONDS)
         self._current = operator.checkout

@@ -113,13 +113,13 @@ def stalls(running: Running) -> Iterator[Any]:
     """Ask whether the operator is ready all the time; give the longest wait in milliseconds."""
     if running.operator is None:
         raise ValueError("there is no operator to ask")
-    address = running.operator.claims
+    operator = running.operator
     stopped = threading.Event()
     longest = 0.0
 
     def ask() -> None:
         nonlocal longest
-        connection = http.client.HTTPConnection(*address, timeout=60)
+        connection = operator.connection(seconds=60)
         while not stopped.wait(_POLL_SECONDS):
             asked = time.monotonic()
             try:

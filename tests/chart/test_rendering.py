@@ -11,6 +11,7 @@ from support.cluster.chart_reading import (
     CLUSTER_WIDE,
     IN_ITS_OWN_NAMESPACE,
     NAMESPACED,
+    OWN,
     containers,
     named,
     of_kind,
@@ -48,15 +49,25 @@ def test_the_operator_has_exactly_these_rights(render):
     role = named(render(), "ClusterRole", "factotum-operator")
 
     assert rules(role) == NAMESPACED | CLUSTER_WIDE
-    names = [rule["resourceNames"] for rule in role["rules"] if rule["resources"] == ["namespaces"]]
-    assert names == [["kube-system"]]
+    names = {rule["resources"][0]: rule.get("resourceNames") for rule in role["rules"]}
+    assert names["namespaces"] == ["kube-system"]
+    assert names["validatingwebhookconfigurations"] == ["factotum-operator"]
+
+
+def test_of_all_secrets_it_may_read_and_change_the_one_of_its_certificates(render):
+    role = named(render(), "Role", "factotum-operator-own")
+
+    assert role["metadata"]["namespace"] == "factotum-system"
+    assert rules(role) == OWN
+    names = {tuple(rule["verbs"]): rule.get("resourceNames") for rule in role["rules"]}
+    assert names == {("get", "update"): ["factotum-operator-tls"], ("create",): None}
 
 
 def test_with_namespaces_the_rights_are_granted_there_only(render):
     manifests = render("namespaces={one,two}")
 
     assert rules(named(manifests, "ClusterRole", "factotum-operator")) == CLUSTER_WIDE
-    roles = [r for r in of_kind(manifests, "Role") if not r["metadata"]["name"].endswith("-lease")]
+    roles = [r for r in of_kind(manifests, "Role") if r["metadata"]["name"] == "factotum-operator"]
     assert {role["metadata"]["namespace"] for role in roles} == {"one", "two"}
     assert all(rules(role) == NAMESPACED for role in roles)
     assert arguments(manifests)[:2] == ["--namespace=one", "--namespace=two"]
@@ -105,7 +116,7 @@ def test_pods_find_the_claims_port_by_its_full_name(render):
     settings = Settings.from_arguments(arguments(render()))
 
     assert settings.claims_url == (
-        "http://factotum-operator.factotum-system.svc.cluster.local.:8080"
+        "https://factotum-operator.factotum-system.svc.cluster.local.:8080"
     )
 
 
@@ -147,6 +158,7 @@ def test_only_job_pods_and_other_replicas_reach_the_claims_port(render):
         },
         {"ports": [{"port": "health"}]},
         {"ports": [{"port": "metrics"}]},
+        {"ports": [{"port": "admission"}]},
     ]
 
 
@@ -217,6 +229,8 @@ def test_the_next_operator_is_ready_before_the_last_one_ends(render):
         pytest.param("logFormat=xml", "'/logFormat'", id="log-format"),
         pytest.param("consul.address=http://consul:8500", "'/consul/address'", id="consul-url"),
         pytest.param("replicas=-1", "'/replicas': minimum", id="fewer-than-none"),
+        pytest.param("claims.url=http://x", "'/claims/url'", id="no-tls"),
+        pytest.param("admission.timeoutSeconds=11", "'/admission/timeoutSeconds'", id="patience"),
         pytest.param("claims.port=80", "'/claims/port'", id="low-port"),
         pytest.param("metrics.port=80", "'/metrics/port'", id="low-metrics-port"),
     ],

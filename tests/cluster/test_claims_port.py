@@ -6,6 +6,7 @@ Real: the operator's process and its port, the API server that checks tokens, a 
 import contextlib
 import selectors
 import socket
+import ssl
 import time
 from pathlib import Path
 
@@ -20,18 +21,23 @@ HALF_OPEN = 1500
 SLOW = 40
 LIMIT_SECONDS = 30 + 5
 """How long a connection may take to show a token, and how often it is looked at."""
+ANYBODY = ssl.create_default_context()
+ANYBODY.check_hostname = False
+ANYBODY.verify_mode = ssl.CERT_NONE
 HEAD = b"POST /v1/claims/x/1/1 HTTP/1.1\r\nHost: x\r\n"
 
 
 class Crowd:
     """Connections of one kind, and what became of them."""
 
-    def __init__(self, address, count, first=b"", drop=b""):
+    def __init__(self, address, count, first=b"", drop=b"", *, whole=True):
         self.drop = drop
         self.open = set()
         self.selector = selectors.DefaultSelector()
         for _ in range(count):
             connection = socket.create_connection(address, timeout=10)
+            if whole:
+                connection = ANYBODY.wrap_socket(connection)
             connection.sendall(first)
             connection.setblocking(False)
             self.open.add(connection)
@@ -40,13 +46,13 @@ class Crowd:
     def go_on(self):
         """Send another drop each, and take note of who was put out."""
         for key, _ in self.selector.select(0):
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
                 if not self._reads(key.fileobj):
                     self._leave(key.fileobj)
         for connection in list(self.open) if self.drop else ():
             try:
                 connection.send(self.drop)
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 continue
             except OSError:
                 self._leave(connection)
@@ -54,7 +60,9 @@ class Crowd:
     def _reads(self, connection):
         try:
             return connection.recv(4096)
-        except ConnectionError:
+        except (BlockingIOError, ssl.SSLWantReadError):
+            raise
+        except OSError:
             return b""
 
     def _leave(self, connection):
@@ -80,13 +88,20 @@ def test_slow_and_silent_connections_are_put_out_and_a_runner_never_waits(bench)
         token = f"Authorization: Bearer {'x' * 600}\r\n".encode()
         body = HEAD + token + b"Content-Length: 200000\r\n\r\n"
         kinds = {
-            "half open": (HALF_OPEN,),
+            "silent after the handshake": (SLOW,),
             "slow heads": (SLOW, HEAD, b"a"),
             "slow bodies": (SLOW, body, b"x"),
             "slow chunks": (SLOW, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
         }
         began = time.monotonic()
         crowds = {kind: Crowd(operator.claims, *how) for kind, how in kinds.items()}
+        hello = b"\x16\x03\x01\x02\x00\x01"
+        for kind, how in {
+            "half open": (HALF_OPEN,),
+            "half handshakes": (HALF_OPEN // 4, hello),
+            "slow handshakes": (SLOW, hello, b"\x00"),
+        }.items():
+            crowds[kind] = Crowd(operator.claims, *how, whole=False)
         for crowd in crowds.values():
             stack.callback(crowd.close)
         slowest, sequence = 0.0, 1
@@ -124,9 +139,15 @@ def request(pod, size):
 GARBAGE = (b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"\x00" * 9000, b"A" * 70000)
 
 
+def dialled(address):
+    """Open a line as a runner does, whoever is there."""
+    return ANYBODY.wrap_socket(socket.create_connection(address, timeout=10))
+
+
 def speak(address, words):
     """Say something and listen for a while."""
-    with socket.create_connection(address, timeout=2) as connection, contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), dialled(address) as connection:
+        connection.settimeout(2)
         connection.sendall(words)
         connection.recv(1000)
 
@@ -137,15 +158,21 @@ def test_clients_that_hang_up_or_never_read_do_no_harm(bench):
         assert pod.claim(CLAIM)[0] == 200
         said = len(operator.log.read_text().splitlines())
         for _ in range(5):
-            with socket.create_connection(operator.claims) as connection:
+            with dialled(operator.claims) as connection:
                 connection.sendall(request(pod, 5000) + b"{")
                 time.sleep(0.2)
         for cut in (10, 60, 200):
-            with socket.create_connection(operator.claims) as connection:
+            with dialled(operator.claims) as connection:
                 connection.sendall(request(pod, 5)[:cut])
         for garbage in GARBAGE:
             speak(operator.claims, garbage + b"\r\n\r\n")
-        with socket.create_connection(operator.claims) as never_reads:
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(operator.claims, timeout=2) as bare,
+            ):
+                bare.sendall(garbage)
+                bare.recv(1000)
+        with dialled(operator.claims) as never_reads:
             never_reads.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             never_reads.setblocking(False)
             whole, rest = request(pod, 2) + b"{}", b""
@@ -154,7 +181,7 @@ def test_clients_that_hang_up_or_never_read_do_no_harm(bench):
                 try:
                     rest = rest or whole
                     rest = rest[never_reads.send(rest) :]
-                except BlockingIOError:
+                except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                     time.sleep(0.05)
             began = time.monotonic()
             assert pod.report(CLAIM, 2, "S", final=True)[0] == 200

@@ -109,11 +109,12 @@ def test_claim_whose_answer_was_lost_is_granted_again_to_the_same_process(bench)
             return Act.LOSE_ANSWER
         return Act.PASS
 
-    with Proxy("127.0.0.1", 0) as proxy, bench.nodes():
+    with Proxy("127.0.0.1", 0, as_operator=True) as proxy, bench.nodes():
         proxy.rule = lose_first_claim
         operator = bench.operator(claims_url=proxy.url)
         proxy.lead_to(*operator.claims)
         with operator:
+            proxy.speak_for(bench.installation.certificates())
             bench.create(bench.book.chain("job", "true", "true"))
             status = bench.done()
 

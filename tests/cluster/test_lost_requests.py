@@ -78,11 +78,12 @@ def test_jobs_that_end_while_the_api_server_is_out_of_reach_are_told_rightly(ben
 
 
 def test_runner_that_can_only_claim_still_has_its_verdict(bench):
-    with Proxy("127.0.0.1", 0) as proxy, bench.nodes():
+    with Proxy("127.0.0.1", 0, as_operator=True) as proxy, bench.nodes():
         proxy.rule = lambda call: Act.PASS if "/claims/" in call.path else Act.REFUSE
         operator = bench.operator(claims_url=proxy.url)
         proxy.lead_to(*operator.claims)
         with operator:
+            proxy.speak_for(bench.installation.certificates())
             bench.create(bench.book.chain("job", "true", "exit 4", "true"))
             status = bench.done()
 

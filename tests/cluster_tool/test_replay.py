@@ -16,6 +16,7 @@ import pytest
 
 from factotum.core.wire import termination
 from support.builders.factfiles import factfile, task
+from support.http.certificates import loopback, serving
 from test_node import replay
 from test_node.runners import RunnerProcess
 
@@ -55,12 +56,24 @@ class Operator(ThreadingTCPServer):
 
 
 class Handler(StreamRequestHandler):
+    def setup(self):
+        self.request = serving().wrap_socket(self.request, server_side=True)
+        super().setup()
+
     def handle(self):
+        while self.answer_one():
+            pass
+
+    def finish(self):
+        super().finish()
+        self.request.close()
+
+    def answer_one(self):
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             line = self.rfile.readline()
             if not line:
-                return
+                return False
             head += line
         length = next(
             int(line.partition(b":")[2])
@@ -70,9 +83,9 @@ class Handler(StreamRequestHandler):
         status, payload = self.server.answer(head, json.loads(self.rfile.read(length)))
         body = json.dumps(payload).encode()
         self.wfile.write(
-            b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
-            % (status, len(body), body)
+            b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
         )
+        return True
 
 
 @contextlib.contextmanager
@@ -87,7 +100,8 @@ def operator(text, refusals):
 
 def variables_for(server):
     return {
-        "FACTOTUM_OPERATOR_URL": f"http://127.0.0.1:{server.server_address[1]}",
+        "FACTOTUM_OPERATOR_URL": f"https://127.0.0.1:{server.server_address[1]}",
+        "FACTOTUM_OPERATOR_CA": loopback().trusted,
         "FACTOTUM_JOB_UID": "0b1f8f0a-0000-4000-8000-000000000001",
         "FACTOTUM_ATTEMPT": "2",
         "FACTOTUM_LAUNCH": "3",

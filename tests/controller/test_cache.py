@@ -88,6 +88,17 @@ ENDED = {
 }
 
 
+def test_how_a_pod_ended_is_known_after_somebody_took_its_label_off():
+    cache = Cache()
+    cache.put_job(raw_job(status=working_status()))
+    cache.put_pod(raw_pod(status=ENDED, resourceVersion="7"))
+    cache.put_pod(raw_pod(status=ENDED, resourceVersion="8", labels={}))
+    cache.drop_pod("pod-uid-1")
+
+    assert [pod.terminated.exit_code for pod in pods_of(cache)] == [0]
+    assert cache.pods() == []
+
+
 def test_how_a_pod_ended_is_known_after_it_is_gone():
     cache = Cache()
     cache.put_job(raw_job(status=working_status()))

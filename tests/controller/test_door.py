@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
-from factotum.controller.claims import door as door_module
-from factotum.controller.claims.door import Door
+from factotum.controller.tls import door as door_module
+from factotum.controller.tls.door import Door
+from support.http.certificates import asking, serving
 
 
 class Echo(asyncio.Protocol):
@@ -59,11 +60,11 @@ async def opened(**options):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     door = CountingDoor(**options)
-    await door.open(lambda: Echo(door), "127.0.0.1", port)
+    await door.open(lambda: Echo(door), "127.0.0.1", port, serving())
     visitors = []
 
     async def come():
-        visitor = Visitor(*await asyncio.open_connection("127.0.0.1", port))
+        visitor = Visitor(*await asyncio.open_connection("127.0.0.1", port, ssl=asking()))
         visitors.append(visitor)
         assert await visitor.says() in (b"hello", b"")
         return visitor
@@ -150,12 +151,12 @@ async def test_nobody_is_put_out_before_his_time():
 async def test_a_token_of_one_that_is_out_already_is_nothing():
     async with opened(places=1) as (door, come):
         await come()
-        (transport,) = door._visits
+        ((place, visit),) = door._visits.items()
         await come()
-        door.proved(transport, "pod")
+        door.proved(visit.transport, "pod")
         door.proved(None, "pod")
 
-        assert transport not in door._visits
+        assert place not in door._visits
         assert len(door) == 1
 
 

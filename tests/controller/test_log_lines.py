@@ -129,7 +129,7 @@ PATCHES = {
 async def test_each_step_of_a_job_is_one_line_with_its_name_and_attempt(state, caplog):
     api, cache = MemoryApi(), Cache()
     job = cache.put_job(api.put(JOB, raw_job(status={"attempt": 3})))
-    writer = Writer(api, cache, Settings(), HeldClock(NOW))
+    writer = Writer(api, cache, Settings(), HeldClock(NOW), str)
     with caplog.at_level(logging.INFO):
         await writer.patch(job, PATCHES[state](job))
     writer.close()

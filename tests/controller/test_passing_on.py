@@ -7,8 +7,7 @@ what the test says. What no replica of ours would answer, a server of the test d
 import asyncio
 import json
 import socket
-import ssl
-import subprocess
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import aiohttp
@@ -18,13 +17,20 @@ from factotum.controller.claims.judging import Denied, Granted, Later
 from factotum.controller.claims.passing import MARK, PROOF, NoLeaderError, PassingOn, proof
 from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.tls import authority
+from factotum.controller.tls.authority import Lifetimes
 from support.builders.jobs import CLAIM_ID, make_report
+from support.http.certificates import asking, serving
 from support.http.receivers import HANG, Receiver, Reply, reply
 
 LEADER, OTHER = "leader_1", "other_1"
 CLAIM = "/v1/claims/job/2/3", json.dumps({"claim": CLAIM_ID}).encode()
 REPORT = "/v1/reports/job/2", make_report().to_json()
 BOTH = pytest.mark.parametrize("call", [CLAIM, REPORT], ids=["claim", "report"])
+
+
+TRUSTING = {"tls": asking, "server_name": "operator.test"}
+"""How replicas speak to each other: by the Service's name, which is no replica's address."""
 
 
 class Known(NamedTuple):
@@ -68,8 +74,10 @@ class Replica:
             self.port = probe.getsockname()[1]
         self.name, self.leader = name, None
         self.desk, self.reviewer = RecordingDesk(), Reviewer()
-        self.server = ClaimsServer(self.reviewer, host="127.0.0.1", port=self.port, name=name)
-        self.passing = PassingOn(lambda: self.leader, **options)
+        self.server = ClaimsServer(
+            self.reviewer, host="127.0.0.1", port=self.port, tls=serving(), name=name
+        )
+        self.passing = PassingOn(lambda: self.leader, **(TRUSTING | options))
 
     @property
     def known(self):
@@ -88,10 +96,10 @@ class Replica:
     async def post(self, call, pod="pod-a", headers=()):
         path, body = call
         headers = {"Authorization": f"Bearer {pod}", **dict(headers)}
-        url = f"http://127.0.0.1:{self.port}{path}"
+        url = f"https://127.0.0.1:{self.port}{path}"
         async with (
             aiohttp.ClientSession() as session,
-            session.post(url, data=body, headers=headers) as response,
+            session.post(url, data=body, headers=headers, ssl=asking()) as response,
         ):
             return response.status, await response.json()
 
@@ -250,7 +258,7 @@ REFUSAL = json.dumps({"error": "gone"})
 )
 async def test_only_the_leaders_own_whole_answer_counts(replicas, call, answer):
     _, other = replicas
-    with Receiver(proving(answer) if callable(answer) else [answer]) as somebody:
+    with Receiver(proving(answer) if callable(answer) else [answer], tls=serving()) as somebody:
         other.leader = Known(LEADER, f"127.0.0.1:{somebody.port}")
 
         assert (await other.post(call))[0] == 503
@@ -269,14 +277,14 @@ async def test_an_address_that_is_none_is_not_asked(replicas, address):
 
 async def test_a_leader_of_ipv6_is_asked(replicas):
     _, other = replicas
-    with Receiver(proving(refusing), family=socket.AF_INET6) as leader:
+    with Receiver(proving(refusing), tls=serving(), family=socket.AF_INET6) as leader:
         for address in (f"::1:{leader.port}", f"[::1]:{leader.port}"):
             other.leader = Known(LEADER, address)
             assert (await other.post(CLAIM))[0] == 410
 
 
 async def test_a_leader_that_hangs_is_waited_for_only_so_long():
-    with Receiver([HANG]) as somebody:
+    with Receiver([HANG], tls=serving()) as somebody:
         async with Replica(OTHER, seconds=0.3) as other:
             other.leader = Known(LEADER, f"127.0.0.1:{somebody.port}")
 
@@ -284,8 +292,9 @@ async def test_a_leader_that_hangs_is_waited_for_only_so_long():
 
 
 async def test_no_more_is_passed_on_than_can_be_kept():
-    with Receiver([HANG]) as somebody:
-        passing = PassingOn(lambda: Known(LEADER, f"127.0.0.1:{somebody.port}"), seconds=5, most=3)
+    with Receiver([HANG], tls=serving()) as somebody:
+        leader = Known(LEADER, f"127.0.0.1:{somebody.port}")
+        passing = PassingOn(lambda: leader, **TRUSTING, seconds=5, most=3)
         waiting = [asyncio.create_task(passing.post("/", b"", "t")) for _ in range(3)]
         await asyncio.sleep(0.1)
 
@@ -315,38 +324,30 @@ async def test_readiness_tells_what_a_replica_does(replicas):
 
     async with aiohttp.ClientSession() as session:
         for replica, text in ((leader, "leading"), (other, "standing by")):
-            async with session.get(f"http://127.0.0.1:{replica.port}/readyz") as response:
+            async with session.get(
+                f"https://127.0.0.1:{replica.port}/readyz", ssl=asking()
+            ) as response:
                 assert (response.status, await response.text()) == (200, text)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for the Service's name, which is no replica's address."""
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", "/CN=operator", "-keyout", "key.pem"),
-            *("-out", "cert.pem", "-addext", "subjectAltName=DNS:operator.system.svc"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder
 
 
 @pytest.mark.parametrize(
     ("name", "status"),
-    [("operator.system.svc", 410), ("another.system.svc", 503), (None, 503)],
-    ids=["its name", "another name", "its address"],
+    [("operator.test", 410), ("another.system.svc", 503)],
+    ids=["its name", "another name"],
 )
-async def test_over_tls_the_leader_shows_the_services_name(certificate, name, status):
-    inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    inside.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    trust = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
-    with Receiver(proving(refusing), tls=inside) as leader:
-        async with Replica(OTHER, tls=trust, server_name=name) as other:
+async def test_the_leader_shows_the_services_name(name, status):
+    with Receiver(proving(refusing), tls=serving()) as leader:
+        async with Replica(OTHER, server_name=name) as other:
             other.leader = Known(LEADER, f"127.0.0.1:{leader.port}")
 
             assert (await other.post(CLAIM))[0] == status
+
+
+async def test_somebody_whom_our_authority_does_not_vouch_for_is_told_nothing():
+    stranger = authority.make(("operator.test",), datetime.now(UTC), Lifetimes())
+    with Receiver(proving(refusing), tls=serving(stranger)) as leader:
+        async with Replica(OTHER) as other:
+            other.leader = Known(LEADER, f"127.0.0.1:{leader.port}")
+
+            assert (await other.post(CLAIM))[0] == 503
+            assert leader.requests == []

@@ -17,7 +17,7 @@ from support.builders.jobs import DIGEST, JOB_UID, make_job, make_plan
 
 SETTINGS = Settings(
     runner_image="registry.example/runner:1",
-    claims_url="http://operator.example:8080",
+    claims_url="https://operator.example:8080",
     token_audience="the-operator",
 )
 SECRET = "s3cr3t"
@@ -31,7 +31,7 @@ SPEC = {
 
 def build(*, spec=None, host=None, status=None, **metadata):
     job = make_job(spec=spec or {"factfile": {}}, status=status, **metadata)
-    return build_runner_pod(job, make_plan(), host or AnyNode(), SETTINGS)
+    return build_runner_pod(job, make_plan(), host or AnyNode(), SETTINGS, "CA")
 
 
 def container(pod):
@@ -44,7 +44,9 @@ def variables(pod):
 
 
 def test_nothing_of_the_factfile_or_its_variables_is_in_the_pod():
-    pod = build_runner_pod(make_job(spec=SPEC), make_plan(SECRET, text=SECRET), AnyNode(), SETTINGS)
+    pod = build_runner_pod(
+        make_job(spec=SPEC), make_plan(SECRET, text=SECRET), AnyNode(), SETTINGS, "CA"
+    )
 
     assert SECRET not in json.dumps(pod)
 
@@ -91,7 +93,8 @@ def test_the_runner_is_told_which_attempt_it_may_claim_and_where():
     pod = build(status={"attempt": 2, "launch": 3})
 
     assert variables(pod) == {
-        "FACTOTUM_OPERATOR_URL": "http://operator.example:8080",
+        "FACTOTUM_OPERATOR_URL": "https://operator.example:8080",
+        "FACTOTUM_OPERATOR_CA": "CA",
         "FACTOTUM_JOB_UID": JOB_UID,
         "FACTOTUM_ATTEMPT": "2",
         "FACTOTUM_LAUNCH": "3",

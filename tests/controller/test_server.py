@@ -1,4 +1,4 @@
-"""The form of claims and reports: a real HTTP server, with a desk and a reviewer that only record.
+"""The form of claims and reports: a real HTTPS server, with a desk and a reviewer that only record.
 
 What the desk decides is in ``test_claims`` and ``test_invariants``.
 """
@@ -15,6 +15,7 @@ from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire.reports import MAX_BYTES
 from factotum.kube import errors
 from support.builders.jobs import CLAIM_ID, make_report
+from support.http.certificates import asking, serving
 
 US = PodIdentity(namespace="pipelines", pod_name="p", pod_uid="u")
 TOKEN = {"Authorization": "Bearer good"}
@@ -56,9 +57,10 @@ async def served():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     reviewer, desk = Reviewer(), RecordingDesk()
-    server = ClaimsServer(reviewer, host="127.0.0.1", port=port)
+    server = ClaimsServer(reviewer, host="127.0.0.1", port=port, tls=serving())
     await server.start()
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+    connector = aiohttp.TCPConnector(ssl=asking())
+    async with aiohttp.ClientSession(f"https://127.0.0.1:{port}", connector=connector) as session:
 
         async def post(path, body=b"", headers=TOKEN):
             async with session.post(path, data=body, headers=headers) as response:

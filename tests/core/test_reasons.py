@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "operator" / "factotum").rglob("*.py"))
 WORDS = {value for name, value in vars(Reason).items() if name.isupper()}
 KUBERNETES = {
+    "Invalid",
     "CreateContainerConfigError",
     "Preempting",
     "NodeLost",

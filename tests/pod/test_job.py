@@ -18,6 +18,7 @@ from factotum.pod.termination_log import TerminationLog
 from factotum.runner.console import Console
 from factotum.runner.signals import ShutdownSignals
 from support.builders.factfiles import factfile, task
+from support.http.certificates import loopback
 from support.http.deliveries import no_threads
 from support.http.receivers import Receiver
 
@@ -33,7 +34,8 @@ def run_job(tmp_path):
     surroundings = Surroundings(
         {
             "PATH": os.environ["PATH"],
-            "FACTOTUM_OPERATOR_URL": "http://127.0.0.1:9",
+            "FACTOTUM_OPERATOR_URL": "https://127.0.0.1:9",
+            "FACTOTUM_OPERATOR_CA": loopback().trusted,
             "FACTOTUM_JOB_UID": "uid",
             "FACTOTUM_ATTEMPT": "1",
             "FACTOTUM_LAUNCH": "1",

@@ -5,7 +5,8 @@ import pytest
 from factotum.pod.surroundings import MissingVariableError, Surroundings
 
 ENVIRON = {
-    "FACTOTUM_OPERATOR_URL": "http://operator:8080/",
+    "FACTOTUM_OPERATOR_URL": "https://operator:8080/",
+    "FACTOTUM_OPERATOR_CA": "CA",
     "FACTOTUM_JOB_UID": "uid",
     "FACTOTUM_ATTEMPT": "1",
     "FACTOTUM_LAUNCH": "2",
@@ -18,7 +19,7 @@ ENVIRON = {
 def test_the_variables_of_a_pod_are_read():
     surroundings = Surroundings(ENVIRON)
 
-    assert surroundings.operator_url == "http://operator:8080"
+    assert surroundings.operator_url == "https://operator:8080"
     assert (surroundings.job_uid, surroundings.attempt, surroundings.launch) == ("uid", "1", "2")
     assert surroundings.termination_log == "/dev/termination-log"
     assert surroundings.webhook_url == ""

@@ -27,7 +27,16 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{- define "factotum-operator.claimsUrl" -}}
 {{- if .Values.claims.url }}{{ .Values.claims.url }}
-{{- else }}http://{{ include "factotum-operator.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}.:{{ .Values.claims.port }}{{ end }}
+{{- else }}https://{{ include "factotum-operator.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}.:{{ .Values.claims.port }}{{ end }}
+{{- end }}
+
+{{- define "factotum-operator.tlsSecret" -}}
+{{ .Values.tls.secretName | default (printf "%s-tls" (include "factotum-operator.fullname" .)) }}
+{{- end }}
+
+{{/* Whether the certificates are somebody else's: then they come as files. */}}
+{{- define "factotum-operator.tlsFiles" -}}
+{{- if or .Values.tls.existing .Values.tls.certManager.enabled }}yes{{ end }}
 {{- end }}
 
 {{- define "factotum-operator.consulAddress" -}}

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import random
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ _TRY_SECONDS: Final = 10.0
 _MAX_PAUSE_SECONDS: Final = 5.0
 _TASK_SECONDS: Final = 0.003  # what a shell takes for `true`
 _KILLED: Final = 137
+
+
+_Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _UnreachableError(Exception):
@@ -66,6 +70,7 @@ class Player:
         self._room = asyncio.Semaphore(connections)
         self._trace = trace
         self._plans: dict[str, _Plan] = {}
+        self._trust: dict[str, ssl.SSLContext] = {}
 
     def container(self, variables: Mapping[str, str], token: str) -> Container:
         """Start to play the runner of a Pod with these variables and this token."""
@@ -86,6 +91,16 @@ class Player:
             )
         return found
 
+    async def _connect(self, around: Surroundings, authority: str) -> _Line:
+        context = self._trust.get(around.operator_ca)
+        if context is None:
+            context = ssl.create_default_context(cadata=around.operator_ca)
+            self._trust[around.operator_ca] = context
+        host, separator, port = authority.rpartition(":")
+        address = (host, int(port)) if separator else (authority, 443)
+        name = address[0].rstrip(".")
+        return await asyncio.open_connection(*address, ssl=context, server_hostname=name)
+
     def note(self, moments: Mapping[str, object]) -> None:
         """Write down how a run went."""
         if self._trace is not None:
@@ -93,40 +108,62 @@ class Player:
             self._trace.flush()
 
     async def post(
-        self, around: Surroundings, token: str, path: str, body: bytes, *, seconds: float
+        self,
+        around: Surroundings,
+        token: str,
+        path: str,
+        body: bytes,
+        *,
+        seconds: float,
+        lines: list[_Line],
     ) -> tuple[int, dict[str, Any]]:
-        """Send one request on a connection of its own, as the runner does.
+        """Send one request, on a line that is kept for the next one as the runner does.
+
+        Args:
+            around: who asks.
+            token: by what right.
+            path: what is asked for.
+            body: of the request.
+            seconds: how long to wait for the answer.
+            lines: those that the same runner keeps.
 
         Raises:
             _UnreachableError: there was no answer, or not of the operator.
         """
-        authority, _, prefix = around.operator_url.removeprefix("http://").partition("/")
+        authority, _, prefix = around.operator_url.removeprefix("https://").partition("/")
         head = (
             f"POST {f'/{prefix}' if prefix else ''}{path} HTTP/1.1\r\n"
             f"Host: {authority}\r\n"
             f"Authorization: Bearer {token}\r\n"
             "Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n"
-            "Connection: close\r\n\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
         async with self._room:
             try:
                 async with asyncio.timeout(seconds):
-                    received = await _exchange(authority, head.encode() + body)
+                    line = lines.pop() if lines else await self._connect(around, authority)
+                    try:
+                        received = await _exchange(line, head.encode() + body)
+                    except BaseException:
+                        line[1].close()
+                        raise
+                    if b"\r\nconnection: close" in received.lower() or lines:
+                        line[1].close()
+                    else:
+                        lines.append(line)
                 return _parse(received)
-            except (OSError, ValueError) as exc:  # TimeoutError is an OSError
+            except (OSError, ValueError, EOFError) as exc:  # TimeoutError is an OSError
                 raise _UnreachableError(repr(exc)) from exc
 
 
-async def _exchange(authority: str, request: bytes) -> bytes:
-    host, separator, port = authority.rpartition(":")
-    address = (host, int(port)) if separator else (authority, 80)
-    reader, writer = await asyncio.open_connection(*address)
-    try:
-        writer.write(request)
-        return await reader.read()
-    finally:
-        writer.close()
+async def _exchange(line: _Line, request: bytes) -> bytes:
+    reader, writer = line
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    _, found, rest = head.lower().partition(b"\r\ncontent-length:")
+    if not found:
+        return head + await reader.read()
+    return head + await reader.readexactly(int(rest.partition(b"\r\n")[0]))
 
 
 def _parse(received: bytes) -> tuple[int, dict[str, Any]]:
@@ -149,6 +186,7 @@ class _PlayedRunner:
         self._started_at = timestamp()
         self._reason = ""
         self._dismissed = False
+        self._lines: list[_Line] = []
         self._moments: dict[str, object] = {"job": around.job_uid, "begun": time.time()}
         self._life = asyncio.create_task(self._live())
 
@@ -179,6 +217,8 @@ class _PlayedRunner:
             logger.exception("job %s cannot be played", self._around.job_uid)
             return claiming.EXIT_UNSTARTED, claiming.unstarted_message(self._claim_id)
         finally:
+            for _, writer in self._lines:
+                writer.close()
             self._player.note(self._moments)
 
     async def _claim(self) -> dict[str, Any] | None:
@@ -251,4 +291,6 @@ class _PlayedRunner:
         return status in (200, 410)
 
     async def _post(self, path: str, body: bytes, seconds: float) -> tuple[int, dict[str, Any]]:
-        return await self._player.post(self._around, self._token, path, body, seconds=seconds)
+        return await self._player.post(
+            self._around, self._token, path, body, seconds=seconds, lines=self._lines
+        )

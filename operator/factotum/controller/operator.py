@@ -10,15 +10,16 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
-from factotum.controller.apply.writer import Writer
-from factotum.controller.claims.desk import Desk
+from factotum.controller.admission.registration import Registration
+from factotum.controller.admission.server import AdmissionServer
+from factotum.controller.assembly import Controller, build
 from factotum.controller.claims.keys import SigningKeys
 from factotum.controller.claims.passing import PassingOn
 from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import TokenReviewer
-from factotum.controller.clock import Clock, SystemClock
+from factotum.controller.clock import SystemClock
 from factotum.controller.facts.cache import Cache
 from factotum.controller.health import Health
 from factotum.controller.leader.elector import Elector
@@ -30,16 +31,12 @@ from factotum.controller.metrics.passing import CountedApi, CountedStore, counti
 from factotum.controller.mirror.feeding import ConsulMirror
 from factotum.controller.mirror.protocol import Mirror, NoMirror
 from factotum.controller.observe.hosts import Resolver
-from factotum.controller.observe.ledger import Ledger
-from factotum.controller.observe.live import Live
-from factotum.controller.observe.observer import Observer
 from factotum.controller.queue.slots import Slots
-from factotum.controller.reconcile.reconciler import Reconciler
-from factotum.controller.recording import NO_RECORDER, Recorder
 from factotum.controller.settings import Settings
+from factotum.controller.tls import keeping as certificates
+from factotum.controller.tls.identity import Identity
 from factotum.controller.watch.sources import Sources
 from factotum.kube import errors, paths
-from factotum.kube.api import KubeApi
 from factotum.kube.client import KubeClient
 from factotum.kube.fenced import FencedApi
 from factotum.persistence.consul import ConsulStore
@@ -57,58 +54,6 @@ _LOOK_SECONDS: Final = 600.0
 _WATCH_SECONDS: Final = 900.0
 """A watch ends after five minutes, and a list of everything takes some more."""
 _EXIT_DEPOSED: Final = 3
-
-
-class Controller(NamedTuple):
-    """The parts that bring jobs forward, put together; the same in the operator and in tests."""
-
-    sources: Sources
-    reconciler: Reconciler
-    desk: Desk
-    writer: Writer
-    ledger: Ledger
-
-
-def build(  # noqa: PLR0913 - what a controller is put together from
-    *,
-    api: KubeApi,
-    settings: Settings,
-    resolver: Resolver,
-    cache: Cache,
-    slots: Slots,
-    mirror: Mirror,
-    clock: Clock,
-    recorder: Recorder = NO_RECORDER,
-) -> Controller:
-    """Put the controller together."""
-    live, ledger = Live(api, cache), Ledger()
-    observer = Observer(cache, live, slots, resolver, clock)
-    writer = Writer(api, cache, settings, clock, recorder)
-    reconciler = Reconciler(
-        cache=cache,
-        live=live,
-        observer=observer,
-        writer=writer,
-        slots=slots,
-        ledger=ledger,
-        mirror=mirror,
-        clock=clock,
-        recorder=recorder,
-    )
-    desk = Desk(
-        cache=cache,
-        live=live,
-        observer=observer,
-        writer=writer,
-        slots=slots,
-        ledger=ledger,
-        clock=clock,
-        bring_forward=reconciler.look,
-        look_later=reconciler.queue.add,
-        namespaces=settings.namespaces,
-    )
-    sources = Sources(api, cache, settings.namespaces, reconciler.doubt)
-    return Controller(sources, reconciler, desk, writer, ledger)
 
 
 class Operator:
@@ -131,6 +76,8 @@ class Operator:
         self._tasks: list[asyncio.Task[None]] = []
         self._office: asyncio.Task[None] | None = None
         self._mirror: Mirror = NoMirror()
+        self._identity = Identity()
+        self._admission: AdmissionServer | None = None
         self._controller: Controller | None = None
 
     async def start(self) -> None:
@@ -146,17 +93,9 @@ class Operator:
         self._api = CountedApi(self._client, keeping.figures)
         self._resolver = Resolver(settings.dns_timeout_seconds)
         self._elector = self._election()
-        self._passing = PassingOn(self._elector.leader)
-        audience = settings.token_audience
-        self._server = ClaimsServer(
-            TokenReviewer(self._api, audience, SigningKeys(self._api, audience, self._clock)),
-            host=settings.claims_host,
-            port=settings.claims_port,
-            name=self._me.holder,
-            middlewares=[counting_pods(keeping.figures)],
-        )
-        await self._server.start()
-        self._health.watch(self._server.door.failure)
+        await self._begin_tls()
+        await self._begin_claims()
+        await self._begin_admission()
         # Others' renewals are counted from when they are first seen: the sooner the better.
         await _patiently(self._elector.look)
         self._tasks.append(asyncio.create_task(self._elector.run(), name="election"))
@@ -171,6 +110,7 @@ class Operator:
             mirror=self._mirror,
             clock=self._clock,
             recorder=keeping.figures,
+            authorities=lambda: self._identity.trusted,
         )
         await _patiently(controller.sources.read_everything)
         keeping.courses.begin()
@@ -282,6 +222,60 @@ class Operator:
             if await self._elector.settled(vacancy):
                 return
 
+    async def _begin_tls(self) -> None:
+        """Find out who we are, and keep that up to date."""
+        settings = self._settings
+        source: certificates.Source
+        if settings.tls_files is not None:
+            source = certificates.Files(**settings.tls_files._asdict())
+        else:
+            source = certificates.Kept(
+                self._api,
+                self._clock,
+                namespace=settings.operator_namespace,
+                name=settings.tls_secret,
+                hosts=settings.certificate_names,
+            )
+        await _patiently(lambda: source.look(self._identity))
+        task = certificates.keep(source, self._identity)
+        self._tasks.append(asyncio.create_task(task, name="keeping of certificates"))
+
+    async def _begin_claims(self) -> None:
+        """Listen to Pods: 503 until the lists are read."""
+        settings = self._settings
+        self._passing = PassingOn(
+            self._elector.leader,
+            tls=lambda: self._identity.client,
+            server_name=settings.certificate_names[0],
+        )
+        audience = settings.token_audience
+        self._server = ClaimsServer(
+            TokenReviewer(self._api, audience, SigningKeys(self._api, audience, self._clock)),
+            host=settings.claims_host,
+            port=settings.claims_port,
+            tls=self._identity.server,
+            name=self._me.holder,
+            middlewares=[counting_pods(self._keeping.figures)],
+        )
+        await self._server.start()
+        self._health.watch(self._server.door.failure)
+
+    async def _begin_admission(self) -> None:
+        """Look at jobs before they are stored, if that is wanted."""
+        settings = self._settings
+        if not settings.admission_port:
+            return
+        self._admission = AdmissionServer(
+            host=settings.admission_host,
+            port=settings.admission_port,
+            tls=self._identity.server,
+        )
+        await self._admission.start()
+        if settings.admission_webhook:
+            registration = Registration(self._api, self._identity, settings.admission_webhook)
+            task = asyncio.create_task(registration.run(), name="registration of the webhook")
+            self._tasks.append(task)
+
     async def _consul_mirror(self) -> ConsulMirror | None:
         """Prepare the mirror, if there is a Consul to mirror to."""
         settings = self._settings
@@ -319,6 +313,8 @@ class Operator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._elector.release()
         await self._server.stop()
+        if self._admission is not None:
+            await self._admission.stop()
         await self._passing.close()
         self._resolver.close()
         await self._client.close()

@@ -4,11 +4,24 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from factotum.kube import paths
 
 _PREFIX: Final = "FACTOTUM_"
+
+
+_SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class TlsFiles(NamedTuple):
+    """Files, PEM, of a certificate that is not ours to renew."""
+
+    trusted: str
+    chain: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +38,21 @@ class Settings:
     claims_host: str = "0.0.0.0"  # noqa: S104 - Pods come from every interface
     claims_port: int = 8080
     """Where claims and reports are served."""
-    claims_url: str = "http://factotum-operator.factotum-system.svc:8080"
+    claims_url: str = "https://factotum-operator.factotum-system.svc:8080"
     """Where Pods find them."""
+    operator_namespace: str = "factotum-system"
+    """Where our own objects are."""
+    tls_secret: str = "factotum-operator-tls"  # noqa: S105 - a name
+    """The Secret there in which our certificates are kept."""
+    tls_names: tuple[str, ...] = ()
+    """Names that our certificate is for, beside the claims URL's."""
+    tls_files: TlsFiles | None = None
+    """Certificates that somebody else makes; None: ours."""
+    admission_host: str = "0.0.0.0"  # noqa: S104 - API servers come from anywhere
+    admission_port: int = 0
+    """Where jobs are looked at before they are stored; 0: nowhere."""
+    admission_webhook: str = ""
+    """The ValidatingWebhookConfiguration that is told our authorities; empty: none."""
     token_audience: str = "factotum-operator"  # noqa: S105 - an audience
     """What the Pods' tokens are made for."""
     advertise_address: str = ""
@@ -56,6 +82,12 @@ class Settings:
     log_format: str = "text"
     """text: lines for people; json: an object a line."""
 
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """Everything that our certificate is for, once each."""
+        host = (urlsplit(self.claims_url).hostname or "").rstrip(".")
+        return tuple(dict.fromkeys((host, *self.tls_names)))
+
     @classmethod
     def from_arguments(cls, argv: Sequence[str]) -> Self:
         """Read the command line; flags left out come from FACTOTUM_... variables."""
@@ -63,6 +95,7 @@ class Settings:
         claims_host, claims_port = _address(arguments.claims_address)
         liveness_host, liveness_port = _address(arguments.liveness_address)
         metrics_host, metrics_port = _address(arguments.metrics_address)
+        admission_host, admission_port = _address(arguments.admission_address)
         namespaces = arguments.namespace or _split(os.environ.get("FACTOTUM_NAMESPACE"))
         return cls(
             namespaces=tuple(namespaces),
@@ -71,7 +104,16 @@ class Settings:
             runner_image_pull_policy=arguments.runner_image_pull_policy,
             claims_host=claims_host,
             claims_port=claims_port,
-            claims_url=arguments.claims_url.rstrip("/"),
+            claims_url=_claims_url(arguments.claims_url),
+            operator_namespace=arguments.operator_namespace or _own_namespace(),
+            tls_secret=arguments.tls_secret,
+            tls_names=tuple(arguments.tls_name or _split(os.environ.get("FACTOTUM_TLS_NAME"))),
+            tls_files=_tls_files(
+                arguments.tls_ca_file, arguments.tls_cert_file, arguments.tls_key_file
+            ),
+            admission_host=admission_host,
+            admission_port=admission_port,
+            admission_webhook=arguments.admission_webhook,
             token_audience=arguments.token_audience,
             advertise_address=arguments.advertise_address
             and "{}:{}".format(*_address(arguments.advertise_address)),
@@ -118,6 +160,35 @@ def _identity(text: str) -> str:
     return text
 
 
+def _claims_url(text: str) -> str:
+    """Read where Pods find us; there is no way to claim without TLS."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        msg = f"'{text}' is no claims URL: it must be https://HOST[:PORT]"
+        raise SystemExit(f"factotum-operator: {msg}")
+    return text.rstrip("/")
+
+
+def _tls_files(trusted: str, chain: str, key: str) -> TlsFiles | None:
+    given = [bool(name) for name in (trusted, chain, key)]
+    if any(given) and not all(given):
+        msg = "--tls-ca-file, --tls-cert-file and --tls-key-file go together"
+        raise SystemExit(f"factotum-operator: {msg}")
+    return TlsFiles(trusted, chain, key) if all(given) else None
+
+
+def _own_namespace() -> str:
+    """Return the namespace that this process's Pod is in."""
+    try:
+        return _SERVICE_ACCOUNT.read_text("ascii").strip()
+    except OSError:
+        return Settings().operator_namespace
+
+
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -155,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
         "HOST:PORT to serve claims and reports at",
     )
     add("--claims-url", defaults.claims_url, "URL where Pods find claims and reports")
+    _add_tls(parser, add, defaults)
     add("--token-audience", defaults.token_audience, "audience of the Pods' tokens")
     add("--consul-address", "", "HOST:PORT of Consul; none: no mirror")
     add("--consul-namespace", defaults.consul_namespace, "first part of the keys in Consul")
@@ -205,4 +277,32 @@ def _add_replicas(add: Callable[..., None], defaults: Settings) -> None:
         "--advertise-address",
         defaults.advertise_address,
         "HOST:PORT at which other replicas reach the claims port (empty: as --claims-address says)",
+    )
+
+
+def _add_tls(parser: argparse.ArgumentParser, add: Callable[..., None], defaults: Settings) -> None:
+    add(
+        "--operator-namespace",
+        "",
+        "namespace of the operator's own objects; none: that of its Pod, else factotum-system",
+    )
+    add("--tls-secret", defaults.tls_secret, "Secret there that keeps our certificates")
+    parser.add_argument(
+        "--tls-name",
+        action="append",
+        metavar="NAME",
+        help="further host name or address that our certificate is for, may be repeated",
+    )
+    add("--tls-cert-file", "", "certificate to use instead of our own, PEM; read again each minute")
+    add("--tls-key-file", "", "its key")
+    add("--tls-ca-file", "", "certificates of who vouches for it: what Pods are told to trust")
+    add(
+        "--admission-address",
+        f"{defaults.admission_host}:{defaults.admission_port}",
+        "HOST:PORT to serve the admission webhook at; port 0: nowhere",
+    )
+    add(
+        "--admission-webhook",
+        "",
+        "ValidatingWebhookConfiguration that is told our authority; none: somebody else does",
     )

@@ -74,10 +74,14 @@ class KubeApi(Protocol):
         """Create an object in a collection."""
 
     async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:
-        """Write a whole object, only if it still has the resource version in ``body``.
+        """Replace an object by another version of it, only if nobody changed it meanwhile.
+
+        Args:
+            path: of the object.
+            body: all of it, with the resource version that was read.
 
         Raises:
-            ConflictError: it changed: look again from a live read.
+            ConflictError: it changed: read it again.
         """
 
     async def delete(self, path: Path, *, uid: str) -> None:

@@ -232,7 +232,7 @@ class KubeClient:
         return await self.request("POST", path, body=body)
 
     async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:
-        """Write a whole object, only if it still has the resource version in ``body``."""
+        """Replace an object, only if nobody changed it meanwhile."""
         return await self.request("PUT", path, body=body)
 
     async def delete(self, path: Path, *, uid: str) -> None:

@@ -38,11 +38,15 @@ class Resource:
 JOBS: Final = Resource(f"/apis/{names.API_VERSION}", names.PLURAL)
 PODS: Final = Resource("/api/v1", "pods")
 CONFIG_MAPS: Final = Resource("/api/v1", "configmaps")
+SECRETS: Final = Resource("/api/v1", "secrets")
 EVENTS: Final = Resource("/api/v1", "events")
 NODES: Final = Resource("/api/v1", "nodes", is_namespaced=False)
 NAMESPACES: Final = Resource("/api/v1", "namespaces", is_namespaced=False)
 LEASES: Final = Resource("/apis/coordination.k8s.io/v1", "leases")
 TOKEN_REVIEWS: Final = Resource("/apis/authentication.k8s.io/v1", "tokenreviews", False)
+VALIDATING_WEBHOOKS: Final = Resource(
+    "/apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", False
+)
 
 OPENID_CONFIGURATION: Final = Path("/.well-known/openid-configuration")
 OPENID_KEYS: Final = Path("/openid/v1/jwks")

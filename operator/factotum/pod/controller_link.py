@@ -1,6 +1,6 @@
-"""Requests to the controller, each on a connection of its own.
+"""Requests to the controller: HTTP over TLS, on a line that is kept for the next one.
 
-On a bare socket, because importing ``http.client`` takes longer than the claim
+By hand, because importing ``http.client`` takes longer than the claim
 itself, and each job's first task waits for both. Every answer but the
 controller's own word counts as "not reachable": what that means, the caller
 knows.
@@ -8,11 +8,11 @@ knows.
 
 from __future__ import annotations
 
-import _socket  # the C part of socket: the module itself imports enum and selectors
 from time import monotonic
 
 from factotum.core import jsontext
 from factotum.core.errors import FactotumError
+from factotum.pod.line import Line, Trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from factotum.pod.surroundings import Surroundings
 
-_CHUNK = 64 * 1024
 _MAX_ANSWER = 16 * 1024 * 1024
 """A factfile of a ConfigMap is at most 1 MiB, escaped maybe six times that."""
-_SCHEME = "http://"
+_SCHEME = "https://"
+_PORT = 443
 
 
 class UnreachableError(FactotumError):
@@ -47,15 +47,20 @@ class Reply:
 
 
 class ControllerLink:
-    """Where the controller is, and what says who we are. Safe in any thread."""
+    """Where the controller is, and what says who we are.
+
+    Safe in any thread: who finds the kept line taken opens another one and waits for nobody.
+    """
 
     def __init__(self, surroundings: Surroundings) -> None:
         authority, _, path = surroundings.operator_url.removeprefix(_SCHEME).partition("/")
         host, separator, port = authority.rpartition(":")
         self._authority = authority
-        self._address = (host, int(port)) if separator else (authority, 80)
+        self._address = (host, int(port)) if separator else (authority, _PORT)
+        self._trust = Trust(surroundings.operator_ca, self._address[0])
         self._prefix = f"/{path}" if path else ""
         self._token_file = surroundings.token_file
+        self._kept: list[Line] = []
 
     def post(
         self,
@@ -77,14 +82,36 @@ class ControllerLink:
             UnreachableError: there was none, or not of the controller.
         """
         try:
-            return self._post(path, body, monotonic() + seconds, meanwhile)
+            request = self._request(path, body)
+            deadline = monotonic() + seconds
+            line = self._line(deadline)
+            while True:
+                is_fresh = line.is_fresh
+                received = bytearray()
+                try:
+                    return self._ask(line, request, received, deadline, meanwhile)
+                except OSError:
+                    # The other side may have ended a kept line before it heard this, and what
+                    # is asked here may be asked twice: a claim and a report have their numbers.
+                    if is_fresh or received or monotonic() >= deadline:
+                        raise
+                line = Line(self._address, self._trust, deadline)
         except (OSError, ValueError) as exc:
             msg = f"{self._authority}: {str(exc) or type(exc).__name__}"
             raise UnreachableError(msg) from exc
 
-    def _post(
-        self, path: str, body: bytes, deadline: float, meanwhile: Callable[[], None] | None
-    ) -> Reply:
+    def close(self) -> None:
+        """Hang up; whoever asks again opens another line."""
+        while self._kept:
+            self._kept.pop().close()
+
+    def _line(self, deadline: float) -> Line:
+        try:
+            return self._kept.pop()
+        except IndexError:
+            return Line(self._address, self._trust, deadline)
+
+    def _request(self, path: str, body: bytes) -> bytes:
         # The kubelet renews the token, so it is read each time.
         with open(self._token_file, encoding="ascii") as file:  # noqa: PTH123 - pathlib costs start-up
             token = file.read().strip()
@@ -93,52 +120,55 @@ class ControllerLink:
             f"Host: {self._authority}\r\n"
             f"Authorization: Bearer {token}\r\n"
             "Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n"
-            "Connection: close\r\n\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
-        connection = _connect(self._address, deadline)
+        return head.encode("ascii") + body
+
+    def _ask(
+        self,
+        line: Line,
+        request: bytes,
+        received: bytearray,
+        deadline: float,
+        meanwhile: Callable[[], None] | None,
+    ) -> Reply:
+        """Ask on a line, and keep it if the answer left it whole."""
+        is_whole = False
         try:
-            connection.sendall(head.encode("ascii") + body)
+            line.send(request, deadline)
             if meanwhile is not None:
                 meanwhile()
-            received = bytearray()
-            while len(received) < _MAX_ANSWER:
-                connection.settimeout(_left(deadline))
-                chunk = connection.recv(_CHUNK)
+            while not (is_whole := _is_whole(received)):
+                chunk = line.receive(deadline)
                 if not chunk:
-                    return _parse(bytes(received))
+                    break
                 received += chunk
+            if not received:
+                raise ConnectionError("the line was closed without an answer")
+            return _parse(bytes(received))
         finally:
-            connection.close()
-        msg = "the answer does not end"
-        raise ValueError(msg)
+            if is_whole and not self._kept:
+                self._kept.append(line)
+            else:
+                line.close()
 
 
-def _connect(address: tuple[str, int], deadline: float) -> _socket.socket:
-    failure: OSError = ConnectionError("the name resolves to no address")
-    host, port = address
-    # As bytes: a name given as text is put through the codec for names of all
-    # scripts first, and importing that takes as long as asking the controller.
-    for family, kind, protocol, _, target in _socket.getaddrinfo(
-        host.encode("ascii"), port, 0, _socket.SOCK_STREAM
-    ):
-        connection = _socket.socket(family, kind, protocol)
-        try:
-            connection.settimeout(_left(deadline))
-            connection.connect(target)
-        except OSError as exc:
-            connection.close()
-            failure = exc
-        else:
-            return connection
-    raise failure
+def _is_whole(received: bytearray) -> bool:
+    """Whether an answer has come whole; one that does not tell its length ends with its line.
 
-
-def _left(deadline: float) -> float:
-    left = deadline - monotonic()
-    if left <= 0:
-        raise TimeoutError("timed out")
-    return left
+    Raises:
+        ValueError: it is too long to be one.
+    """
+    if len(received) > _MAX_ANSWER:
+        raise ValueError("the answer does not end")
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    head = bytes(received[:end]).lower()
+    _, found, rest = head.partition(b"\r\ncontent-length:")
+    if not found or b"\r\nconnection: close" in head:
+        return False
+    return len(received) == end + 4 + int(rest.partition(b"\r\n")[0])
 
 
 def _parse(received: bytes) -> Reply:

@@ -12,13 +12,14 @@ import time
 
 from factotum.core.wire import addresses
 from factotum.core.wire.orders import Order
-from factotum.pod.controller_link import ControllerLink, UnreachableError
+from factotum.pod.controller_link import UnreachableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from factotum.core.run.execution import Execution, TaskRun, TaskTransition
+    from factotum.pod.controller_link import ControllerLink
     from factotum.pod.progress import Progress
     from factotum.pod.surroundings import Surroundings
     from factotum.pod.termination_log import TerminationLog
@@ -50,7 +51,6 @@ class Reporter:
         stop: Callable[[], None],
     ) -> None:
         self._path = addresses.report_path(surroundings.job_uid, surroundings.attempt)
-        self._surroundings = surroundings
         self._link = link
         self._progress = progress
         self._log = log
@@ -120,7 +120,7 @@ class Reporter:
         now = _boot_seconds()
         if now - max(self._answered, self._asked) > STALE_SECONDS:
             self._asked = now
-            self._send(ControllerLink(self._surroundings), seconds=FINAL_SECONDS)
+            self._send(seconds=FINAL_SECONDS)
         return not self._dismissed
 
     def finish(self, *, until_told: Callable[[], bool]) -> bool:
@@ -131,18 +131,17 @@ class Reporter:
                 that is being deleted takes its termination message along.
         """
         self._closing = True
-        # The thread may be waiting for an answer that does not come: a
-        # connection of its own does not wait behind it.
-        link = ControllerLink(self._surroundings)
         deadline = time.monotonic() + FINAL_SECONDS
-        while not self._dismissed:
+        is_told = False
+        while not self._dismissed and not is_told:
             left = max(0.2, deadline - time.monotonic())
-            if self._send(link, seconds=left):
-                return True
-            if time.monotonic() >= deadline and not until_told():
+            is_told = self._send(seconds=left)
+            if is_told or (time.monotonic() >= deadline and not until_told()):
                 break
             time.sleep(0.2)
-        return False
+        # Events may take long yet, and lines are dear to the controller.
+        self._link.close()
+        return is_told
 
     def _start_thread(self) -> None:
         if self._has_thread:
@@ -168,15 +167,15 @@ class Reporter:
                     self._progress.sequence += 1
             if self._closing:
                 return
-            if not self._send(self._link, seconds=_TRY_SECONDS):
+            if not self._send(seconds=_TRY_SECONDS):
                 self._bell.ring()
             time.sleep(MIN_SECONDS)
 
-    def _send(self, link: ControllerLink, *, seconds: float) -> bool:
+    def _send(self, *, seconds: float) -> bool:
         """Send the run as it is; return whether it was taken."""
         payload = self._progress.snapshot().to_json()
         try:
-            reply = link.post(self._path, payload, seconds=seconds)
+            reply = self._link.post(self._path, payload, seconds=seconds)
         except UnreachableError:
             return False
         if reply.status == _HTTP_OK:

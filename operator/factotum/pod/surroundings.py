@@ -25,6 +25,7 @@ class Surroundings:
         "attempt",
         "job_uid",
         "launch",
+        "operator_ca",
         "operator_url",
         "task_environ",
         "termination_log",
@@ -46,6 +47,7 @@ class Surroundings:
             )
             raise MissingVariableError(msg)
         self.operator_url = environ[variables.OPERATOR_URL].rstrip("/")
+        self.operator_ca = environ[variables.OPERATOR_CA]
         self.job_uid = environ[variables.JOB_UID]
         self.attempt = environ[variables.ATTEMPT]
         self.launch = environ[variables.LAUNCH]

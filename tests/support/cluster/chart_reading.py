@@ -15,7 +15,10 @@ NAMESPACED = {
     ("", "configmaps"): {"get"},
     ("", "events"): {"create", "patch"},
 }
+OWN = {("", "secrets"): {"get", "update", "create"}}
+"""In the operator's namespace, for the Secret of its certificates alone."""
 CLUSTER_WIDE = {
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): {"get", "update"},
     ("", "nodes"): {"list", "watch"},
     ("", "namespaces"): {"get"},
     ("authentication.k8s.io", "tokenreviews"): {"create"},
@@ -39,12 +42,12 @@ def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
 
 def rules(role: Manifest) -> dict[tuple[str, str], set[str]]:
     """Read a role as a table: (API group, resource) -> verbs."""
-    return {
-        (group, resource): set(rule["verbs"])
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    }
+    found: dict[tuple[str, str], set[str]] = {}
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found.setdefault((group, resource), set()).update(rule["verbs"])
+    return found
 
 
 def containers(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]:

@@ -4,11 +4,13 @@ Its kubeconfig holds a token of the chart's service account, so every test that 
 chart's RBAC too. It can be killed, frozen and started again on the same port, as crash tests do.
 """
 
+import base64
 import contextlib
 import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -16,18 +18,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from factotum.controller.tls.authority import Material
 from support.cluster.clusters import ROOT, Cluster
-from support.cluster.kube_api import KubeApi
+from support.cluster.kube_api import ApiRefusedError, KubeApi
 from support.consul.process import free_ports
 
 OPERATOR_NAMESPACE = "factotum-system"
 ACCOUNT = "factotum-operator"
+RELEASE = "factotum-factotum-operator"
+ADMISSION_PATH = "/v1/admission"
 AUDIT_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{ACCOUNT}"
 PROGRAMS = Path(sys.executable).parent
 CHART = ROOT / "charts" / "factotum-operator"
 LEASE = f"{OPERATOR_NAMESPACE}/factotum-factotum-operator"
 """The one that the chart's rights are for."""
 _START_SECONDS = 60
+VALUES = (
+    f"serviceAccount.name={ACCOUNT}",
+    "nodeSelector.nowhere=here",
+    # Nobody is there: refused at once, and then jobs are stored all the same.
+    f"admission.url=https://127.0.0.1:9{ADMISSION_PATH}",
+)
+"""Of the chart, where the operator is a process outside of the cluster."""
+_ANYBODY = ssl.create_default_context()
+_ANYBODY.check_hostname = False
+_ANYBODY.verify_mode = ssl.CERT_NONE
+"""Whether it is the operator, the runners find out; here is asked whether it is up."""
 
 
 class Installation(NamedTuple):
@@ -38,6 +54,32 @@ class Installation(NamedTuple):
     token: str
     audit_log: Path
 
+    def ask_about_jobs(self, port: int) -> None:
+        """Have the API server ask at a port of this machine before it stores a job."""
+        root = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+        while True:
+            raw = self.api.get(f"{root}/{RELEASE}")
+            url = f"https://127.0.0.1:{port}{ADMISSION_PATH}"
+            raw["webhooks"][0]["clientConfig"]["url"] = url
+            try:
+                self.api.request("PUT", f"{root}/{RELEASE}", raw)
+            except ApiRefusedError as error:
+                if error.status != 409:
+                    raise
+            else:
+                return
+
+    def certificates(self) -> Material:
+        """Read what the operators of this cluster show."""
+        path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets/{RELEASE}-tls"
+        data = {key: base64.b64decode(v).decode() for key, v in self.api.get(path)["data"].items()}
+        return Material(
+            trusted=data["ca.crt"],
+            authority_key=data["ca.key"],
+            chain=data["tls.crt"],
+            key=data["tls.key"],
+        )
+
 
 def install(cluster: Cluster, *values: str) -> Installation:
     """Install the chart, where no operator Pod can start: the operator will be a process."""
@@ -45,8 +87,7 @@ def install(cluster: Cluster, *values: str) -> Installation:
         "helm",
         *("install", "factotum", str(CHART)),
         *("--namespace", OPERATOR_NAMESPACE, "--create-namespace"),
-        *("--set", f"serviceAccount.name={ACCOUNT}"),
-        *("--set", "nodeSelector.nowhere=here"),
+        *(word for value in VALUES for word in ("--set", value)),
         *(word for value in values for word in ("--set", value)),
     )
     crd = "customresourcedefinition/factotumjobs.factotum.snowplowanalytics.com"
@@ -86,12 +127,13 @@ class OperatorProcess:
                 that was killed leads at once.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        self._installation = installation
         self.log = folder / "operator.log"
-        claims, health, metrics = free_ports(3)
+        claims, health, metrics, self.admission = free_ports(4)
         self.health = ("127.0.0.1", health)
         self.metrics = ("127.0.0.1", metrics)
         self.claims = ("127.0.0.1", claims)
-        self.url = f"http://127.0.0.1:{claims}"
+        self.url = f"https://127.0.0.1:{claims}"
         self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._kubeconfig = folder / "kubeconfig"
@@ -109,6 +151,10 @@ class OperatorProcess:
             f"--claims-url={claims_url or self.url}",
             f"--liveness-address=127.0.0.1:{health}",
             f"--metrics-address=127.0.0.1:{metrics}",
+            f"--operator-namespace={OPERATOR_NAMESPACE}",
+            f"--tls-secret={RELEASE}-tls",
+            f"--admission-address=127.0.0.1:{self.admission}",
+            f"--admission-webhook={RELEASE}",
             "--runner-image=localhost/factotum-runner:0.1.0",
             *flags,
         ]
@@ -161,7 +207,7 @@ class OperatorProcess:
         return self._readiness() not in ("", "standing by")
 
     def _readiness(self) -> str:
-        connection = http.client.HTTPConnection(*self.claims, timeout=1)
+        connection = self.connection(seconds=1)
         try:
             connection.request("GET", "/readyz")
             answer = connection.getresponse()
@@ -170,6 +216,14 @@ class OperatorProcess:
             return ""
         finally:
             connection.close()
+
+    def connection(self, *, seconds: float) -> http.client.HTTPSConnection:
+        """Prepare a connection to the claims port, whoever is there."""
+        return http.client.HTTPSConnection(*self.claims, timeout=seconds, context=_ANYBODY)
+
+    def be_asked(self) -> None:
+        """Have the API server ask this one about jobs that are made."""
+        self._installation.ask_about_jobs(self.admission)
 
     def has_ended(self) -> bool:
         """Tell whether it ended by itself."""

@@ -1,7 +1,8 @@
 """A proxy that loses answers, holds requests or cuts the line, as a test decides per request.
 
-Stands before the operator's claims port or before the API server (then it speaks TLS to it and
-plain HTTP to the operator). It knows HTTP just well enough to see where a request ends.
+Stands before the operator's claims port, with the operator's own certificates, or before the API
+server (then it speaks TLS to it and plain HTTP to the operator). It knows HTTP just well enough to
+see where a request ends.
 """
 
 import asyncio
@@ -10,6 +11,9 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple, Self
+
+from factotum.controller.tls.authority import Material
+from factotum.controller.tls.identity import Identity, client_context
 
 
 class Act(StrEnum):
@@ -38,11 +42,19 @@ Rule = Callable[[Call], Act]
 class Proxy:
     """Passes HTTP on to one server; `rule` decides about each request."""
 
-    def __init__(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        as_operator: bool = False,
+    ) -> None:
         self.rule: Rule = lambda _: Act.PASS
         self.calls: list[tuple[Call, Act]] = []
         self._upstream = (host, port)
         self._tls = tls
+        self._identity = Identity() if as_operator else None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._held = asyncio.Event()
@@ -52,11 +64,12 @@ class Proxy:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self._identity is None else 'https'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
-        starting = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 24)
+        tls = None if self._identity is None else self._identity.server
+        starting = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 24, ssl=tls)
         self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(10)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -70,6 +83,12 @@ class Proxy:
     def lead_to(self, host: str, port: int) -> None:
         """Name the server, where it was not known yet."""
         self._upstream = (host, port)
+
+    def speak_for(self, material: Material) -> None:
+        """Show an operator's certificates, and trust it: until then nobody gets through."""
+        assert self._identity is not None
+        self._tls = client_context(material.trusted)
+        self._identity.take(trusted=material.trusted, chain=material.chain, key=material.key)
 
     def seen(self, act: Act) -> list[Call]:
         """Give the requests that had this done to them."""

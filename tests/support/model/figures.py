@@ -5,9 +5,9 @@ from typing import Any
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from factotum.controller.claims.door import Door
 from factotum.controller.metrics.keeping import Keeping
 from factotum.controller.mirror.feeding import ConsulMirror
+from factotum.controller.tls.door import Door
 from support.builders.mirrors import settings
 from support.consul.stores import MemoryStore
 from support.model.stage import Stage

@@ -21,9 +21,13 @@ _TOKEN_SECONDS: Final = 3600
 
 
 def build_runner_pod(
-    job: FactotumJob, plan: Plan, host: HostFact, settings: Settings
+    job: FactotumJob, plan: Plan, host: HostFact, settings: Settings, authorities: str
 ) -> dict[str, Any]:
-    """Build the Pod of the job's current attempt and launch."""
+    """Build the Pod of the job's current attempt and launch.
+
+    Args:
+        authorities: certificates, PEM, of who vouches for us to the runner.
+    """
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -36,7 +40,7 @@ def build_runner_pod(
             "fsGroup": USER_ID,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(job, settings)],
+        "containers": [_container(job, settings, authorities)],
         "volumes": [
             {"name": "work", "emptyDir": {}},
             {"name": "tmp", "emptyDir": {}},
@@ -100,9 +104,10 @@ def _metadata(job: FactotumJob, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _container(job: FactotumJob, settings: Settings) -> dict[str, Any]:
+def _container(job: FactotumJob, settings: Settings, authorities: str) -> dict[str, Any]:
     environment = {
         variables.OPERATOR_URL: settings.claims_url,
+        variables.OPERATOR_CA: authorities,
         variables.JOB_UID: job.uid,
         variables.ATTEMPT: str(job.attempt),
         variables.LAUNCH: str(job.launch),

@@ -5,7 +5,7 @@ holds that job's lock.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,11 +45,13 @@ class Writer:
         cache: Cache,
         settings: Settings,
         clock: Clock,
+        authorities: Callable[[], str],
         recorder: Recorder = NO_RECORDER,
     ) -> None:
         self._api = api
         self._cache = cache
         self._settings = settings
+        self._authorities = authorities
         self._events = Events(api, cache, clock, recorder)
 
     async def patch(self, job: FactotumJob, patch: Mapping[str, Any]) -> FactotumJob:
@@ -83,7 +85,7 @@ class Writer:
         Raises:
             KubeError: whether it was created is unknown.
         """
-        manifest = build_runner_pod(job, plan, host, self._settings)
+        manifest = build_runner_pod(job, plan, host, self._settings, self._authorities())
         try:
             raw = await self._api.create(paths.collection(paths.PODS, job.namespace), manifest)
         except errors.AlreadyExistsError:

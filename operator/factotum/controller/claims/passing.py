@@ -63,7 +63,7 @@ class PassingOn:
 
     Args:
         leader: who leads; None while nobody is known to.
-        tls: how to speak to its port; None: in the clear.
+        tls: returns how to speak to its port, as it is now.
         server_name: the name in its certificate, which its address is not.
         seconds: how long an answer may take.
         most: how many requests may be under way or wait for their turn.
@@ -73,8 +73,8 @@ class PassingOn:
         self,
         leader: Callable[[], Known | None],
         *,
-        tls: ssl.SSLContext | None = None,
-        server_name: str | None = None,
+        tls: Callable[[], ssl.SSLContext],
+        server_name: str,
         seconds: float = _SECONDS,
         most: int = _MOST,
     ) -> None:
@@ -119,9 +119,8 @@ class PassingOn:
 
     async def _ask(self, leader: Known, path: str, body: bytes, token: str) -> Passed:
         word = os.urandom(16).hex()
-        scheme = "http" if self._tls is None else "https"
         async with self._connected().post(
-            yarl.URL(f"{scheme}://{_authority(leader.address)}{path}", encoded=True),
+            yarl.URL(f"https://{_authority(leader.address)}{path}", encoded=True),
             data=body,
             headers={
                 "Authorization": f"Bearer {token}",
@@ -129,7 +128,7 @@ class PassingOn:
                 MARK: word,
             },
             allow_redirects=False,
-            ssl=True if self._tls is None else self._tls,
+            ssl=self._tls(),
             server_hostname=self._server_name,
         ) as response:
             told = response.headers.get(PROOF, "").encode("utf-8", "replace")

@@ -1,10 +1,11 @@
-"""The HTTP side of claims and reports: what Pods talk to.
+"""The HTTPS side of claims and reports: what Pods talk to.
 
 Only form here: paths, tokens, sizes, statuses. ``desk`` decides.
 """
 
 import json
 import logging
+import ssl
 from collections.abc import Sequence
 from typing import Final, Protocol, TypeGuard
 
@@ -12,10 +13,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
-from factotum.controller.claims.door import Door
 from factotum.controller.claims.judging import Answer, ClaimRequest, Denied, Granted
 from factotum.controller.claims.passing import MARK, PROOF, NoLeaderError, PassingOn, proof
 from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.tls.door import Door
 from factotum.core.wire import addresses
 from factotum.core.wire.reports import MAX_BYTES, Report, ReportError
 from factotum.kube import errors
@@ -54,6 +55,7 @@ class ClaimsServer:
         reviewer: finds out whose tokens are.
         host: to listen at.
         port: to listen at.
+        tls: who we show to be.
         name: of this process in the Lease.
         middlewares: see every request and its answer.
     """
@@ -64,12 +66,14 @@ class ClaimsServer:
         *,
         host: str,
         port: int,
+        tls: ssl.SSLContext,
         name: str = "",
         middlewares: Sequence[Middleware] = (),
     ) -> None:
         self._reviewer = reviewer
         self._host = host
         self._port = port
+        self._tls = tls
         self._name = name
         self._desk: Decider | None = None
         self._passing: PassingOn | None = None
@@ -91,7 +95,7 @@ class ClaimsServer:
         await self._runner.setup()
         handlers = self._runner.server
         assert handlers is not None, "the runner is set up"  # noqa: S101 - for the type checker
-        await self._door.open(handlers, self._host, self._port)
+        await self._door.open(handlers, self._host, self._port, self._tls)
 
     @property
     def door(self) -> Door:

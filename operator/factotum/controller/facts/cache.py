@@ -125,6 +125,7 @@ class Cache:
             return known
         if known is not None and known.job_uid != pod.job_uid:
             self._remove(known)
+            self._keep_last_words(known.job_uid, pod)
             self._tell_of_pod(known)
         if pod.job_uid:
             self._pods[pod.uid] = pod
@@ -147,10 +148,14 @@ class Cache:
         if pod is None:
             return
         self._remove(pod)
-        job = self.jobs.get(pod.job_uid)
-        if pod.terminated is not None and job is not None and not job.is_done:
-            self._last_words[job.uid][pod.uid] = pod
+        self._keep_last_words(pod.job_uid, pod)
         self._tell_of_pod(pod)
+
+    def _keep_last_words(self, uid: JobUid, pod: PodView) -> None:
+        """Keep the verdict of a job's Pod that is shown by no watch any more."""
+        job = self.jobs.get(uid)
+        if pod.terminated is not None and job is not None and not job.is_done:
+            self._last_words[uid][pod.uid] = pod
 
     def _remove(self, pod: PodView) -> None:
         self._pods.pop(pod.uid, None)

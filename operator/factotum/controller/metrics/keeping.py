@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sized
 
-from factotum.controller.claims.door import Door
 from factotum.controller.clock import Clock
 from factotum.controller.facts.cache import Cache
 from factotum.controller.metrics.courses import Courses
 from factotum.controller.metrics.figures import Figures
 from factotum.controller.mirror.feeding import ConsulMirror
 from factotum.controller.queue.slots import Slots
+from factotum.controller.tls.door import Door
 from factotum.controller.work_queue import WorkQueue
 from factotum.kube.resource import JobUid
 

@@ -14,8 +14,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 
-from factotum.controller.claims.door import Door
 from factotum.controller.health import Health
+from factotum.controller.tls.door import Door
 
 _PLACES: Final = 32
 _SECONDS: Final = 10.0
@@ -65,7 +65,7 @@ class Pages:
         await self._runner.setup()
         handlers = self._runner.server
         assert handlers is not None, "the runner is set up"  # noqa: S101 - for the type checker
-        await self._door.open(handlers, self._host, self._port)
+        await self._door.open(handlers, self._host, self._port, None)
 
     async def stop(self) -> None:
         """Stop listening."""

@@ -1,14 +1,17 @@
-"""The listening socket of claims: how many may stand there, and for how long.
+"""A listening socket, of TLS or without: how many may stand there, and for how long.
 
 Anybody in the cluster can connect. A connection that has not shown a Pod's
-token in time is closed, whatever it is doing: sending nothing, a head or a
-body drop by drop. When all places are taken, the oldest of those makes room:
-a Pod that has shown its token is never put out by one that has not.
+token in time is closed, whatever it is doing: sending nothing, half a
+handshake, a head or a body drop by drop. When all places are taken, the
+oldest of those makes room: a Pod that has shown its token is never put out by
+one that has not.
 """
 
 import asyncio
 import logging
 import resource
+import ssl
+from asyncio import sslproto
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -17,17 +20,22 @@ logger = logging.getLogger(__name__)
 
 _MAX_PLACES: Final = 8192
 _SPARE_DESCRIPTORS: Final = 256
-_UNPROVED_SECONDS: Final = 30.0
+_UNPROVED_SECONDS: Final = 30
 """How long a connection may take to show a token."""
 _IDLE_SECONDS: Final = 120.0
 """How long one that showed a token may be silent; runners report every ten seconds."""
 _PLACES_OF_A_POD: Final = 8
 _ROUND_SECONDS: Final = 5.0
 _BACKLOG: Final = 1024
+_GOODBYE_SECONDS: Final = 2.0
+"""How long the end of a connection may take, once both sides are told."""
+_BUFFER_BYTES: Final = 32 * 1024
+"""Of one connection; what asyncio takes is a gigabyte for four thousand of them."""
 
 
 @dataclass(slots=True)
 class _Visit:
+    transport: asyncio.Transport
     since: float
     pod: str = ""
 
@@ -45,7 +53,8 @@ class Door:
     ) -> None:
         self._places = _places() if places is None else places
         self._unproved_seconds = unproved_seconds
-        self._visits: dict[asyncio.BaseTransport, _Visit] = {}
+        # By their sockets: what speaks TLS and what lies beneath have that in common.
+        self._visits: dict[object, _Visit] = {}
         self._server: asyncio.Server | None = None
         self._rounds: asyncio.Task[None] | None = None
 
@@ -53,11 +62,34 @@ class Door:
         """Return how many connections stand here."""
         return len(self._visits)
 
-    async def open(self, handlers: Callable[[], asyncio.Protocol], host: str, port: int) -> None:
-        """Listen; each connection gets a handler."""
+    async def open(
+        self,
+        handlers: Callable[[], asyncio.Protocol],
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """Listen; each connection gets a handler.
+
+        Args:
+            handlers: make one.
+            host: to listen at.
+            port: to listen at.
+            tls: who we show to be; None: nobody, what is said there is no secret.
+        """
         loop = asyncio.get_running_loop()
+
+        def guarded() -> asyncio.Protocol | asyncio.BufferedProtocol:
+            if tls is None:
+                return _Plain(handlers(), self)
+            return _Guarded(loop, handlers(), tls, self)
+
         self._server = await loop.create_server(
-            lambda: _Guarded(handlers(), self), host, port, backlog=_BACKLOG, reuse_address=True
+            guarded,
+            host,
+            port,
+            backlog=_BACKLOG,
+            reuse_address=True,
         )
         self._rounds = loop.create_task(self._go_round(), name="door")
 
@@ -81,45 +113,49 @@ class Door:
 
     def enter(self, transport: asyncio.Transport) -> None:
         """Take in a connection, in another one's place if there is none left."""
+        visit = _Visit(transport, asyncio.get_running_loop().time())
         if len(self._visits) >= self._places:
             # Insertion order is by age.
-            oldest = next((t for t, v in self._visits.items() if not v.pod), None)
-            self._put_out(oldest if oldest is not None else transport)
+            oldest = next((v for v in self._visits.values() if not v.pod), None)
+            self._put_out(oldest or visit)
             if oldest is None:
                 return
-        self._visits[transport] = _Visit(asyncio.get_running_loop().time())
+        self._visits[_socket_of(transport)] = visit
 
     def leave(self, transport: asyncio.BaseTransport) -> None:
         """Forget a connection that has ended."""
-        self._visits.pop(transport, None)
+        self._visits.pop(_socket_of(transport), None)
 
     def proved(self, transport: asyncio.BaseTransport | None, pod_uid: str) -> None:
         """Note that a connection has shown a Pod's token."""
-        visit = self._visits.get(transport) if transport is not None else None
-        if visit is None or transport is None:
+        visit = self._visits.get(_socket_of(transport)) if transport is not None else None
+        if visit is None:
             return
         visit.since = asyncio.get_running_loop().time()
         if visit.pod != pod_uid:
             visit.pod = pod_uid
-            others = [t for t, v in self._visits.items() if v.pod == pod_uid and t is not transport]
+            others = [v for v in self._visits.values() if v.pod == pod_uid and v is not visit]
             # A runner needs two. One Pod's token must not open all places.
             for other in others[: max(0, len(others) + 1 - _PLACES_OF_A_POD)]:
                 self._put_out(other)
 
-    def _put_out(self, transport: asyncio.BaseTransport) -> None:
-        self._visits.pop(transport, None)
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
+    def renewed(self, transport: asyncio.BaseTransport | None) -> None:
+        """Note that a connection was of use, though it has no token to show."""
+        visit = self._visits.get(_socket_of(transport)) if transport is not None else None
+        if visit is not None:
+            visit.since = asyncio.get_running_loop().time()
+
+    def _put_out(self, visit: _Visit) -> None:
+        self.leave(visit.transport)
+        visit.transport.abort()
 
     async def _go_round(self) -> None:
         while True:
             await asyncio.sleep(min(_ROUND_SECONDS, self._unproved_seconds))
             now = asyncio.get_running_loop().time()
-            late = [
-                t for t, visit in self._visits.items() if now - visit.since > self._limit(visit)
-            ]
-            for transport in late:
-                self._put_out(transport)
+            late = [v for v in self._visits.values() if now - v.since > self._limit(v)]
+            for visit in late:
+                self._put_out(visit)
             if late:
                 logger.info("%d connections were closed that had nothing to say", len(late))
 
@@ -127,14 +163,56 @@ class Door:
         return _IDLE_SECONDS if visit.pod else self._unproved_seconds
 
 
-class _Guarded(asyncio.Protocol):
+class _Guarded(sslproto.SSLProtocol):
+    """Speaks TLS for a handler, and tells the door of coming and going.
+
+    asyncio's own, put on the bare connection by hand: so a connection counts from its first
+    moment, and one that never ends its handshake is put out as any other.
+    """
+
+    max_size = _BUFFER_BYTES
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        handler: asyncio.Protocol,
+        tls: ssl.SSLContext,
+        door: Door,
+    ) -> None:
+        super().__init__(
+            loop,
+            handler,
+            tls,
+            None,  # type: ignore[arg-type] # nobody waits
+            server_side=True,
+            ssl_handshake_timeout=_UNPROVED_SECONDS,
+            ssl_shutdown_timeout=_GOODBYE_SECONDS,
+        )
+        self._door = door
+        self._bare: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the connection in."""
+        super().connection_made(transport)
+        if isinstance(transport, asyncio.Transport):
+            self._bare = transport
+            self._door.enter(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Let the connection go."""
+        if self._bare is not None:
+            self._door.leave(self._bare)
+        super().connection_lost(exc)
+
+
+class _Plain(asyncio.Protocol):
     """Passes everything on to a handler, and tells the door of coming and going."""
 
     def __init__(self, handler: asyncio.Protocol, door: Door) -> None:
         self._handler = handler
         self._door = door
         self._transport: asyncio.BaseTransport | None = None
-        self.data_received = handler.data_received  # type: ignore[method-assign] # the hot path
+        self.data_received = handler.data_received  # type: ignore[method-assign]
         self.pause_writing = handler.pause_writing  # type: ignore[method-assign]
         self.resume_writing = handler.resume_writing  # type: ignore[method-assign]
 
@@ -154,6 +232,10 @@ class _Guarded(asyncio.Protocol):
         if self._transport is not None:
             self._door.leave(self._transport)
         self._handler.connection_lost(exc)
+
+
+def _socket_of(transport: asyncio.BaseTransport) -> object:
+    return transport.get_extra_info("socket")
 
 
 def _places() -> int:

@@ -1,0 +1,1 @@
+"""The validating webhook: what is told to a user at once. The controller remains the authority."""
