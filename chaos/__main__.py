@@ -1,6 +1,7 @@
 """Runs chaos with seeds and sizes of one's choice; exit code 1 if anything was not as it must."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def main() -> int:
         return 0
     if plan.NOT_SERVED:
         print(f"left out, not served yet: {', '.join(plan.NOT_SERVED)}")
+    # As an exception, so that what was started ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results: list[Result] = []
     for result in run_seeds(given.seeds, given.jobs, given.output, quick=given.quick):
         results.append(result)

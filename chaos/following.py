@@ -67,6 +67,8 @@ class Following:
         connection.request("GET", self._path)
         with connection.getresponse() as answer:
             listed = json.loads(answer.read())
+        if answer.status != 200:  # it lives again and does not know yet who may do what
+            raise ApiRefusedError(answer.status, str(listed))
         seen = {each["metadata"]["uid"]: each for each in listed["items"]}
         for uid in self.present - seen.keys():
             self._take("DELETED", self.objects[uid])
