@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from chaos.behaviours import Act
-from chaos.plan import NODES, Disturbance
+from chaos.plan import NODES, REPLICAS, Disturbance
 from chaos.scene import Scene
 from support.cluster.kube_api import MERGE_PATCH, RawObject, jobs_path, pods_path
+from support.cluster.operator_process import OperatorProcess
 
 GROUP = "factotum.snowplowanalytics.com"
 LABEL_JOB_UID = f"{GROUP}/job-uid"
@@ -27,19 +28,40 @@ _START_SECONDS = 5.0
 
 
 def operator_killed(scene: Scene, one: Disturbance) -> None:
-    """Kill the operator and start it again."""
+    """Kill an operator and start it again."""
     with scene.world.locks["operator"]:
-        scene.world.operator.kill()
-        time.sleep(one.seconds)
-        scene.world.operator.start()
+        _kill(scene.world.operators[one.number % REPLICAS], one.seconds)
 
 
 def operator_frozen(scene: Scene, one: Disturbance) -> None:
-    """Let the operator stand still."""
+    """Let an operator stand still."""
     with scene.world.locks["operator"]:
-        scene.world.operator.freeze()
-        time.sleep(one.seconds)
-        scene.world.operator.thaw()
+        _freeze(scene.world.operators[one.number % REPLICAS], one.seconds)
+
+
+def leader_killed(scene: Scene, one: Disturbance) -> None:
+    """Kill the operator that leads, and start it again."""
+    with scene.world.locks["operator"]:
+        _kill(scene.world.leader(), one.seconds)
+
+
+def leader_frozen(scene: Scene, one: Disturbance) -> None:
+    """Let the operator that leads stand still."""
+    with scene.world.locks["operator"]:
+        _freeze(scene.world.leader(), one.seconds)
+
+
+def _kill(operator: OperatorProcess, seconds: float) -> None:
+    operator.kill()
+    time.sleep(seconds)
+    operator.start()
+
+
+def _freeze(operator: OperatorProcess, seconds: float) -> None:
+    with suppress(AssertionError, ProcessLookupError):  # it has ended by itself
+        operator.freeze()
+        time.sleep(seconds)
+        operator.thaw()
 
 
 def api_server_killed(scene: Scene, one: Disturbance) -> None:
@@ -252,6 +274,8 @@ def resume(scene: Scene, act: Act) -> bool:
 WHOLE: dict[str, Callable[[Scene, Disturbance], None]] = {
     "operator killed": operator_killed,
     "operator frozen": operator_frozen,
+    "leader killed": leader_killed,
+    "leader frozen": leader_frozen,
     "API server killed": api_server_killed,
     "API server frozen": api_server_frozen,
     "Consul stopped": consul_stopped,

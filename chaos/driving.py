@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
-from chaos import acts, judging, recording
+from chaos import acts, recording, remains
 from chaos.behaviours import Act, Job
-from chaos.judging import Fresh, History
+from chaos.history import Fresh, History
 from chaos.plan import WORKERS, Disturbance, Plan
 from chaos.recording import Fact
 from chaos.scene import Scene
@@ -142,15 +142,16 @@ class Driver:
             self._reached(act.job, self.scene.phases(job))
 
     def _watch_operator(self) -> None:
-        """Start the operator again if it ends by itself, as a kubelet does; note its memory."""
+        """Start operators again that end by themselves, as a kubelet does; note their memory."""
         while not self._ending.wait(_MEMORY_SECONDS):
-            with contextlib.suppress(OSError, AssertionError):
-                self._peak = max(self._peak, _mebibytes(self.world.operator.pid))
-            with self.world.locks["operator"]:
-                if self.world.operator.has_ended() and not self._ending.is_set():
-                    self.world.journal.note("operator ended by itself")
-                    self.world.operator.kill()
-                    self.world.operator.start()
+            for operator in self.world.operators:
+                with contextlib.suppress(OSError, AssertionError):
+                    self._peak = max(self._peak, _mebibytes(operator.pid))
+                with self.world.locks["operator"]:
+                    if operator.has_ended() and not self._ending.is_set():
+                        self.world.journal.note("operator ended by itself")
+                        operator.kill()
+                        operator.start()
 
     # --- afterwards -----------------------------------------------------------------
 
@@ -168,7 +169,7 @@ class Driver:
         """Whether every Pod has ended, and those go whose job is gone."""
         present = {job["metadata"]["name"] for job in self.scene.jobs.now()}
         left = [p for p in self.scene.pods.now() if self.scene.job_of(p) not in present]
-        orphans = judging.left_on_purpose(self.world.journal.entries)
+        orphans = remains.left_on_purpose(self.world.journal.entries)
         strange = [pod for pod in left if self.scene.job_of(pod) not in orphans]
         return not strange and not self.scene.living_pods()
 
@@ -179,7 +180,7 @@ class Driver:
         while True:
             with contextlib.suppress(OSError):
                 entries = self.world.entries()
-            wrong = len(judging.wrong_entries(self.plan, self.scene.jobs.now(), entries))
+            wrong = len(remains.wrong_entries(self.plan, self.scene.jobs.now(), entries))
             if wrong == 0 or time.monotonic() - since > 60:
                 return entries
             if wrong != before:
@@ -215,7 +216,7 @@ class Driver:
 
     def _history(self, entries: dict[str, dict[str, object]], fresh: Fresh | None) -> History:
         lines = self.world.lines()
-        log = self.world.operator.log.read_text(errors="replace")
+        logs = [operator.log.read_text(errors="replace") for operator in self.world.operators]
         return History(
             plan=self.plan,
             jobs=self.scene.jobs.now(),
@@ -224,7 +225,7 @@ class Driver:
             lines=lines,
             journal=self.world.journal.entries,
             entries=entries,
-            log=log,
+            log="".join(logs),
             fresh=fresh,
             still_running=[f"{x.pod}.{x.task}" for x in recording.still_running(lines)],
             peak_mebibytes=self._peak,

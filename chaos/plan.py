@@ -28,6 +28,7 @@ NOT_SERVED: Mapping[str, str] = {
 }
 """Behaviours and disturbances that the operator does not serve yet, and what they need."""
 
+REPLICAS = 1
 NODES = 4
 WORKERS = 12
 

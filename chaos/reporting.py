@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.judging import History, Violation
+from chaos.history import History, Violation
 from chaos.recording import Fact
 from chaos.world import World
 
@@ -61,8 +61,9 @@ def table(results: Sequence[Result]) -> str:
     """Draw the table: a line a seed, a line for all, and the disturbances by kind."""
     rows = [result.figures for result in results]
     heads = list(rows[0])
-    total = {head: sum(int(str(row[head])) for row in rows) for head in heads}
-    total |= {"seed": "all", "MiB": max(int(str(row["MiB"])) for row in rows)}
+    numbers = {head: [int(str(row[head])) for row in rows] for head in heads}
+    total = {head: str(sum(column)) for head, column in numbers.items()}
+    total |= {"seed": "all", "MiB": str(max(numbers["MiB"]))}
     lines = [heads, *([str(row[head]) for head in heads] for row in [*rows, total])]
     widths = [max(len(line[index]) for line in lines) for index in range(len(heads))]
     text = "\n".join(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chaos import judging, plan, reporting
 from chaos.driving import Driver
-from chaos.judging import Violation
+from chaos.history import Violation
 from chaos.reporting import Result
 from chaos.world import Ground, World
 

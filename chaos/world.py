@@ -103,19 +103,27 @@ class World:
         host, port = self.api.server.removeprefix("https://").split(":")
         self.api_proxy = enter(Proxy(host, int(port), tls=self.api.tls_without_identity()))
         self.claims_proxy = enter(Proxy("127.0.0.1", 0))
-        self.operator = OperatorProcess(
+        self.operators = [self._operator(f"operator-{n}") for n in range(1, plan.REPLICAS + 1)]
+        self.claims_proxy.lead_to(*self.operators[0].claims)
+        self.claims_proxy.rule = self._fate_of_claim
+        self.api_proxy.rule = self._fate_of_write
+        for operator in self.operators:
+            enter(operator)
+
+    def _operator(self, name: str) -> OperatorProcess:
+        return OperatorProcess(
             self._ground.installation,
-            self.folder / "operator",
+            self.folder / name,
             f"--namespace={self.namespace}",
             f"--max-workers={plan.WORKERS}",
             f"--consul-address={self.consul.address}",
             server=self.api_proxy.url,
             claims_url=self.claims_proxy.url,
         )
-        self.claims_proxy.lead_to(*self.operator.claims)
-        self.claims_proxy.rule = self._fate_of_claim
-        self.api_proxy.rule = self._fate_of_write
-        enter(self.operator)
+
+    def leader(self) -> OperatorProcess:
+        """Give the operator that leads now, as far as can be told."""
+        return self.operators[0]
 
     # --- requests on their way ----------------------------------------------------------
 

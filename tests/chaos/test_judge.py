@@ -13,12 +13,13 @@ from support.cluster.clusters import ROOT
 
 sys.path.append(str(ROOT))
 from chaos.behaviours import Job, Task
+from chaos.history import Fresh, History
 from chaos.journal import Entry
-from chaos.judging import Fresh, History, judge
+from chaos.judging import judge
 from chaos.plan import Plan
 from chaos.recording import parse
 
-from chaos import judging
+from chaos import remains
 
 HASH = "0123abcd"
 DELETION = Entry(0, "deletion", ("deleted",), "Background")
@@ -318,7 +319,7 @@ def test_a_lie_is_found(name):
 
 
 def test_every_kind_of_violation_is_shown_to_be_found():
-    source = (ROOT / "chaos" / "judging.py").read_text()
+    source = "".join(path.read_text() for path in (ROOT / "chaos").glob("*.py"))
     shown = set().union(*(kinds for _, kinds in MUTANTS.values()))
     named = {part.split('"')[1] for part in source.split("Violation(")[1:] if part.startswith('"')}
     assert named
@@ -327,7 +328,7 @@ def test_every_kind_of_violation_is_shown_to_be_found():
 
 def test_pods_that_were_left_on_purpose_may_stay_once_they_have_ended():
     left = [Entry(0, "deletion", ("deleted",), "Orphan"), Entry(0, "Pod orphaned", ("good",))]
-    assert judging.left_on_purpose(left) == {"deleted", "good"}
+    assert remains.left_on_purpose(left) == {"deleted", "good"}
     history = dataclasses.replace(
         true_history(),
         journal=[*left, Entry(0, "Pod deleted", ("hit",))],
