@@ -39,6 +39,8 @@ _T = TypeVar("_T")
 _SWEEP_SECONDS: Final = 120.0
 _START_SECONDS: Final = 120.0
 _START_PAUSE: Final = 2.0
+_FORBIDDEN_SECONDS: Final = 10.0
+"""An API server that has just started itself refuses everything until it has read its rules."""
 
 
 class Controller(NamedTuple):
@@ -196,18 +198,22 @@ class Operator:
             self._controller.sources.unfinished_job(kind, raw)
 
 
-async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
+async def _patiently(
+    read: Callable[[], Awaitable[_T]], *, forbidden_seconds: float = _FORBIDDEN_SECONDS
+) -> _T:
     """Read something at the start; a server that is not ready itself gets some time.
 
     Raises:
-        KubeError: it was refused, or there was no good answer for two minutes.
+        KubeError: it stays refused, or there was no good answer for two minutes.
     """
-    deadline = asyncio.get_running_loop().time() + _START_SECONDS
+    now = asyncio.get_running_loop().time
+    began = now()
     while True:
         try:
             return await read()
-        except (errors.UnreachableError, errors.ExpiredError) as exc:
-            if asyncio.get_running_loop().time() >= deadline:
+        except (errors.UnreachableError, errors.ExpiredError, errors.ForbiddenError) as exc:
+            is_refused = isinstance(exc, errors.ForbiddenError)
+            if now() - began >= (forbidden_seconds if is_refused else _START_SECONDS):
                 raise
             logger.warning("the API server is not ready yet: %s", exc)
             await asyncio.sleep(_START_PAUSE)
