@@ -61,10 +61,11 @@ def table(results: Sequence[Result]) -> str:
     """Draw the table: a line a seed, a line for all, and the disturbances by kind."""
     rows = [result.figures for result in results]
     heads = list(rows[0])
-    numbers = {head: [int(str(row[head])) for row in rows] for head in heads}
+    numbers: dict[str, list[int]] = {head: [int(str(r[head])) for r in rows] for head in heads}
     total = {head: str(sum(column)) for head, column in numbers.items()}
     total |= {"seed": "all", "MiB": str(max(numbers["MiB"]))}
-    lines = [heads, *([str(row[head]) for head in heads] for row in [*rows, total])]
+    shown = [*({head: str(row[head]) for head in heads} for row in rows), total]
+    lines = [heads, *([row[head] for head in heads] for row in shown)]
     widths = [max(len(line[index]) for line in lines) for index in range(len(heads))]
     text = "\n".join(
         "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
