@@ -1,18 +1,24 @@
-"""A claim's Pod whose label names another job by now: its end must not go unheard.
+"""A claim's Pod whose label names another job by now, or none: claim and end count all the same.
 
 Real: the whole controller but for its servers, on an API in memory and a clock that is held.
 """
 
+import pytest
+
+from factotum.controller.claims.judging import NOT_ITS_OWN, ClaimRequest, Granted
+from factotum.controller.claims.tokens import PodIdentity
 from factotum.kube import names
 from support.builders.jobs import (
+    CLAIM_ID,
     JOB_UID,
+    OTHER_CLAIM_ID,
     done_status,
     make_message,
     make_report,
     raw_pod,
     working_status,
 )
-from support.model.stage import Stage, pod_path
+from support.model.stage import NAMESPACE, Stage, pod_path
 
 OTHER = "99999999-8888-7777-6666-555555555555"
 
@@ -82,3 +88,56 @@ async def test_a_job_that_is_done_waits_for_its_own_pods_word_without_asking():
 
     assert stage.holds()
     assert not will_be_looked_at(stage)
+
+
+def another_label(pod):
+    pod["metadata"]["labels"][names.LABEL_JOB_UID] = OTHER
+
+
+def no_label(pod):
+    del pod["metadata"]["labels"][names.LABEL_JOB_UID]
+
+
+def no_owner(pod):
+    del pod["metadata"]["ownerReferences"]
+
+
+@pytest.mark.parametrize("change", [another_label, no_label, no_owner])
+async def test_a_process_that_did_not_hear_of_its_claim_gets_it_whatever_became_of_its_pod(change):
+    stage = Stage()
+    stage.job()
+    await stage.look()
+    pod = stage.api.stored(pod_path())
+    identity = PodIdentity(
+        namespace=NAMESPACE, pod_name=pod["metadata"]["name"], pod_uid=pod["metadata"]["uid"]
+    )
+
+    def ask(claim_id):
+        request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=claim_id)
+        return stage.desk.claim(request, identity)
+
+    first = await ask(CLAIM_ID)
+    change(pod)
+    stage.cache.put_pod(stage.api.put(pod_path(), pod))
+
+    assert isinstance(first, Granted)
+    assert await ask(CLAIM_ID) == first
+    assert await ask(OTHER_CLAIM_ID) == NOT_ITS_OWN
+    assert stage.status()["state"] == "WORKING"
+
+
+@pytest.mark.parametrize("change", [another_label, no_label, no_owner])
+async def test_a_pod_that_was_changed_before_its_claim_has_no_job(change):
+    stage = Stage()
+    stage.job()
+    await stage.look()
+    pod = stage.api.stored(pod_path())
+    change(pod)
+    stage.cache.put_pod(stage.api.put(pod_path(), pod))
+    identity = PodIdentity(
+        namespace=NAMESPACE, pod_name=pod["metadata"]["name"], pod_uid=pod["metadata"]["uid"]
+    )
+    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
+
+    assert await stage.desk.claim(request, identity) == NOT_ITS_OWN
+    assert "claim" not in stage.status()
