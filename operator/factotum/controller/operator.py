@@ -40,8 +40,6 @@ _T = TypeVar("_T")
 _SWEEP_SECONDS: Final = 120.0
 _START_SECONDS: Final = 120.0
 _START_PAUSE: Final = 2.0
-_FORBIDDEN_SECONDS: Final = 10.0
-"""An API server that has just started itself refuses everything until it has read its rules."""
 
 
 class Controller(NamedTuple):
@@ -200,10 +198,10 @@ class Operator:
             self._controller.sources.new_job(kind, raw)
 
 
-async def _patiently(
-    read: Callable[[], Awaitable[_T]], *, forbidden_seconds: float = _FORBIDDEN_SECONDS
-) -> _T:
+async def _patiently(read: Callable[[], Awaitable[_T]], *, forbidden_seconds: float = 10.0) -> _T:
     """Read something at the start; a server that is not ready itself gets some time.
+
+    One that has just started refuses everything until it has read its rules.
 
     Raises:
         KubeError: it stays refused, or there was no good answer for two minutes.
