@@ -49,6 +49,8 @@ def wrong_entries(
     by_id: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for raw in jobs:
         status = raw.get("status") or {}
+        if "jobId" not in status and "claim" not in status:
+            continue  # cancelled before anybody had a look at it
         if raw["metadata"]["name"] in groups and status.get("state") == "DONE":
             by_id[str(status.get("jobId"))].append(raw)
     for job_id, of_id in by_id.items():

@@ -339,6 +339,21 @@ def test_pods_that_were_left_on_purpose_may_stay_once_they_have_ended():
     assert {violation.kind for violation in judge(alive)} == {"Pod alive"}
 
 
+def test_a_job_that_was_cancelled_before_it_was_looked_at_needs_no_entry():
+    job = chain("good", ("FAILED", "Cancelled"), (), 0, 0, behaviour="cancelled")
+    done = ended("good", "FAILED", "Cancelled")
+    del done["status"]["jobId"]
+    history = without_entry("id-good")(with_job("good", done)(true_history()))
+    history = dataclasses.replace(
+        history,
+        plan=dataclasses.replace(history.plan, jobs=(job, *JOBS[1:])),
+        lines=[line for line in history.lines if line.job != "good"],
+    )
+    assert judge(history) == []
+    done["status"]["claim"] = {"id": "c"}
+    assert {violation.kind for violation in judge(history)} == {"wrong entry"}
+
+
 def test_a_cancelled_job_may_have_been_quicker_than_its_order():
     job = chain("good", ("FAILED", "Cancelled"), (), 0, 0, behaviour="cancelled")
     history = true_history()
