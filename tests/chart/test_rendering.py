@@ -112,7 +112,54 @@ def test_only_job_pods_reach_the_claims_port(render):
             "ports": [{"port": "claims"}],
         },
         {"ports": [{"port": "health"}]},
+        {"ports": [{"port": "metrics"}]},
     ]
+
+
+def test_figures_are_served_on_a_port_of_their_own(render):
+    manifests = render("metrics.port=9999")
+    container = named(manifests, "Deployment", "factotum-operator")["spec"]["template"]["spec"][
+        "containers"
+    ][0]
+    service = named(manifests, "Service", "factotum-operator")
+
+    assert Settings.from_arguments(container["args"]).metrics_port == 9999
+    assert {"name": "metrics", "containerPort": 9999} in container["ports"]
+    assert {"name": "metrics", "port": 9999, "targetPort": "metrics"} in service["spec"]["ports"]
+
+
+def test_without_figures_there_is_no_port_of_theirs(render):
+    manifests = render("metrics.enabled=false")
+
+    assert Settings.from_arguments(arguments(manifests)).metrics_port == 0
+    assert "name: metrics" not in yaml.safe_dump(manifests)
+    (policy,) = of_kind(manifests, "NetworkPolicy")
+    assert {"port": "metrics"} not in [p for r in policy["spec"]["ingress"] for p in r["ports"]]
+
+
+def test_figures_can_be_kept_for_some(render):
+    (policy,) = of_kind(
+        render("metrics.allowFrom[0].namespaceSelector.matchLabels.name=monitoring"),
+        "NetworkPolicy",
+    )
+
+    assert policy["spec"]["ingress"][-1] == {
+        "ports": [{"port": "metrics"}],
+        "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+    }
+
+
+def test_the_kubelet_asks_no_port_that_pods_can_fill(render):
+    (container,) = [
+        c for _, c in containers(render()) if "livenessProbe" in c and c["name"] == "operator"
+    ]
+
+    probes = {kind: container[kind]["httpGet"] for kind in container if kind.endswith("Probe")}
+    assert probes == {
+        "startupProbe": {"path": "/readyz", "port": "health"},
+        "readinessProbe": {"path": "/readyz", "port": "health"},
+        "livenessProbe": {"path": "/healthz", "port": "health"},
+    }
 
 
 def test_there_is_one_operator_at_a_time(render):
@@ -130,6 +177,7 @@ def test_there_is_one_operator_at_a_time(render):
         pytest.param("logFormat=xml", "'/logFormat'", id="log-format"),
         pytest.param("consul.address=http://consul:8500", "'/consul/address'", id="consul-url"),
         pytest.param("claims.port=80", "'/claims/port'", id="low-port"),
+        pytest.param("metrics.port=80", "'/metrics/port'", id="low-metrics-port"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_path(helm, setting, words):

@@ -124,5 +124,7 @@ async def test_a_claim_id_of_any_characters_is_compared():
 async def test_what_cannot_be_a_token_is_nobodys_without_a_question(token):
     api = MemoryApi()
 
-    assert await TokenReviewer(api, "x", SigningKeys(api, "x")).identify(token) is None
+    assert (
+        await TokenReviewer(api, "x", SigningKeys(api, "x", HeldClock(NOW))).identify(token) is None
+    )
     assert api.requests == []

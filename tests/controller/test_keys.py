@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from factotum.controller.claims.keys import SigningKeys
 from factotum.controller.claims.tokens import NotSureError, PodIdentity, TokenReviewer
+from factotum.controller.clock import HeldClock
 from factotum.kube import errors, paths
 from factotum.kube.memory import MemoryApi
+from support.builders.jobs import NOW
 
 AUDIENCE = "factotum-operator"
 ISSUER = "https://kubernetes.default.svc"
@@ -90,7 +92,10 @@ async def test_a_pods_token_tells_which_pod_it_is(key, algorithm):
     token = signed(key=key, algorithm=algorithm)
 
     assert (
-        await TokenReviewer(server, AUDIENCE, SigningKeys(server, AUDIENCE)).identify(token) == POD
+        await TokenReviewer(
+            server, AUDIENCE, SigningKeys(server, AUDIENCE, HeldClock(NOW))
+        ).identify(token)
+        == POD
     )
     assert {each.method for each in server.requests} == {"GET"}
 
@@ -124,13 +129,16 @@ async def test_what_is_surely_no_pods_token_is_nobodys_without_a_review(token):
     server = api()
 
     assert (
-        await TokenReviewer(server, AUDIENCE, SigningKeys(server, AUDIENCE)).identify(token) is None
+        await TokenReviewer(
+            server, AUDIENCE, SigningKeys(server, AUDIENCE, HeldClock(NOW))
+        ).identify(token)
+        is None
     )
     assert [each.method for each in server.requests if each.method == "POST"] == []
 
 
 async def test_a_token_of_another_issuer_or_an_unknown_key_is_left_to_the_api_server():
-    keys = SigningKeys(api(), AUDIENCE)
+    keys = SigningKeys(api(), AUDIENCE, HeldClock(NOW))
 
     for token in (signed(claims(iss="https://old.example")), signed(kid="second")):
         with pytest.raises(NotSureError):
@@ -139,7 +147,7 @@ async def test_a_token_of_another_issuer_or_an_unknown_key_is_left_to_the_api_se
 
 async def test_keys_that_cannot_be_read_are_asked_for_once_a_minute():
     server = MemoryApi()
-    keys = SigningKeys(server, AUDIENCE)
+    keys = SigningKeys(server, AUDIENCE, HeldClock(NOW))
 
     for _ in range(20):
         with pytest.raises(NotSureError):
@@ -147,17 +155,15 @@ async def test_keys_that_cannot_be_read_are_asked_for_once_a_minute():
     assert len(server.requests) == 1
 
 
-async def test_a_new_key_is_found_and_one_that_was_taken_away_counts_no_more(monkeypatch):
-    server = api(first=KEY)
-    moment = 1000.0
-    monkeypatch.setattr("factotum.controller.claims.keys.time.monotonic", lambda: moment)
-    keys = SigningKeys(server, AUDIENCE)
+async def test_a_new_key_is_found_and_one_that_was_taken_away_counts_no_more():
+    server, clock = api(first=KEY), HeldClock(NOW)
+    keys = SigningKeys(server, AUDIENCE, clock)
     assert await keys.identify(signed()) == POD
     server.put(paths.OPENID_KEYS, published(second=OTHER_KEY))
 
     with pytest.raises(NotSureError):
         await keys.identify(signed(key=OTHER_KEY, kid="second"))
-    moment += 61.0
+    clock.move(61.0)
     assert await keys.identify(signed(key=OTHER_KEY, kid="second")) == POD
     with pytest.raises(NotSureError):
         await keys.identify(signed())
@@ -169,19 +175,17 @@ async def test_an_odd_key_set_is_as_none(odd):
     server.put(paths.OPENID_KEYS, odd | {"metadata": {}})
 
     with pytest.raises(NotSureError):
-        await SigningKeys(server, AUDIENCE).identify(signed())
+        await SigningKeys(server, AUDIENCE, HeldClock(NOW)).identify(signed())
 
 
-async def test_an_api_server_that_is_away_leaves_the_keys_that_are_known(monkeypatch):
-    server = api()
-    moment = 1000.0
-    monkeypatch.setattr("factotum.controller.claims.keys.time.monotonic", lambda: moment)
-    keys = SigningKeys(server, AUDIENCE)
+async def test_an_api_server_that_is_away_leaves_the_keys_that_are_known():
+    server, clock = api(), HeldClock(NOW)
+    keys = SigningKeys(server, AUDIENCE, clock)
     assert await keys.identify(signed()) == POD
 
     def away(_):
         raise errors.from_status(503, "", "away")
 
     server.on_request = away
-    moment += 700.0
+    clock.move(700.0)
     assert await keys.identify(signed()) == POD

@@ -21,7 +21,13 @@ FLAGS = {
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch):
-    for flag in [*FLAGS, "--namespace", "--claims-address", "--liveness-address"]:
+    for flag in [
+        *FLAGS,
+        "--namespace",
+        "--claims-address",
+        "--liveness-address",
+        "--metrics-address",
+    ]:
         monkeypatch.delenv(variable(flag), raising=False)
     monkeypatch.delenv("FACTOTUM_FORCE_CONSUL_NAME", raising=False)
 
@@ -71,6 +77,14 @@ def test_addresses_have_a_host_and_a_port():
 
     assert (settings.claims_host, settings.claims_port) == ("127.0.0.1", 9)
     assert settings.liveness_port == 0
+    assert settings.metrics_port == Settings().metrics_port == 8082
+
+
+def test_figures_can_be_served_elsewhere_or_nowhere():
+    given = Settings.from_arguments(["--metrics-address", "127.0.0.1:9100"])
+
+    assert (given.metrics_host, given.metrics_port) == ("127.0.0.1", 9100)
+    assert Settings.from_arguments(["--metrics-address", "127.0.0.1:0"]).metrics_port == 0
 
 
 @pytest.mark.parametrize(

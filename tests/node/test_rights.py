@@ -15,6 +15,7 @@ ACCOUNT = "system:serviceaccount:factotum-system:factotum-operator"
 FOR_BAD_DAYS = {
     (GROUP, "factotumjobs", "get"),  # a live look after a conflict
     ("", "pods", "delete"),  # a Pod given up before its claim
+    ("", "events", "patch"),  # a reason that came again a minute later
 }
 
 

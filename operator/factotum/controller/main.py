@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import kopf
 
-from factotum.controller.log import OneLine
+from factotum.controller.log import OneLine, Plain
 from factotum.controller.operator import Operator
 from factotum.controller.settings import Settings
 from factotum.controller.watch import handlers
@@ -15,30 +15,30 @@ from factotum.controller.watch import handlers
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the operator until it is told to stop."""
     settings = Settings.from_arguments(sys.argv[1:] if argv is None else argv)
-    kopf.configure(
-        verbose=False,
-        log_format=kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL,
-    )
-    # Not a line for each event and each probe: jobs' steps are told by the reconciler.
-    for name in ("kopf.objects", "kopf.activities", "aiohttp.access"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(OneLine())
+    set_up_log(settings.log_format)
     registry = kopf.OperatorRegistry()
     handlers.register(registry, Operator(settings))
-    liveness = (
-        f"http://{settings.liveness_host}:{settings.liveness_port}/healthz"
-        if settings.liveness_port
-        else None
-    )
     kopf.run(
         registry=registry,
         standalone=True,
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
-        liveness_endpoint=liveness,
     )
     return 0
+
+
+def set_up_log(log_format: str) -> None:
+    """Have everything that is said written to standard error, as text or as JSON."""
+    is_json = log_format == "json"
+    form = kopf.LogFormat.JSON if is_json else kopf.LogFormat.FULL
+    kopf.configure(verbose=False, log_format=form)
+    # Not a line for each event and each probe: jobs' steps are told by the reconciler.
+    for name in ("kopf.objects", "kopf.activities", "aiohttp.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OneLine())
+        if not is_json:
+            handler.setFormatter(Plain(form.value))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import TokenReviewer
 from factotum.controller.clock import Clock, SystemClock
 from factotum.controller.facts.cache import Cache
+from factotum.controller.health import Health
+from factotum.controller.metrics.keeping import Keeping
+from factotum.controller.metrics.pages import Pages, figures_page, health_pages
+from factotum.controller.metrics.passing import CountedApi, CountedStore, counting_pods
 from factotum.controller.mirror.feeding import ConsulMirror
 from factotum.controller.mirror.protocol import Mirror, NoMirror
 from factotum.controller.observe.hosts import Resolver
@@ -25,6 +29,7 @@ from factotum.controller.observe.live import Live
 from factotum.controller.observe.observer import Observer
 from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile.reconciler import Reconciler
+from factotum.controller.recording import NO_RECORDER, Recorder
 from factotum.controller.settings import Settings
 from factotum.controller.watch.sources import Sources
 from factotum.kube import errors, paths
@@ -40,6 +45,10 @@ _T = TypeVar("_T")
 _SWEEP_SECONDS: Final = 120.0
 _START_SECONDS: Final = 120.0
 _START_PAUSE: Final = 2.0
+_LOOK_SECONDS: Final = 600.0
+"""No look takes so long: each of its few requests ends within half a minute."""
+_WATCH_SECONDS: Final = 900.0
+"""A watch ends after five minutes, and a list of everything takes some more."""
 
 
 class Controller(NamedTuple):
@@ -49,9 +58,10 @@ class Controller(NamedTuple):
     reconciler: Reconciler
     desk: Desk
     writer: Writer
+    ledger: Ledger
 
 
-def build(
+def build(  # noqa: PLR0913 - what a controller is put together from
     *,
     api: KubeApi,
     settings: Settings,
@@ -60,11 +70,12 @@ def build(
     slots: Slots,
     mirror: Mirror,
     clock: Clock,
+    recorder: Recorder = NO_RECORDER,
 ) -> Controller:
     """Put the controller together."""
     live, ledger = Live(api, cache), Ledger()
     observer = Observer(cache, live, slots, resolver, clock)
-    writer = Writer(api, cache, settings, clock)
+    writer = Writer(api, cache, settings, clock, recorder)
     reconciler = Reconciler(
         cache=cache,
         live=live,
@@ -74,6 +85,7 @@ def build(
         ledger=ledger,
         mirror=mirror,
         clock=clock,
+        recorder=recorder,
     )
     desk = Desk(
         cache=cache,
@@ -88,7 +100,7 @@ def build(
         namespaces=settings.namespaces,
     )
     sources = Sources(api, cache, settings.namespaces, reconciler.doubt)
-    return Controller(sources, reconciler, desk, writer)
+    return Controller(sources, reconciler, desk, writer, ledger)
 
 
 class Operator:
@@ -96,7 +108,11 @@ class Operator:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._clock = SystemClock()
         self._cache = Cache()
+        self._health = Health()
+        self._keeping = Keeping(self._cache, self._clock)
+        self._pages: list[Pages] = []
         self._slots = Slots(settings.max_workers)
         self._tasks: list[asyncio.Task[None]] = []
         self._mirror: Mirror = NoMirror()
@@ -109,27 +125,36 @@ class Operator:
             KubeError: the API server cannot be used; the message says how.
             FactotumError: a setting cannot be used.
         """
-        settings = self._settings
+        settings, keeping = self._settings, self._keeping
+        await self._show()
         self._client = await KubeClient.from_environment()
+        self._api = CountedApi(self._client, keeping.figures)
         self._resolver = Resolver(settings.dns_timeout_seconds)
         audience = settings.token_audience
-        reviewer = TokenReviewer(self._client, audience, SigningKeys(self._client, audience))
-        self._server = ClaimsServer(reviewer, host=settings.claims_host, port=settings.claims_port)
+        self._server = ClaimsServer(
+            TokenReviewer(self._api, audience, SigningKeys(self._api, audience, SystemClock())),
+            host=settings.claims_host,
+            port=settings.claims_port,
+            middlewares=[counting_pods(keeping.figures)],
+        )
         await self._server.start()
+        self._health.watch(self._server.door.failure)
         consul = await self._consul_mirror()
         self._mirror = consul or NoMirror()
         controller = build(
-            api=self._client,
+            api=self._api,
             settings=settings,
             resolver=self._resolver,
             cache=self._cache,
             slots=self._slots,
             mirror=self._mirror,
-            clock=SystemClock(),
+            clock=self._clock,
+            recorder=keeping.figures,
         )
         if consul is not None:
             self._cache.subscribe(consul)
         await _patiently(controller.sources.read_everything)
+        keeping.courses.begin()
         controller.reconciler.start()
         self._cache.subscribe(controller.reconciler)
         if consul is not None:
@@ -141,12 +166,58 @@ class Operator:
             asyncio.create_task(controller.sources.jobs.run(), name="watch of jobs"),
             asyncio.create_task(controller.sources.pods.run(), name="watch of Pods"),
             asyncio.create_task(controller.sources.nodes.run(), name="watch of Nodes"),
-            asyncio.create_task(_sweep(controller.sources), name="sweep"),
+            asyncio.create_task(self._sweep(controller.sources), name="sweep"),
         ]
+        self._watch_over(controller)
+        self._measure(controller, consul)
         # What was just read stays: to look through it for garbage again and again takes long.
         gc.collect()
         gc.freeze()
+        self._health.started()
+        keeping.figures.leads(True)
         logger.info("watching %d jobs", len(self._cache.jobs))
+
+    async def _show(self) -> None:
+        """Serve figures and health from the first moment on."""
+        settings = self._settings
+        for pages, host, port in (
+            (health_pages(self._health), settings.liveness_host, settings.liveness_port),
+            (
+                {"/metrics": figures_page(self._keeping.figures.registry)},
+                settings.metrics_host,
+                settings.metrics_port,
+            ),
+        ):
+            if port:
+                server = Pages(pages, host=host, port=port)
+                await server.start()
+                self._pages.append(server)
+                self._health.watch(server.failure)
+
+    def _watch_over(self, controller: Controller) -> None:
+        """Have every part that runs by itself watched."""
+        health, sources = self._health, controller.sources
+        for task in self._tasks:
+            health.watch_task(task)
+        health.watch_moves("reconciler", controller.reconciler.longest_look, _LOOK_SECONDS)
+        for name, reflector in (
+            ("watch of jobs", sources.jobs),
+            ("watch of Pods", sources.pods),
+            ("watch of Nodes", sources.nodes),
+        ):
+            health.watch_moves(name, reflector.still_seconds, _WATCH_SECONDS)
+        self._swept = self._clock.monotonic()
+        health.watch_moves("sweep", lambda: self._clock.monotonic() - self._swept, _WATCH_SECONDS)
+        health.watch(self._mirror.failure)
+
+    def _measure(self, controller: Controller, consul: ConsulMirror | None) -> None:
+        """Have read what is not counted as it happens."""
+        keeping, reconciler = self._keeping, controller.reconciler
+        keeping.workers(self._slots, self._settings.max_workers)
+        keeping.looks(reconciler.queue, reconciler.longest_look, controller.ledger)
+        keeping.claims(self._server.door)
+        if consul is not None:
+            keeping.mirror(consul)
 
     async def _consul_mirror(self) -> ConsulMirror | None:
         """Prepare the mirror, if there is a Consul to mirror to."""
@@ -154,7 +225,7 @@ class Operator:
         if settings.consul_address is None:
             return None
         path = paths.item(paths.NAMESPACES, "kube-system")
-        cluster = await _patiently(lambda: self._client.get(path))
+        cluster = await _patiently(lambda: self._api.get(path))
         name = checked_name(
             settings.consul_name,
             cluster_uid=cluster["metadata"]["uid"],
@@ -166,8 +237,8 @@ class Operator:
             bare_namespace=settings.consul_kubernetes_namespace,
         )
         logger.info("mirroring to Consul at %s as %s", settings.consul_address, name)
-        store = ConsulStore(settings.consul_address)
-        return ConsulMirror(self._client, self._cache, self._slots, store, entry_settings)
+        store = CountedStore(ConsulStore(settings.consul_address), self._keeping.figures)
+        return ConsulMirror(self._api, self._cache, self._slots, store, entry_settings)
 
     async def stop(self) -> None:
         """End; whatever is under way is found out again at the next start."""
@@ -180,17 +251,18 @@ class Operator:
         await self._mirror.stop()
         self._resolver.close()
         await self._client.close()
+        for pages in self._pages:
+            await pages.stop()
 
-    def failure(self) -> str | None:
-        """Return why this operator is of no use any more, if it is."""
-        for task in self._tasks:
-            if task.done():
-                return f"the {task.get_name()} has ended"
-        return self._mirror.failure()
-
-    def backlog(self) -> int:
-        """Return how many jobs are to be looked at."""
-        return 0 if self._controller is None else len(self._controller.reconciler.queue)
+    async def _sweep(self, sources: Sources) -> None:
+        """Find what the watches missed: they promise nothing."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            try:
+                await sources.sweep()
+            except errors.KubeError as exc:
+                logger.warning("the sweep could not read everything: %s", exc)
+            self._swept = self._clock.monotonic()
 
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""
@@ -217,13 +289,3 @@ async def _patiently(read: Callable[[], Awaitable[_T]], *, forbidden_seconds: fl
                 raise
             logger.warning("the API server is not ready yet: %s", exc)
             await asyncio.sleep(_START_PAUSE)
-
-
-async def _sweep(sources: Sources) -> None:
-    """Find what the watches missed: they promise nothing."""
-    while True:
-        await asyncio.sleep(_SWEEP_SECONDS)
-        try:
-            await sources.sweep()
-        except errors.KubeError as exc:
-            logger.warning("the sweep could not read everything: %s", exc)

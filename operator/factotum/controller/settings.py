@@ -39,10 +39,14 @@ class Settings:
     """The namespace whose jobs have keys without a namespace, as old servers do."""
     liveness_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside
     liveness_port: int = 8081
-    """Where ``/healthz`` is served; 0: nowhere."""
+    """Where ``/healthz`` and ``/readyz`` are served; 0: nowhere."""
+    metrics_host: str = "0.0.0.0"  # noqa: S104 - Prometheus asks from outside
+    metrics_port: int = 8082
+    """Where ``/metrics`` is served; 0: nowhere."""
     dns_timeout_seconds: float = 5.0
     """How long a host constraint's name may take to resolve."""
-    log_format: str = "plain"
+    log_format: str = "text"
+    """text: lines for people; json: an object a line."""
 
     @classmethod
     def from_arguments(cls, argv: Sequence[str]) -> Self:
@@ -50,6 +54,7 @@ class Settings:
         arguments = _parser().parse_args(argv)
         claims_host, claims_port = _address(arguments.claims_address)
         liveness_host, liveness_port = _address(arguments.liveness_address)
+        metrics_host, metrics_port = _address(arguments.metrics_address)
         namespaces = arguments.namespace or _split(os.environ.get("FACTOTUM_NAMESPACE"))
         return cls(
             namespaces=tuple(namespaces),
@@ -67,6 +72,8 @@ class Settings:
             consul_kubernetes_namespace=arguments.consul_kubernetes_namespace,
             liveness_host=liveness_host,
             liveness_port=liveness_port,
+            metrics_host=metrics_host,
+            metrics_port=metrics_port,
             dns_timeout_seconds=arguments.dns_timeout,
             log_format=arguments.log_format,
         )
@@ -136,16 +143,16 @@ def _parser() -> argparse.ArgumentParser:
         defaults.consul_kubernetes_namespace,
         "namespace whose keys carry no namespace",
     )
-    add(
-        "--liveness-address",
-        f"{defaults.liveness_host}:{defaults.liveness_port}",
-        "HOST:PORT to serve /healthz at; port 0: nowhere",
-    )
+    for flag, host, port, pages in (
+        ("--liveness-address", defaults.liveness_host, defaults.liveness_port, "/healthz, /readyz"),
+        ("--metrics-address", defaults.metrics_host, defaults.metrics_port, "/metrics"),
+    ):
+        add(flag, f"{host}:{port}", f"HOST:PORT to serve {pages} at; port 0: nowhere")
     add(
         "--dns-timeout",
         defaults.dns_timeout_seconds,
         "seconds a host constraint's name may take to resolve",
         type=float,
     )
-    add("--log-format", defaults.log_format, "form of the log", choices=("plain", "json"))
+    add("--log-format", defaults.log_format, "form of the log", choices=("text", "json"))
     return parser

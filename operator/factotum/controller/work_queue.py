@@ -5,6 +5,7 @@ event is lost, and no two workers ever have the same key.
 """
 
 import asyncio
+import time
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -18,10 +19,16 @@ class WorkQueue(Generic[Key]):
         self._dirty: set[Key] = set()
         self._busy: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._since: dict[Key, float] = {}
 
     def __len__(self) -> int:
         """Return how many keys wait to be looked at now."""
         return len(self._dirty)
+
+    def oldest_seconds(self) -> float:
+        """Return for how long the key that came first is waiting or being looked at."""
+        first = next(iter(self._since.values()), None)
+        return 0.0 if first is None else time.monotonic() - first
 
     def add(self, key: Key) -> None:
         """Have a key looked at as soon as may be."""
@@ -32,6 +39,7 @@ class WorkQueue(Generic[Key]):
             return
         self._dirty.add(key)
         if key not in self._busy:
+            self._since[key] = time.monotonic()
             self._ready.put_nowait(key)
 
     def add_later(self, key: Key, seconds: float) -> None:
@@ -61,5 +69,7 @@ class WorkQueue(Generic[Key]):
     def done(self, key: Key) -> None:
         """Say that a key was looked at."""
         self._busy.discard(key)
+        self._since.pop(key, None)
         if key in self._dirty:
+            self._since[key] = time.monotonic()
             self._ready.put_nowait(key)

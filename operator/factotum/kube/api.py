@@ -76,6 +76,9 @@ class KubeApi(Protocol):
     async def delete(self, path: Path, *, uid: str) -> None:
         """Delete the object of that UID; another one of its name stays."""
 
+    async def merge(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Merge into the object at ``path``, whoever changed it meanwhile."""
+
     async def patch_status(
         self, path: Path, status: Mapping[str, Any], *, resource_version: str
     ) -> RawObject:

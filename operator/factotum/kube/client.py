@@ -235,6 +235,10 @@ class KubeClient:
         """Delete the object of that UID; another one of its name stays."""
         await self.request("DELETE", path, body={"preconditions": {"uid": uid}})
 
+    async def merge(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Merge into an object."""
+        return await self.request("PATCH", path, body=body, content_type=_MERGE_PATCH)
+
     async def patch_status(
         self, path: Path, status: Mapping[str, Any], *, resource_version: str
     ) -> RawObject:

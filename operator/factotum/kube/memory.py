@@ -171,6 +171,11 @@ class MemoryApi:
             raise errors.from_status(409, "Conflict", "the UID is another")
         self.remove(path)
 
+    async def merge(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Merge into an object."""
+        self._ask("PATCH", path, body)
+        return self.put(path, merge(self._found(path), body))
+
     async def patch_status(
         self, path: Path, status: Mapping[str, Any], *, resource_version: str
     ) -> RawObject:

@@ -13,7 +13,7 @@ NAMESPACED = {
     (GROUP, "factotumjobs/status"): {"patch"},
     ("", "pods"): {"get", "list", "watch", "create", "delete"},
     ("", "configmaps"): {"get"},
-    ("", "events"): {"create"},
+    ("", "events"): {"create", "patch"},
 }
 CLUSTER_WIDE = {
     ("", "nodes"): {"list", "watch"},

@@ -82,7 +82,9 @@ class OperatorProcess:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "operator.log"
-        claims, self._health = free_ports(2)
+        claims, health, metrics = free_ports(3)
+        self.health = ("127.0.0.1", health)
+        self.metrics = ("127.0.0.1", metrics)
         self.claims = ("127.0.0.1", claims)
         self.url = f"http://127.0.0.1:{claims}"
         self.starts = 0
@@ -94,7 +96,8 @@ class OperatorProcess:
             str(programs / "factotum-operator"),
             f"--claims-address=127.0.0.1:{claims}",
             f"--claims-url={claims_url or self.url}",
-            f"--liveness-address=127.0.0.1:{self._health}",
+            f"--liveness-address=127.0.0.1:{health}",
+            f"--metrics-address=127.0.0.1:{metrics}",
             "--runner-image=localhost/factotum-runner:0.1.0",
             *flags,
         ]

@@ -15,6 +15,7 @@ from factotum.controller.facts.cache import Cache
 from factotum.controller.facts.pods import PodView
 from factotum.controller.mirror.protocol import Mirror, NoMirror
 from factotum.controller.queue.slots import Slots
+from factotum.controller.recording import NO_RECORDER, Recorder
 from factotum.controller.settings import Settings
 from factotum.kube import names, paths
 from factotum.kube.api import RawObject
@@ -59,6 +60,7 @@ class Stage:
         namespaces: Sequence[str] = (),
         mirror: Mirror | None = None,
         api: MemoryApi | None = None,
+        recorder: Recorder = NO_RECORDER,
     ) -> None:
         self.api = api or MemoryApi()
         self.clock = HeldClock(jobs.NOW)
@@ -73,6 +75,7 @@ class Stage:
             slots=self.slots,
             mirror=mirror or NoMirror(),
             clock=self.clock,
+            recorder=recorder,
         )
         self.reconciler = self.parts.reconciler
         self.desk = self.parts.desk

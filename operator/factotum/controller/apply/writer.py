@@ -4,23 +4,25 @@ What it is answered goes into the cache at once. Whoever calls it for a job
 holds that job's lock.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from factotum.controller import log
+from factotum.controller.apply.events import Events
 from factotum.controller.apply.manifest import build_runner_pod
 from factotum.controller.clock import Clock
 from factotum.controller.decide.decision import Notice
 from factotum.controller.facts.cache import Cache
 from factotum.controller.facts.observed import HostFact, Plan, PodRefusal
 from factotum.controller.facts.pods import PodView
+from factotum.controller.recording import NO_RECORDER, Recorder
 from factotum.controller.settings import Settings
 from factotum.core.words.reasons import Reason
-from factotum.kube import errors, names, paths
+from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
-from factotum.kube.resource import FactotumJob, format_time
+from factotum.kube.resource import FactotumJob
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +39,18 @@ class NameTaken:
 class Writer:
     """Writes statuses, Pods and Events."""
 
-    def __init__(self, api: KubeApi, cache: Cache, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        cache: Cache,
+        settings: Settings,
+        clock: Clock,
+        recorder: Recorder = NO_RECORDER,
+    ) -> None:
         self._api = api
         self._cache = cache
         self._settings = settings
-        self._clock = clock
-        self._background: set[asyncio.Task[None]] = set()
+        self._events = Events(api, cache, clock, recorder)
 
     async def patch(self, job: FactotumJob, patch: Mapping[str, Any]) -> FactotumJob:
         """Write a job's status and return its new version.
@@ -59,17 +67,13 @@ class Writer:
         except errors.NotFoundError:
             self._cache.drop_job(job.uid)
             raise
+        written = self._cache.put_job(raw)
         if "state" in patch:
-            logger.info(
-                "job %s/%s: attempt %d: %s %s: %s",
-                job.namespace,
-                job.name,
-                patch.get("attempt", job.attempt),
-                patch["state"],
-                patch["reason"],
-                patch["message"],
+            log.of(logger, job, patch.get("attempt")).info(
+                "%s %s: %s", patch["state"], patch["reason"], patch["message"]
             )
-        return self._cache.put_job(raw)
+            self._events.stepped(written)
+        return written
 
     async def create_pod(
         self, job: FactotumJob, plan: Plan, host: HostFact
@@ -116,45 +120,12 @@ class Writer:
 
     def record(self, job: FactotumJob, notice: Notice) -> None:
         """Record an Event, without waiting for it."""
-        task = asyncio.create_task(self._post_event(job, notice))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _post_event(self, job: FactotumJob, notice: Notice) -> None:
-        moment = format_time(self._clock.now())
-        event = {
-            "metadata": {
-                "generateName": f"{job.name[:200].rstrip('-.')}.",
-                "namespace": job.namespace,
-            },
-            "involvedObject": {
-                "apiVersion": names.API_VERSION,
-                "kind": names.KIND,
-                "namespace": job.namespace,
-                "name": job.name,
-                "uid": job.uid,
-                "resourceVersion": job.resource_version,
-            },
-            "type": notice.type,
-            "reason": notice.reason,
-            "message": notice.message[:1024],
-            "source": {"component": names.MANAGED_BY},
-            "firstTimestamp": moment,
-            "lastTimestamp": moment,
-            "count": 1,
-        }
-        try:
-            await self._api.create(paths.collection(paths.EVENTS, job.namespace), event)
-        except errors.KubeError as exc:
-            logger.warning("job %s/%s: no Event recorded: %s", job.namespace, job.name, exc)
+        self._events.tell(job, notice)
 
     async def settle(self) -> None:
         """Have the last Events recorded, for a moment at most."""
-        if self._background:
-            await asyncio.wait(self._background, timeout=_EVENT_SECONDS)
-        self.close()
+        await self._events.settle(_EVENT_SECONDS)
 
     def close(self) -> None:
         """Give up what is still being recorded."""
-        for task in self._background:
-            task.cancel()
+        self._events.close()

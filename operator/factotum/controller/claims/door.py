@@ -61,6 +61,16 @@ class Door:
         )
         self._rounds = loop.create_task(self._go_round(), name="door")
 
+    @property
+    def places(self) -> int:
+        """How many connections may stand here at once."""
+        return self._places
+
+    def failure(self) -> str | None:
+        """Return why nobody is put out any more, if that is so."""
+        rounds = self._rounds
+        return "a port is not guarded any more" if rounds is not None and rounds.done() else None
+
     async def close(self) -> None:
         """Listen no more."""
         if self._server is not None:

@@ -7,13 +7,13 @@ not let us read them.
 """
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 import jwt
 
 from factotum.controller.claims.tokens import NotSureError, PodIdentity, namespace_of
+from factotum.controller.clock import Clock
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
 
@@ -31,8 +31,9 @@ _KEEP_SECONDS: Final = 600.0
 class SigningKeys:
     """Checks tokens by the keys that signed them. Implements ``OfflineCheck``."""
 
-    def __init__(self, api: KubeApi, audience: str) -> None:
+    def __init__(self, api: KubeApi, audience: str, clock: Clock) -> None:
         self._api = api
+        self._clock = clock
         self._audience = audience
         self._issuer = ""
         self._keys: Mapping[str, jwt.PyJWK] = {}
@@ -70,7 +71,7 @@ class SigningKeys:
         Raises:
             NotSureError: it is not known.
         """
-        age = time.monotonic() - self._read_at
+        age = self._clock.monotonic() - self._read_at
         if age >= _KEEP_SECONDS or (age >= _AGAIN_SECONDS and kid not in self._keys):
             await self._read()
         key = self._keys.get(kid) if isinstance(kid, str) else None
@@ -79,7 +80,9 @@ class SigningKeys:
         return key
 
     async def _read(self) -> None:
-        self._read_at = time.monotonic()  # at once: who comes meanwhile does not read them too
+        self._read_at = (
+            self._clock.monotonic()
+        )  # at once: who comes meanwhile does not read them too
         try:
             about = await self._api.get(paths.OPENID_CONFIGURATION)
             published = await self._api.get(paths.OPENID_KEYS)

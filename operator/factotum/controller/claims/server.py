@@ -5,10 +5,12 @@ Only form here: paths, tokens, sizes, statuses. ``desk`` decides.
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Final, Protocol, TypeGuard
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Middleware
 
 from factotum.controller.claims.door import Door
 from factotum.controller.claims.judging import Answer, ClaimRequest, Denied, Granted
@@ -47,13 +49,20 @@ class Decider(Protocol):
 class ClaimsServer:
     """Serves claims and reports: 503 until it is opened, once the controller knows its objects."""
 
-    def __init__(self, reviewer: Reviewer, *, host: str, port: int) -> None:
+    def __init__(
+        self,
+        reviewer: Reviewer,
+        *,
+        host: str,
+        port: int,
+        middlewares: Sequence[Middleware] = (),
+    ) -> None:
         self._reviewer = reviewer
         self._host = host
         self._port = port
         self._desk: Decider | None = None
         self._door = Door()
-        application = web.Application(client_max_size=MAX_BYTES)
+        application = web.Application(client_max_size=MAX_BYTES, middlewares=middlewares)
         application.add_routes(
             [
                 web.get("/readyz", self._ready),
@@ -70,6 +79,11 @@ class ClaimsServer:
         handlers = self._runner.server
         assert handlers is not None, "the runner is set up"  # noqa: S101 - for the type checker
         await self._door.open(handlers, self._host, self._port)
+
+    @property
+    def door(self) -> Door:
+        """The listening socket."""
+        return self._door
 
     def open(self, desk: Decider) -> None:
         """Begin to answer."""

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from factotum.core.errors import FactotumError
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
 
@@ -34,7 +35,7 @@ class PodIdentity:
     pod_uid: str
 
 
-class NotSureError(Exception):
+class NotSureError(FactotumError):
     """It cannot be told without the API server whose token it is."""
 
 

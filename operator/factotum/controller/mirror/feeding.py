@@ -9,7 +9,7 @@ import heapq
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from factotum.controller.facts.cache import Cache
 from factotum.controller.facts.observed import Held
@@ -24,12 +24,14 @@ from factotum.core.words.states import JobState, RunState
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
 from factotum.kube.resource import FactotumJob, JobUid
-from factotum.persistence.consul import ConsulStore
+from factotum.persistence.consul import Store
 from factotum.persistence.entries import EntrySettings, JobKey
 
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS: Final = 2.0
+_STUCK_SECONDS: Final = 600.0
+"""An entry takes some requests of five seconds each; so long only if something hangs."""
 _SLACK: Final = 16
 """How many of a key's jobs may be gone before its heap is made anew, beside as many as exist."""
 
@@ -97,11 +99,23 @@ class _Reversed:
         return self.text > other.text
 
 
+class ClosableStore(Store, Protocol):
+    """A store that can be closed."""
+
+    def close(self) -> None:
+        """Let go of its connections."""
+
+
 class ConsulMirror:
     """Keeps Consul level with the cache; see ``mirror``."""
 
     def __init__(
-        self, api: KubeApi, cache: Cache, slots: Slots, consul: ConsulStore, settings: EntrySettings
+        self,
+        api: KubeApi,
+        cache: Cache,
+        slots: Slots,
+        consul: ClosableStore,
+        settings: EntrySettings,
     ) -> None:
         self._api = api
         self._cache = cache
@@ -120,7 +134,24 @@ class ConsulMirror:
 
     def failure(self) -> str | None:
         """Return why it works no more, if it does not."""
-        return "the mirror has ended" if self._task is not None and self._task.done() else None
+        if self._task is not None and self._task.done():
+            return "the mirror has ended"
+        if self.reachable and self.lag_seconds() > _STUCK_SECONDS:
+            return f"the mirror has written nothing for {self.lag_seconds():.0f} s"
+        return None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether Consul answered when it was last asked."""
+        return self._mirror.reachable
+
+    def lag_seconds(self) -> float:
+        """Return for how long the oldest change is not written."""
+        return self._mirror.lag_seconds()
+
+    def pending(self) -> int:
+        """Return how many entries are to be looked at."""
+        return self._mirror.pending()
 
     async def stop(self) -> None:
         """End, after writing what can be written at once; the rest follows at the next start."""

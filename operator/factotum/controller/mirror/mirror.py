@@ -78,6 +78,14 @@ class Mirror:
         """Whether Consul answered when it was last asked, or was not asked yet."""
         return not self._presence.down.is_set()
 
+    def lag_seconds(self) -> float:
+        """Return for how long the oldest change is not written."""
+        return self._queue.oldest_seconds()
+
+    def pending(self) -> int:
+        """Return how many keys are to be looked at, or being looked at."""
+        return len(self._queue) + self._working
+
     @property
     def prompt(self) -> bool:
         """Whether ``take`` would ask Consul now, rather than answer at once."""
@@ -206,7 +214,7 @@ class Mirror:
                 await self._presence.up.wait()
                 await self._bring_level(key)
             except StoreRefusedError as exc:
-                _LOG.warning("%s is not mirrored: %s", self._settings.key_path(key), exc)
+                _LOG.warning("%s is not mirrored: %s", self._named(key), exc)
                 self._forget(key)
             except StoreError as exc:
                 self._presence.lost(str(exc))
@@ -226,8 +234,12 @@ class Mirror:
         self._queue.add_later(key, self._timing.revisit if again else self._timing.retry)
         if not again:
             self._trouble.add(key)
-            path = self._settings.key_path(key)
-            _LOG.warning("%s cannot be mirrored yet: %r", path, exc, exc_info=exc)
+            _LOG.warning("%s cannot be mirrored yet: %r", self._named(key), exc, exc_info=exc)
+
+    def _named(self, key: JobKey) -> str:
+        """Return an entry's path with the jobs that it may speak of, for the log."""
+        jobs = ", ".join(sorted(view.label for view in self._jobs.views(key)))
+        return f"job {jobs or 'that is gone'}: {self._settings.key_path(key)}"
 
     async def _bring_level(self, key: JobKey) -> None:
         path = self._settings.key_path(key)

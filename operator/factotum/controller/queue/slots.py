@@ -21,6 +21,11 @@ class Slots:
         """Return how many workers are taken."""
         return len(self._holders)
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a worker."""
+        return len(self._queue)
+
     def place(self, uid: JobUid) -> Place | None:
         """Return where a job stands; None if it holds nothing and waits for nothing."""
         if uid in self._holders:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
+from factotum.controller import log
 from factotum.controller.apply.writer import NameTaken, Writer
 from factotum.controller.clock import Clock
 from factotum.controller.decide import table
@@ -25,6 +26,7 @@ from factotum.controller.observe.observer import Answers, Observer
 from factotum.controller.queue.admission import Waiting
 from factotum.controller.queue.holders import is_holder, may_run
 from factotum.controller.queue.slots import Slots
+from factotum.controller.recording import NO_RECORDER, Recorder
 from factotum.controller.work_queue import WorkQueue
 from factotum.core.words.states import JobState
 from factotum.kube import errors
@@ -57,6 +59,7 @@ class Reconciler:
         ledger: Ledger,
         mirror: Mirror,
         clock: Clock,
+        recorder: Recorder = NO_RECORDER,
     ) -> None:
         self.queue: WorkQueue[JobUid] = WorkQueue()
         self._cache = cache
@@ -67,7 +70,9 @@ class Reconciler:
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
+        self._recorder = recorder
         self._doubted: dict[JobUid, int] = {}
+        self._looks: dict[JobUid, float] = {}
 
     # --- what happens elsewhere -----------------------------------------------------
 
@@ -111,26 +116,37 @@ class Reconciler:
     async def _work(self) -> None:
         while True:
             uid = await self.queue.get()
+            began = self._looks[uid] = self._clock.monotonic()
+            failure = ""
             try:
                 await self.look(uid)
             except errors.KubeError as exc:
+                failure = "api"
                 self._later(uid, exc)
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is logged, by the job's own logger
                 # A border: one job's bug must not stop the others.
-                logger.exception("job %s cannot be brought forward", self._name_of(uid))
+                failure = "internal"
+                self._log(uid).exception("it cannot be brought forward")
                 self._later(uid, None)
             finally:
+                del self._looks[uid]
                 self.queue.done(uid)
+            self._recorder.looked(self._clock.monotonic() - began, failure)
+
+    def longest_look(self) -> float:
+        """Return for how many seconds the look goes on that began first."""
+        first = next(iter(self._looks.values()), None)
+        return 0.0 if first is None else self._clock.monotonic() - first
 
     def _later(self, uid: JobUid, exc: errors.KubeError | None) -> None:
         delay = min(_MAX_DELAY_SECONDS, 0.25 * 2 ** self._ledger.failures(uid))
         if exc is not None:
-            logger.warning("job %s: %s; again in %.1f s", self._name_of(uid), exc, delay)
+            self._log(uid).warning("%s; again in %.1f s", exc, delay)
         self.queue.add_later(uid, delay)
 
-    def _name_of(self, uid: JobUid) -> str:
+    def _log(self, uid: JobUid) -> log.JobLogger:
         job = self._cache.jobs.get(uid)
-        return uid if job is None else f"{job.namespace}/{job.name}"
+        return log.of_unknown(logger, uid) if job is None else log.of(logger, job)
 
     # --- one look -------------------------------------------------------------------
 
@@ -198,7 +214,7 @@ class Reconciler:
         if isinstance(seen.factfile, Plan):
             problem = await self._mirror.take(seen.job, seen.factfile.job_id)
             if problem:
-                logger.warning("job %s/%s: %s", seen.job.namespace, seen.job.name, problem)
+                log.of(logger, seen.job).warning("%s", problem)
         memory.mirrored = True
 
     async def _patch(

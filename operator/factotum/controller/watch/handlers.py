@@ -1,4 +1,4 @@
-"""kopf's part: log-in, the watch of FactotumJobs, and the liveness probe.
+"""kopf's part: log-in, and the watch of FactotumJobs.
 
 Every handler only passes on what it saw. ``on.event`` handlers leave no mark
 on the objects: no finalizers, no annotations.
@@ -26,12 +26,6 @@ class Operated(Protocol):
 
     async def stop(self) -> None:
         """End."""
-
-    def failure(self) -> str | None:
-        """Return why it is of no use any more, if it is."""
-
-    def backlog(self) -> int:
-        """Return how many jobs are to be looked at."""
 
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""
@@ -71,13 +65,6 @@ def register(registry: kopf.OperatorRegistry, operator: Operated) -> None:
     @kopf.on.login(registry=registry)
     def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
-
-    @kopf.on.probe(registry=registry, id="work")
-    def probe(**_: Any) -> str:
-        failure = operator.failure()
-        if failure is not None:
-            raise kopf.PermanentError(failure)
-        return f"{operator.backlog()} jobs to look at"
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def job_changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name

@@ -67,6 +67,7 @@ class Reflector:
         self._selector = selector
         self._fields = fields
         self._versions: dict[Path, str] = {}
+        self._moved: dict[Path, float] = {}
 
     async def list(self) -> None:
         """Read everything, and drop what is not there any more.
@@ -114,6 +115,11 @@ class Reflector:
             if uid not in listed:
                 self._target.drop(raw)
 
+    def still_seconds(self) -> float:
+        """Return for how long the watch that is the stillest has shown no sign of life."""
+        now = asyncio.get_running_loop().time()
+        return now - min(self._moved.values(), default=now)
+
     async def run(self) -> None:
         """Watch for ever, from where ``list`` was."""
         async with asyncio.TaskGroup() as group:
@@ -122,7 +128,10 @@ class Reflector:
 
     async def _follow(self, path: Path) -> None:
         pause = _FIRST_PAUSE
+        loop = asyncio.get_running_loop()
         while True:
+            # The server ends each watch after some minutes, and silence ends it as well.
+            self._moved[path] = loop.time()
             try:
                 await self._watch(path)
                 pause = _FIRST_PAUSE

@@ -72,6 +72,8 @@ class Row:
 
 
 _WAITS = Row(JobState.QUEUED, RunState.WAITING)
+_STUCK = Row(JobState.QUEUED, RunState.WAITING, "Warning")
+"""Waits for something that a person may have to see to; told if it lasts."""
 _WORKS = Row(JobState.WORKING, RunState.RUNNING)
 _WELL = Row(JobState.DONE, RunState.SUCCEEDED, "Normal")
 _FAILED = Row(JobState.DONE, RunState.FAILED, "Warning")
@@ -79,13 +81,13 @@ _REFUSED = Row(JobState.DONE, RunState.FAILED, "Warning", ran=False)
 
 TABLE: Mapping[str, Row] = {
     Reason.WAITING_FOR_WORKER: _WAITS,
-    Reason.FACTFILE_NOT_FOUND: _WAITS,
-    Reason.HOST_CONSTRAINT_UNRESOLVED: _WAITS,
-    Reason.NODE_NOT_READY: _WAITS,
-    Reason.POD_FORBIDDEN: _WAITS,
-    Reason.POD_PENDING: _WAITS,
-    Reason.IMAGE_PULL_BACK_OFF: _WAITS,
-    Reason.RELAUNCHING: _WAITS,
+    Reason.FACTFILE_NOT_FOUND: _STUCK,
+    Reason.HOST_CONSTRAINT_UNRESOLVED: _STUCK,
+    Reason.NODE_NOT_READY: _STUCK,
+    Reason.POD_FORBIDDEN: _STUCK,
+    Reason.POD_PENDING: _STUCK,
+    Reason.IMAGE_PULL_BACK_OFF: _STUCK,
+    Reason.RELAUNCHING: _STUCK,
     Reason.CLAIMED: _WORKS,
     Reason.POD_GONE: _WORKS,
     Reason.SUCCEEDED: _WELL,

@@ -1,0 +1,1 @@
+"""Figures about the operator for Prometheus; nothing is decided by them."""

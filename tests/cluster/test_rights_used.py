@@ -1,0 +1,149 @@
+"""The operator's rights against what it asks for, by the API server's own audit log.
+
+Real: the API server with our chart and its audit log, the operator's process with its account's own
+token. What a good day does not need is brought about here, one way each.
+"""
+
+import json
+import time
+
+import pytest
+
+from support.cluster.kube_api import jobs_path, pods_path
+from support.cluster.operator_process import ACCOUNT, AUDIT_USER, OPERATOR_NAMESPACE
+from support.cluster.workbench import PLAYED
+
+pytestmark = pytest.mark.cluster
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+NOBODY = "127.0.0.1:1"
+"""An address where no Consul is: for its entries the cluster's identity is read all the same."""
+
+
+def granted(api):
+    """Return every right that a binding gives to the operator's account, with its names."""
+    subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": OPERATOR_NAMESPACE}
+    rights = {}
+    for kind in ("clusterrolebindings", "rolebindings"):
+        for binding in api.items(f"{RBAC}/{kind}"):
+            if subject not in (binding.get("subjects") or ()):
+                continue
+            for rule in api.get(_role_path(binding))["rules"]:
+                for right in _rights(rule):
+                    rights[right] = set(rule.get("resourceNames") or ())
+    return rights
+
+
+def _role_path(binding):
+    role = binding["roleRef"]
+    if role["kind"] == "ClusterRole":
+        return f"{RBAC}/clusterroles/{role['name']}"
+    return f"{RBAC}/namespaces/{binding['metadata']['namespace']}/roles/{role['name']}"
+
+
+def _rights(rule):
+    for group in rule["apiGroups"]:
+        for resource in rule["resources"]:
+            for verb in rule["verbs"]:
+                yield group, resource, verb
+
+
+def requests(log, start):
+    """List what the operator asked for since: right, name of the object, status of the answer."""
+    with log.open() as file:
+        file.seek(start)
+        for line in file:
+            entry = json.loads(line) if line.endswith("\n") else {}
+            target = entry.get("objectRef") or {}
+            if "resource" not in target or entry["user"]["username"] != AUDIT_USER:
+                continue
+            parts = [target["resource"], target.get("subresource")]
+            right = target.get("apiGroup", ""), "/".join(filter(None, parts)), entry["verb"]
+            yield right, target.get("name"), (entry.get("responseStatus") or {}).get("code")
+
+
+def cordon(bench, *, is_cordoned):
+    bench.api.patch(f"/api/v1/nodes/{PLAYED[1]}", {"spec": {"unschedulable": is_cordoned}})
+
+
+def wait_event(bench, job, reason, count):
+    deadline = time.monotonic() + 120
+    path = f"/api/v1/namespaces/{bench.namespace}/events"
+    while not any(
+        (e["involvedObject"]["name"], e["reason"], e["count"]) == (job, reason, count)
+        for e in bench.api.items(path)
+    ):
+        assert time.monotonic() < deadline, f"{reason} was not told {count} times"
+        time.sleep(0.5)
+
+
+def a_job_from_a_config_map_runs(bench):
+    path = f"/api/v1/namespaces/{bench.namespace}/configmaps"
+    text = json.dumps(bench.book.chain("good", "true"))
+    bench.api.create(path, {"metadata": {"name": "jobs"}, "data": {"x": text}})
+    reference = {"configMapKeyRef": {"name": "jobs", "key": "x"}}
+    bench.create(factfileFrom=reference, name="good")
+    assert bench.done("good")["outcome"] == "SUCCEEDED"
+
+
+def a_pod_is_given_up(bench):
+    """Cancel a job before its Pod claims it: that Pod is deleted."""
+    uid = bench.create_by_hand(name="cancelled")
+    name = bench.api.wait_pod(bench.namespace, uid)["metadata"]["name"]
+    path = jobs_path(bench.namespace, "cancelled")
+    bench.api.patch(path, {"spec": {"desiredState": "Cancel"}})
+    assert bench.done("cancelled")["outcome"] == "FAILED"
+    deadline = time.monotonic() + 30
+    pod = pods_path(bench.namespace, name)
+    while "deletionTimestamp" not in json.dumps(bench.api.find(pod) or "deletionTimestamp"):
+        assert time.monotonic() < deadline, "the Pod is left"
+        time.sleep(0.2)
+    bench.api.delete(pod, grace=0)
+
+
+def a_wait_comes_again(bench):
+    """Have a Node cordoned twice while a quota keeps the Pod away: its Event is counted up."""
+    quota = f"/api/v1/namespaces/{bench.namespace}/resourcequotas"
+    bench.api.create(quota, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
+    bench.api.wait_for(f"{quota}/none", lambda q: q.get("status", {}).get("hard"), "in force")
+    try:
+        cordon(bench, is_cordoned=True)
+        bench.create(name="again", constraints={"host": PLAYED[1]})
+        wait_event(bench, "again", "NodeNotReady", 1)
+        cordon(bench, is_cordoned=False)
+        bench.api.wait_state(bench.namespace, "again", "QUEUED", reason="PodForbidden")
+        cordon(bench, is_cordoned=True)
+        wait_event(bench, "again", "NodeNotReady", 2)
+    finally:
+        cordon(bench, is_cordoned=False)
+
+
+def a_waiting_job_is_deleted(bench):
+    bench.api.request("DELETE", jobs_path(bench.namespace, "again"), {})
+    deadline = time.monotonic() + 30
+    while bench.api.find(jobs_path(bench.namespace, "again")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(2)
+
+
+@pytest.mark.timeout(400)
+def test_every_right_is_used_and_none_is_missing(bench):
+    log = bench.installation.audit_log
+    start = log.stat().st_size
+    with bench.nodes(), bench.operator(f"--consul-address={NOBODY}") as operator:
+        a_job_from_a_config_map_runs(bench)
+        a_pod_is_given_up(bench)
+        a_wait_comes_again(bench)
+        a_waiting_job_is_deleted(bench)
+        operator.stop()
+
+    seen = list(requests(log, start))
+    rights, used = granted(bench.api), {right for right, _, _ in seen}
+    assert len(seen) > 20
+    assert set(rights) - used == set(), "granted and never used"
+    assert used - set(rights) == set(), "used and not granted"
+    named = {(r, n) for r, n, _ in seen if rights[r] and n not in rights[r]}
+    assert named == set(), "granted for other names only"
+    refused = [(r, n) for r, n, code in seen if code == 403 and r != ("", "pods", "create")]
+    assert refused == []
