@@ -26,6 +26,8 @@ STILL_SECONDS = 200.0
 _WINDOW = 3 * WORKERS
 """How many jobs are there unfinished at once."""
 _LOOK_SECONDS = 0.05
+DEPOSED = "this replica does not lead any more"
+"""What an operator says last that must end, since another one leads by now."""
 _MEMORY_SECONDS = 1.0
 
 
@@ -149,7 +151,10 @@ class Driver:
                     self._peak = max(self._peak, _mebibytes(operator.pid))
                 with self.world.locks["operator"]:
                     if operator.has_ended() and not self._ending.is_set():
-                        self.world.journal.note("operator ended by itself")
+                        is_deposed = DEPOSED in operator.last_lines()
+                        self.world.journal.note(
+                            "operator deposed" if is_deposed else "operator ended by itself"
+                        )
                         operator.kill()
                         operator.start()
 

@@ -18,6 +18,8 @@ EXCUSES: Mapping[str, frozenset[str]] = {
     "Pod deleted by force": frozenset({"Interrupted", "Lost"}),
     "Pod evicted": frozenset({"Interrupted", "Lost"}),
     "runner killed": frozenset({"Lost"}),
+    # A finalizer, such as the garbage collector's own for orphans, may keep it a while.
+    "deletion": frozenset({"Interrupted", "Lost", "Deleted"}),
 }
 """What hits a job, and for which reasons it may have ended then. Nothing else excuses."""
 

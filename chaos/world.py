@@ -15,14 +15,18 @@ from chaos.api_server import ApiServer
 from chaos.journal import Journal
 from support.cluster import clusters, operator_process
 from support.cluster.kube_api import ApiRefusedError, KubeApi, RawObject
-from support.cluster.operator_process import OperatorProcess
+from support.cluster.operator_process import OPERATOR_NAMESPACE, OperatorProcess
 from support.consul.entries import PREFIX
 from support.consul.process import ConsulProcess
 from support.http.proxies import Act, Call, Proxy
+from support.http.services import Service
 
 _T = TypeVar("_T")
 
 _PATIENCE_SECONDS = 120.0
+_LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{OPERATOR_NAMESPACE}/leases"
+_LEASE = f"{_LEASES}/factotum-factotum-operator"
+"""By which operators settle who of them leads: its holder's name begins with that of its folder."""
 _NAMESPACE_NUMBERS = itertools.count(1)
 
 
@@ -103,12 +107,23 @@ class World:
         host, port = self.api.server.removeprefix("https://").split(":")
         self.api_proxy = enter(Proxy(host, int(port), tls=self.api.tls_without_identity()))
         self.claims_proxy = enter(Proxy("127.0.0.1", 0))
+        service = enter(Service())
         self.operators = [self._operator(f"operator-{n}") for n in range(1, plan.REPLICAS + 1)]
-        self.claims_proxy.lead_to(*self.operators[0].claims)
+        service.backends = [operator.claims for operator in self.operators]
+        self.claims_proxy.lead_to("127.0.0.1", service.port)
         self.claims_proxy.rule = self._fate_of_claim
         self.api_proxy.rule = self._fate_of_write
         for operator in self.operators:
-            enter(operator)
+            self._cleanup.callback(operator.kill)
+            operator.start()
+        self._wait_for_operators()
+
+    def _wait_for_operators(self) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not all(operator.is_ready() for operator in self.operators):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not ready:\n{self.operators[0].last_lines()}")
+            time.sleep(0.1)
 
     def _operator(self, name: str) -> OperatorProcess:
         return OperatorProcess(
@@ -122,8 +137,11 @@ class World:
         )
 
     def leader(self) -> OperatorProcess:
-        """Give the operator that leads now, as far as can be told."""
-        return self.operators[0]
+        """Give the operator that leads by the Lease; the first if that names none of them."""
+        lease = self.request("GET", _LEASE) or {}
+        holder = str(lease.get("spec", {}).get("holderIdentity") or "")
+        named = (each for each in self.operators if holder.startswith(each.log.parent.name))
+        return next(named, self.operators[0])
 
     # --- requests on their way ----------------------------------------------------------
 

@@ -339,6 +339,14 @@ def test_pods_that_were_left_on_purpose_may_stay_once_they_have_ended():
     assert {violation.kind for violation in judge(alive)} == {"Pod alive"}
 
 
+def test_a_deleted_job_that_a_finalizer_keeps_may_have_been_interrupted():
+    end = ended("hit", "FAILED", "Interrupted", "FAILED", "SKIPPED")
+    history = dataclasses.replace(
+        with_job("hit", end)(true_history()), journal=[Entry(0, "deletion", ("hit", "deleted"))]
+    )
+    assert judge(history) == []
+
+
 def test_a_job_that_was_cancelled_before_it_was_looked_at_needs_no_entry():
     job = chain("good", ("FAILED", "Cancelled"), (), 0, 0, behaviour="cancelled")
     done = ended("good", "FAILED", "Cancelled")
