@@ -23,12 +23,10 @@ NOT_SERVED: Mapping[str, str] = {
     "suspended": "spec.desiredState: Suspend",
     "cancelled": "spec.desiredState: Cancel",
     "duplicate": "jobs of one job id wait for each other",
-    "leader killed": "two replicas",
-    "leader frozen": "two replicas",
 }
 """Behaviours and disturbances that the operator does not serve yet, and what they need."""
 
-REPLICAS = 1
+REPLICAS = 2
 NODES = 4
 WORKERS = 12
 

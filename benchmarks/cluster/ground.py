@@ -149,6 +149,7 @@ class Ground:
             f"--namespace={namespace}",
             *flags,
             programs=operator.programs,
+            identity="bench",
         )
 
     def install(self, operator: Operator) -> None:

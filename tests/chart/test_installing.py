@@ -44,12 +44,15 @@ def test_the_operator_may_do_its_work_and_no_more(release):
         ("create", "pods", "-n", "default"),
         ("create", "tokenreviews"),
         ("get", "namespaces/kube-system"),
+        ("update", "leases/factotum-operator", "-n", "factotum-system"),
     ):
         assert may(release, operator, verb, what, *rest), (verb, what)
     for verb, what, *rest in (
         ("update", "factotumjobs", "-n", "default"),
         ("delete", "factotumjobs", "-n", "default"),
         ("update", "pods", "-n", "default"),
+        ("update", "leases/another", "-n", "factotum-system"),
+        ("get", "leases/factotum-operator", "-n", "default"),
         ("list", "secrets", "-n", "default"),
         ("get", "namespaces/default"),
         ("create", "pods", "--subresource=exec", "-n", "default"),

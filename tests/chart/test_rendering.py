@@ -9,6 +9,7 @@ import yaml
 from factotum.controller.settings import Settings
 from support.cluster.chart_reading import (
     CLUSTER_WIDE,
+    IN_ITS_OWN_NAMESPACE,
     NAMESPACED,
     containers,
     named,
@@ -18,6 +19,7 @@ from support.cluster.chart_reading import (
 from support.cluster.clusters import ROOT
 
 CHART = ROOT / "charts" / "factotum-operator"
+POD = {"POD_NAME": "factotum-operator-7d4b9-x2x4z", "POD_IP": "10.1.2.3"}
 SOURCE = ROOT / "crds" / "factotumjobs.yaml"
 
 
@@ -54,7 +56,7 @@ def test_with_namespaces_the_rights_are_granted_there_only(render):
     manifests = render("namespaces={one,two}")
 
     assert rules(named(manifests, "ClusterRole", "factotum-operator")) == CLUSTER_WIDE
-    roles = of_kind(manifests, "Role")
+    roles = [r for r in of_kind(manifests, "Role") if not r["metadata"]["name"].endswith("-lease")]
     assert {role["metadata"]["namespace"] for role in roles} == {"one", "two"}
     assert all(rules(role) == NAMESPACED for role in roles)
     assert arguments(manifests)[:2] == ["--namespace=one", "--namespace=two"]
@@ -74,6 +76,29 @@ def test_with_namespaces_the_rights_are_granted_there_only(render):
 )
 def test_the_operator_knows_all_its_arguments(render, settings):
     Settings.from_arguments(arguments(render(*settings)))
+
+
+def test_replicas_share_a_lease_and_have_their_pods_names(render):
+    manifests = render("namespaces={one}")
+    settings = Settings.from_arguments(arguments(manifests))
+    (role,) = [r for r in of_kind(manifests, "Role") if r["metadata"]["namespace"] != "one"]
+
+    assert settings.lease == "factotum-system/factotum-operator"
+    assert settings.identity == POD["POD_NAME"]
+    assert settings.advertise_address == f"{POD['POD_IP']}:8080"
+    assert role["metadata"]["namespace"] == "factotum-system"
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == (
+        IN_ITS_OWN_NAMESPACE["coordination.k8s.io", "leases"]
+    )
+    assert role["rules"] == [
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": ["factotum-operator"],
+            "verbs": ["get", "update"],
+        },
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    ]
 
 
 def test_pods_find_the_claims_port_by_its_full_name(render):
@@ -96,7 +121,7 @@ def test_every_container_is_restricted(render):
         }
 
 
-def test_only_job_pods_reach_the_claims_port(render):
+def test_only_job_pods_and_other_replicas_reach_the_claims_port(render):
     (policy,) = of_kind(render(), "NetworkPolicy")
 
     assert policy["spec"]["ingress"] == [
@@ -107,7 +132,16 @@ def test_only_job_pods_reach_the_claims_port(render):
                     "podSelector": {
                         "matchLabels": {"app.kubernetes.io/managed-by": "factotum-operator"}
                     },
-                }
+                },
+                {
+                    "podSelector": {
+                        "matchLabels": {
+                            "app.kubernetes.io/name": "factotum-operator",
+                            "app.kubernetes.io/instance": "factotum-operator",
+                            "app.kubernetes.io/component": "controller",
+                        }
+                    },
+                },
             ],
             "ports": [{"port": "claims"}],
         },
@@ -123,7 +157,7 @@ def test_figures_are_served_on_a_port_of_their_own(render):
     ][0]
     service = named(manifests, "Service", "factotum-operator")
 
-    assert Settings.from_arguments(container["args"]).metrics_port == 9999
+    assert Settings.from_arguments(arguments(manifests)).metrics_port == 9999
     assert {"name": "metrics", "containerPort": 9999} in container["ports"]
     assert {"name": "metrics", "port": 9999, "targetPort": "metrics"} in service["spec"]["ports"]
 
@@ -162,11 +196,17 @@ def test_the_kubelet_asks_no_port_that_pods_can_fill(render):
     }
 
 
-def test_there_is_one_operator_at_a_time(render):
+def test_there_is_one_operator_or_as_many_as_are_wanted(render):
+    for settings, replicas in (((), 1), (("replicas=2",), 2)):
+        deployment = named(render(*settings), "Deployment", "factotum-operator")
+
+        assert deployment["spec"]["replicas"] == replicas
+
+
+def test_the_next_operator_is_ready_before_the_last_one_ends(render):
     deployment = named(render(), "Deployment", "factotum-operator")
 
-    assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert deployment["spec"]["strategy"] == {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
 @pytest.mark.parametrize(
@@ -176,6 +216,7 @@ def test_there_is_one_operator_at_a_time(render):
         pytest.param("maxWorkrs=1", "'maxWorkrs' not allowed", id="misspelt"),
         pytest.param("logFormat=xml", "'/logFormat'", id="log-format"),
         pytest.param("consul.address=http://consul:8500", "'/consul/address'", id="consul-url"),
+        pytest.param("replicas=-1", "'/replicas': minimum", id="fewer-than-none"),
         pytest.param("claims.port=80", "'/claims/port'", id="low-port"),
         pytest.param("metrics.port=80", "'/metrics/port'", id="low-metrics-port"),
     ],
@@ -201,7 +242,10 @@ def test_every_value_is_described_and_in_the_schema():
 
 
 def arguments(manifests):
+    """Return the operator's arguments as its kubelet fills them in."""
     (container,) = named(manifests, "Deployment", "factotum-operator")["spec"]["template"]["spec"][
         "containers"
     ]
-    return container["args"]
+    given = {each["name"] for each in container["env"] if "valueFrom" in each}
+    assert given == POD.keys()
+    return [re.sub(r"\$\((\w+)\)", lambda found: POD[found[1]], word) for word in container["args"]]

@@ -339,7 +339,7 @@ def test_runner_killed_for_memory_loses_no_result_and_repeats_none(bench):
 
 
 def test_frozen_controller_that_wakes_up_after_another_took_its_place(bench):
-    """Two controllers for a moment: the resource version decides, nothing runs twice."""
+    """It ends as soon as it wakes up, and nothing runs twice."""
     frozen = bench.operator()
     other = bench.operator(name="other")
     with bench.nodes(), frozen:
@@ -351,7 +351,7 @@ def test_frozen_controller_that_wakes_up_after_another_took_its_place(bench):
             status = bench.done("second")
             frozen.thaw()
             first = bench.done("first")
-            time.sleep(2)
+            wait_until(frozen.has_ended, "the end of who led before")
 
     assert (first["outcome"], status["outcome"]) == ("SUCCEEDED", "SUCCEEDED")
     assert bench.book.twice() == []

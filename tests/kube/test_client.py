@@ -191,21 +191,24 @@ async def test_the_path_is_sent_exactly_as_it_was_built(server, client):
 
 
 async def test_what_is_written_says_of_what_version_and_uid(server, client):
-    server.script = [({},), ({},), ({},)]
+    server.script = [({},), ({},), ({},), ({},)]
     await client.patch_status(POD, {"a": 1}, resource_version="7")
     await client.delete(POD, uid="u")
     await client.create(PODS, {"b": "é"})
+    await client.replace(POD, {"metadata": {"resourceVersion": "8"}})
 
     asked = [(r.method, r.raw_path, r.headers["Content-Type"]) for r in server.requests]
     assert asked == [
         ("PATCH", f"{POD}/status", "application/merge-patch+json"),
         ("DELETE", POD, "application/json"),
         ("POST", PODS, "application/json"),
+        ("PUT", POD, "application/json"),
     ]
     assert [json.loads(body) for body in server.bodies] == [
         {"metadata": {"resourceVersion": "7"}, "status": {"a": 1}},
         {"preconditions": {"uid": "u"}},
         {"b": "é"},
+        {"metadata": {"resourceVersion": "8"}},
     ]
 
 

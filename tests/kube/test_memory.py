@@ -192,3 +192,16 @@ async def test_requests_are_written_down_and_can_be_answered_otherwise():
         ("GET", A, None),
         ("PATCH", A, {"a": 1}),
     ]
+
+
+async def test_an_object_is_replaced_whole_and_only_as_it_was_read():
+    api = MemoryApi()
+    read = await api.create(HERE, raw(spec={"a": 1}))
+
+    written = await api.replace(A, read | {"spec": {"b": 2}})
+    assert written["spec"] == {"b": 2}
+    assert written["metadata"]["uid"] == read["metadata"]["uid"]
+    with pytest.raises(errors.ConflictError):
+        await api.replace(A, read)
+    with pytest.raises(errors.NotFoundError):
+        await api.replace(B, read)

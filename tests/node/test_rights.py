@@ -6,7 +6,7 @@ Real: everything. A right that is never used is as wrong as one that is missing.
 import json
 
 from support.builders.manifests import make_job
-from support.cluster.chart_reading import CLUSTER_WIDE, GROUP, NAMESPACED
+from support.cluster.chart_reading import CLUSTER_WIDE, GROUP, IN_ITS_OWN_NAMESPACE, NAMESPACED
 from support.cluster.clusters import ROOT
 
 ACCOUNT = "system:serviceaccount:factotum-system:factotum-operator"
@@ -41,7 +41,7 @@ def test_every_right_is_used_and_none_is_missing(kubelet, done, namespace):
     used = {(group, resource, verb) for group, resource, verb, _ in seen}
     granted = {
         (group, resource, verb)
-        for (group, resource), verbs in (NAMESPACED | CLUSTER_WIDE).items()
+        for (group, resource), verbs in (NAMESPACED | CLUSTER_WIDE | IN_ITS_OWN_NAMESPACE).items()
         for verb in verbs
     }
     refused = [

@@ -200,3 +200,30 @@ def test_an_address_is_a_host_and_maybe_a_port(text, address):
 def test_what_is_no_address_says_what_one_looks_like(text):
     with pytest.raises(ConsulAddressError, match="HOST:PORT"):
         parse_address(text)
+
+
+async def test_who_may_not_write_any_more_sends_nothing_and_reads_on(consul):
+    class Over(Exception):  # noqa: N818 - read as a word
+        pass
+
+    def may_write():
+        raise Over
+
+    async with (
+        ConsulStore(consul.address) as free,
+        ConsulStore(consul.address, may_write=may_write) as fenced,
+    ):
+        revision = await free.put("fenced", b"theirs", revision=0)
+        with pytest.raises(Over):
+            await fenced.put("fenced", b"ours", revision=revision)
+        assert await fenced.get("fenced") == StoredValue(b"theirs", revision)
+
+
+async def test_the_last_look_is_when_a_write_is_sent_and_not_when_it_is_asked_for(consul):
+    """A write may stand in line for a while, and so may its thread."""
+    looks = []
+
+    async with ConsulStore(consul.address, may_write=lambda: looks.append(1)) as store:
+        await asyncio.gather(*(store.put(f"look/{n}", b"1", revision=0) for n in range(20)))
+    # Batched: a look a request, of which there are fewer than writes.
+    assert 1 <= len(looks) < 20

@@ -1,7 +1,7 @@
 """The time, as whatever decides about jobs reads it: the system's, or one that is held.
 
-Two readings: the wall's, which goes into statuses, and one that never jumps,
-by which spans are measured.
+Three readings: the wall's, which goes into statuses, one that never jumps, by
+which spans are measured, and one that runs on while the machine sleeps.
 """
 
 import time
@@ -18,6 +18,9 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Return seconds that only ever grow, from an arbitrary start."""
 
+    def boottime(self) -> float:
+        """Return seconds that only ever grow, those in which the machine slept included."""
+
 
 class SystemClock:
     """The machine's own."""
@@ -29,6 +32,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds since some moment before the start."""
         return time.monotonic()
+
+    def boottime(self) -> float:
+        """Return seconds since the machine was started."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class HeldClock:
@@ -44,6 +51,10 @@ class HeldClock:
 
     def monotonic(self) -> float:
         """Return by how much it was moved in all, in seconds."""
+        return self._seconds
+
+    def boottime(self) -> float:
+        """Return the same as ``monotonic``."""
         return self._seconds
 
     def move(self, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """``factotum-operator``: the controller's command."""
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -17,7 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = Settings.from_arguments(sys.argv[1:] if argv is None else argv)
     set_up_log(settings.log_format)
     registry = kopf.OperatorRegistry()
-    handlers.register(registry, Operator(settings))
+    operator = Operator(settings)
+    handlers.register(registry, operator)
+    # Whoever was stopped and goes on finds out at once whether it still leads.
+    signal.signal(signal.SIGCONT, lambda *_: operator.woken())
     kopf.run(
         registry=registry,
         standalone=True,

@@ -7,17 +7,23 @@ the cache fresh, and a sweep now and then finds what they missed.
 import asyncio
 import gc
 import logging
+import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from factotum.controller.apply.writer import Writer
 from factotum.controller.claims.desk import Desk
 from factotum.controller.claims.keys import SigningKeys
+from factotum.controller.claims.passing import PassingOn
 from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import TokenReviewer
 from factotum.controller.clock import Clock, SystemClock
 from factotum.controller.facts.cache import Cache
 from factotum.controller.health import Health
+from factotum.controller.leader.elector import Elector
+from factotum.controller.leader.lease import Me
+from factotum.controller.leader.term import Term
 from factotum.controller.metrics.keeping import Keeping
 from factotum.controller.metrics.pages import Pages, figures_page, health_pages
 from factotum.controller.metrics.passing import CountedApi, CountedStore, counting_pods
@@ -35,6 +41,7 @@ from factotum.controller.watch.sources import Sources
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
 from factotum.kube.client import KubeClient
+from factotum.kube.fenced import FencedApi
 from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import EntrySettings, checked_name
 
@@ -49,6 +56,7 @@ _LOOK_SECONDS: Final = 600.0
 """No look takes so long: each of its few requests ends within half a minute."""
 _WATCH_SECONDS: Final = 900.0
 """A watch ends after five minutes, and a list of everything takes some more."""
+_EXIT_DEPOSED: Final = 3
 
 
 class Controller(NamedTuple):
@@ -104,7 +112,11 @@ def build(  # noqa: PLR0913 - what a controller is put together from
 
 
 class Operator:
-    """Everything that runs between start-up and the end."""
+    """Everything that runs between start-up and the end.
+
+    One of several replicas leads. The others know the same, and pass on what
+    Pods ask them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -114,12 +126,15 @@ class Operator:
         self._keeping = Keeping(self._cache, self._clock)
         self._pages: list[Pages] = []
         self._slots = Slots(settings.max_workers)
+        self._term = Term(self._clock.boottime, _end_at_once)
+        self._me = _myself(settings)
         self._tasks: list[asyncio.Task[None]] = []
+        self._office: asyncio.Task[None] | None = None
         self._mirror: Mirror = NoMirror()
         self._controller: Controller | None = None
 
     async def start(self) -> None:
-        """Read the world, then begin to work.
+        """Read the world, then stand by until it is our turn to lead.
 
         Raises:
             KubeError: the API server cannot be used; the message says how.
@@ -130,19 +145,25 @@ class Operator:
         self._client = await KubeClient.from_environment()
         self._api = CountedApi(self._client, keeping.figures)
         self._resolver = Resolver(settings.dns_timeout_seconds)
+        self._elector = self._election()
+        self._passing = PassingOn(self._elector.leader)
         audience = settings.token_audience
         self._server = ClaimsServer(
-            TokenReviewer(self._api, audience, SigningKeys(self._api, audience, SystemClock())),
+            TokenReviewer(self._api, audience, SigningKeys(self._api, audience, self._clock)),
             host=settings.claims_host,
             port=settings.claims_port,
+            name=self._me.holder,
             middlewares=[counting_pods(keeping.figures)],
         )
         await self._server.start()
         self._health.watch(self._server.door.failure)
+        # Others' renewals are counted from when they are first seen: the sooner the better.
+        await _patiently(self._elector.look)
+        self._tasks.append(asyncio.create_task(self._elector.run(), name="election"))
         consul = await self._consul_mirror()
         self._mirror = consul or NoMirror()
         controller = build(
-            api=self._api,
+            api=FencedApi(self._api, self._term.check),
             settings=settings,
             resolver=self._resolver,
             cache=self._cache,
@@ -151,30 +172,24 @@ class Operator:
             clock=self._clock,
             recorder=keeping.figures,
         )
-        if consul is not None:
-            self._cache.subscribe(consul)
         await _patiently(controller.sources.read_everything)
         keeping.courses.begin()
-        controller.reconciler.start()
-        self._cache.subscribe(controller.reconciler)
-        if consul is not None:
-            consul.start()
         self._controller = controller
-        self._server.open(controller.desk)
-        self._tasks = [
-            asyncio.create_task(controller.reconciler.run(), name="reconciler"),
+        self._server.stand_by(self._passing)
+        self._tasks += [
             asyncio.create_task(controller.sources.jobs.run(), name="watch of jobs"),
             asyncio.create_task(controller.sources.pods.run(), name="watch of Pods"),
             asyncio.create_task(controller.sources.nodes.run(), name="watch of Nodes"),
             asyncio.create_task(self._sweep(controller.sources), name="sweep"),
         ]
+        self._office = asyncio.create_task(self._serve(controller, consul), name="reconciler")
+        self._tasks.append(self._office)
         self._watch_over(controller)
         self._measure(controller, consul)
         # What was just read stays: to look through it for garbage again and again takes long.
         gc.collect()
         gc.freeze()
         self._health.started()
-        keeping.figures.leads(True)
         logger.info("watching %d jobs", len(self._cache.jobs))
 
     async def _show(self) -> None:
@@ -219,6 +234,54 @@ class Operator:
         if consul is not None:
             keeping.mirror(consul)
 
+    def _election(self) -> Elector:
+        namespace, _, name = self._settings.lease.partition("/")
+        return Elector(
+            self._api,
+            self._me,
+            namespace=namespace,
+            name=name,
+            term=self._term,
+            clock=self._clock,
+            is_fit=lambda: self._controller is not None,
+        )
+
+    async def _serve(self, controller: Controller, consul: ConsulMirror | None) -> None:
+        """Keep up with who leads, then lead; for ever."""
+        standing_by = asyncio.create_task(controller.reconciler.stand_by())
+        try:
+            await self._await_office(controller.sources)
+        finally:
+            standing_by.cancel()
+        controller.reconciler.start()
+        self._cache.subscribe(controller.reconciler)
+        if consul is not None:
+            self._cache.recount(consul)
+            self._cache.subscribe(consul)
+            consul.start()
+        self._server.open(controller.desk)
+        self._keeping.figures.leads(True)
+        logger.info("leading: %d jobs to look at", len(controller.reconciler.queue))
+        await controller.reconciler.run()
+
+    async def _await_office(self, sources: Sources) -> None:
+        """Wait until we lead, and know all that those before us have written.
+
+        Watches may be behind. Most of the time in which a dead leader's Lease
+        still counts nobody writes any more, so it is looked at then.
+        """
+        while True:
+            await self._elector.vacant.wait()
+            vacancy = self._elector.sighting
+            try:
+                await sources.sweep()
+            except errors.KubeError as exc:
+                logger.warning("not everything can be read yet: %s", exc)
+                await asyncio.sleep(_START_PAUSE)
+                continue
+            if await self._elector.settled(vacancy):
+                return
+
     async def _consul_mirror(self) -> ConsulMirror | None:
         """Prepare the mirror, if there is a Consul to mirror to."""
         settings = self._settings
@@ -237,18 +300,26 @@ class Operator:
             bare_namespace=settings.consul_kubernetes_namespace,
         )
         logger.info("mirroring to Consul at %s as %s", settings.consul_address, name)
-        store = CountedStore(ConsulStore(settings.consul_address), self._keeping.figures)
+        store = CountedStore(
+            ConsulStore(settings.consul_address, may_write=self._term.check), self._keeping.figures
+        )
         return ConsulMirror(self._api, self._cache, self._slots, store, entry_settings)
 
     async def stop(self) -> None:
-        """End; whatever is under way is found out again at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.stop()
+        """End; whatever is under way is found out again by whoever leads next."""
+        self._server.stand_by(self._passing)
+        if self._office is not None:
+            self._office.cancel()
+            await asyncio.gather(self._office, return_exceptions=True)
         if self._controller is not None:
             await self._controller.writer.settle()
         await self._mirror.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._elector.release()
+        await self._server.stop()
+        await self._passing.close()
         self._resolver.close()
         await self._client.close()
         for pages in self._pages:
@@ -264,10 +335,38 @@ class Operator:
                 logger.warning("the sweep could not read everything: %s", exc)
             self._swept = self._clock.monotonic()
 
+    def woken(self) -> None:
+        """Look, before anything else is done, whether the time stood still for too long."""
+        if self._term.is_over():
+            self._term.lose("this process stood still for longer than its Lease")
+
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""
         if self._controller is not None:
             self._controller.sources.new_job(kind, raw)
+
+
+def _myself(settings: Settings) -> Me:
+    """Return who this process is among its replicas."""
+    process = os.urandom(16).hex()
+    host = socket.gethostname()
+    address = settings.advertise_address
+    if not address:
+        # A wildcard is no place to go to.
+        is_anywhere = settings.claims_host in ("", "0.0.0.0", "::")  # noqa: S104 - compared only
+        name = host if is_anywhere else settings.claims_host
+        address = f"{name}:{settings.claims_port}"
+    # What is made up for this process alone is never taken for one before it.
+    return Me(
+        identity=settings.identity or f"{host}-{process[:8]}", process=process, address=address
+    )
+
+
+def _end_at_once(reason: str) -> None:
+    """End the process where it stands: somebody else leads, and anything more could be a write."""
+    logger.critical("this replica does not lead any more: %s; it ends", reason)
+    logging.shutdown()
+    os._exit(_EXIT_DEPOSED)
 
 
 async def _patiently(read: Callable[[], Awaitable[_T]], *, forbidden_seconds: float = 10.0) -> _T:
@@ -283,7 +382,12 @@ async def _patiently(read: Callable[[], Awaitable[_T]], *, forbidden_seconds: fl
     while True:
         try:
             return await read()
-        except (errors.UnreachableError, errors.ExpiredError, errors.ForbiddenError) as exc:
+        except (
+            errors.UnreachableError,
+            errors.ExpiredError,
+            errors.ForbiddenError,
+            TimeoutError,
+        ) as exc:
             is_refused = isinstance(exc, errors.ForbiddenError)
             if now() - began >= (forbidden_seconds if is_refused else _START_SECONDS):
                 raise

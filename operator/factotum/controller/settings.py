@@ -2,9 +2,11 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
+
+from factotum.kube import paths
 
 _PREFIX: Final = "FACTOTUM_"
 
@@ -27,6 +29,12 @@ class Settings:
     """Where Pods find them."""
     token_audience: str = "factotum-operator"  # noqa: S105 - an audience
     """What the Pods' tokens are made for."""
+    advertise_address: str = ""
+    """HOST:PORT at which other replicas reach the claims port; empty: from ``claims_host``."""
+    lease: str = "factotum-system/factotum-operator"
+    """NAMESPACE/NAME of the Lease by which replicas settle who leads."""
+    identity: str = ""
+    """What this replica is called there, over restarts; empty: made up at each start."""
     consul_address: str | None = None
     """host:port of Consul; None: no mirror."""
     consul_namespace: str = "com.snowplowanalytics/factotum"
@@ -65,6 +73,10 @@ class Settings:
             claims_port=claims_port,
             claims_url=arguments.claims_url.rstrip("/"),
             token_audience=arguments.token_audience,
+            advertise_address=arguments.advertise_address
+            and "{}:{}".format(*_address(arguments.advertise_address)),
+            lease=arguments.lease,
+            identity=arguments.identity,
             consul_address=arguments.consul_address or None,
             consul_namespace=arguments.consul_namespace,
             consul_name=arguments.consul_name or None,
@@ -89,6 +101,21 @@ def _address(text: str) -> tuple[str, int]:
         msg = f"'{text}' is no address: it must be HOST:PORT"
         raise SystemExit(f"factotum-operator: {msg}")
     return host, int(port)
+
+
+def _lease(text: str) -> str:
+    namespace, separator, name = text.partition("/")
+    if not (separator and paths.is_namespace(namespace) and paths.is_object_name(name)):
+        msg = "must be NAMESPACE/NAME"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def _identity(text: str) -> str:
+    if text and not paths.is_object_name(text):
+        msg = "must be a name as Pods have"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _positive(text: str) -> int:
@@ -155,4 +182,27 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
     )
     add("--log-format", defaults.log_format, "form of the log", choices=("text", "json"))
+    _add_replicas(add, defaults)
     return parser
+
+
+def _add_replicas(add: Callable[..., None], defaults: Settings) -> None:
+    """Add what concerns several operators of one kind."""
+    add(
+        "--lease",
+        defaults.lease,
+        "NAMESPACE/NAME of the Lease by which replicas settle who leads",
+        type=_lease,
+    )
+    add(
+        "--identity",
+        defaults.identity,
+        "this replica's name in the Lease: one that no other process can have while it lives, "
+        "such as a Pod's; it may lead again at once after a crash (empty: made up at each start)",
+        type=_identity,
+    )
+    add(
+        "--advertise-address",
+        defaults.advertise_address,
+        "HOST:PORT at which other replicas reach the claims port (empty: as --claims-address says)",
+    )

@@ -73,6 +73,13 @@ class KubeApi(Protocol):
     async def create(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Create an object in a collection."""
 
+    async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Write a whole object, only if it still has the resource version in ``body``.
+
+        Raises:
+            ConflictError: it changed: look again from a live read.
+        """
+
     async def delete(self, path: Path, *, uid: str) -> None:
         """Delete the object of that UID; another one of its name stays."""
 

@@ -231,6 +231,10 @@ class KubeClient:
         """Create an object."""
         return await self.request("POST", path, body=body)
 
+    async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Write a whole object, only if it still has the resource version in ``body``."""
+        return await self.request("PUT", path, body=body)
+
     async def delete(self, path: Path, *, uid: str) -> None:
         """Delete the object of that UID; another one of its name stays."""
         await self.request("DELETE", path, body={"preconditions": {"uid": uid}})

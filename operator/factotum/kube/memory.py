@@ -164,6 +164,14 @@ class MemoryApi:
             raise errors.from_status(409, "AlreadyExists", "an object of that name exists")
         return self.put(place, raw)
 
+    async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Write a whole object over one of the same resource version."""
+        self._ask("PUT", path, body)
+        version = body["metadata"].get("resourceVersion")
+        if self._found(path)["metadata"]["resourceVersion"] != version:
+            raise errors.from_status(409, "Conflict", "the object changed")
+        return self.put(path, body)
+
     async def delete(self, path: Path, *, uid: str) -> None:
         """Delete an object at once."""
         self._ask("DELETE", path, {"preconditions": {"uid": uid}})

@@ -28,6 +28,9 @@ ANNOTATION_FACTFILE_HASH: Final = f"{GROUP}/factfile-hash"
 ANNOTATION_ATTEMPT: Final = f"{GROUP}/attempt"
 ANNOTATION_LAUNCH: Final = f"{GROUP}/launch"
 
+ANNOTATION_CLAIMS_ADDRESS: Final = f"{GROUP}/claims-address"
+"""Where the leader's claims port is: on the operator's Lease, for its other replicas."""
+
 RUNNER_CONTAINER: Final = "factotum"
 
 _LABEL_LIMIT: Final = 63

@@ -41,6 +41,7 @@ CONFIG_MAPS: Final = Resource("/api/v1", "configmaps")
 EVENTS: Final = Resource("/api/v1", "events")
 NODES: Final = Resource("/api/v1", "nodes", is_namespaced=False)
 NAMESPACES: Final = Resource("/api/v1", "namespaces", is_namespaced=False)
+LEASES: Final = Resource("/apis/coordination.k8s.io/v1", "leases")
 TOKEN_REVIEWS: Final = Resource("/apis/authentication.k8s.io/v1", "tokenreviews", False)
 
 OPENID_CONFIGURATION: Final = Path("/.well-known/openid-configuration")

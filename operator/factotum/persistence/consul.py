@@ -122,10 +122,16 @@ def _connect(host: str, port: int) -> _Client:
 
 
 class ConsulStore:
-    """One Consul agent. Use as an async context manager, or call ``close``."""
+    """One Consul agent. Use as an async context manager, or call ``close``.
 
-    def __init__(self, address: str) -> None:
+    Args:
+        address: host:port.
+        may_write: called in a pool thread right before each write; what it raises ends it.
+    """
+
+    def __init__(self, address: str, *, may_write: Callable[[], None] = lambda: None) -> None:
         self._host, self._port = parse_address(address)
+        self._may_write = may_write
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consul")
         # Made here, since silencing a warning concerns all threads; each is used by one at a time.
         self._clients: SimpleQueue[_Client] = SimpleQueue()
@@ -176,7 +182,8 @@ class ConsulStore:
         answers: dict[int, int | StoreError] = {}
         while left := [number for number in range(len(writes)) if number not in answers]:
             try:
-                items = await self._transact([_operation(writes[number]) for number in left])
+                operations = [_operation(writes[number]) for number in left]
+                items = await self._transact(operations, before=self._may_write)
             except _TransactionError as exc:
                 answers |= {left[place]: error for place, error in exc.failures.items()}
                 continue
@@ -187,12 +194,20 @@ class ConsulStore:
                 answers[number] = item["ModifyIndex"]
         return [answers[number] for number in range(len(writes))]
 
-    async def _transact(self, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    async def _transact(
+        self,
+        operations: Sequence[Mapping[str, Any]],
+        *,
+        before: Callable[[], None] = lambda: None,
+    ) -> list[Mapping[str, Any]]:
         """Do operations together or not at all; return one item for each key concerned."""
         request = [{"KV": operation} for operation in operations]
-        return await self._ask(
-            lambda client: [each["KV"] for each in client.txn.put(request)["Results"] or ()]
-        )
+
+        def call(client: _Client) -> list[Mapping[str, Any]]:
+            before()
+            return [each["KV"] for each in client.txn.put(request)["Results"] or ()]
+
+        return await self._ask(call)
 
     async def _ask(self, call: Callable[[_Client], _T]) -> _T:
         loop = asyncio.get_running_loop()

@@ -21,6 +21,10 @@ CLUSTER_WIDE = {
     ("authentication.k8s.io", "tokenreviews"): {"create"},
 }
 
+IN_ITS_OWN_NAMESPACE = {
+    ("coordination.k8s.io", "leases"): {"get", "update", "create"},
+}
+
 
 def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
     """Pick the manifests of a kind."""

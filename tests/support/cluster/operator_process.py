@@ -25,6 +25,8 @@ ACCOUNT = "factotum-operator"
 AUDIT_USER = f"system:serviceaccount:{OPERATOR_NAMESPACE}:{ACCOUNT}"
 PROGRAMS = Path(sys.executable).parent
 CHART = ROOT / "charts" / "factotum-operator"
+LEASE = f"{OPERATOR_NAMESPACE}/factotum-factotum-operator"
+"""The one that the chart's rights are for."""
 _START_SECONDS = 60
 
 
@@ -68,6 +70,7 @@ class OperatorProcess:
         claims_url: str = "",
         prefix: Sequence[str] = (),
         programs: Path = PROGRAMS,
+        identity: str = "",
     ) -> None:
         """Prepare; `start` begins.
 
@@ -79,6 +82,8 @@ class OperatorProcess:
             claims_url: where Pods find it, if they are to go by another way.
             prefix: command that runs it.
             programs: where its program is, if it is another version's.
+            identity: its name among replicas, if it is not its folder's; who has the name of one
+                that was killed leads at once.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "operator.log"
@@ -91,6 +96,12 @@ class OperatorProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._kubeconfig = folder / "kubeconfig"
         self._kubeconfig.write_text(json.dumps(_kubeconfig(installation, server)))
+        # Its name stays over restarts, as a Pod's does; as variables, for versions without them.
+        self._variables = {
+            "KUBECONFIG": str(self._kubeconfig),
+            "FACTOTUM_LEASE": LEASE,
+            "FACTOTUM_IDENTITY": identity or folder.name,
+        }
         self._command = [
             *prefix,
             str(programs / "factotum-operator"),
@@ -123,7 +134,7 @@ class OperatorProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
-                env=environment | {"KUBECONFIG": str(self._kubeconfig)},
+                env=environment | self._variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -131,10 +142,10 @@ class OperatorProcess:
             )
         self.starts += 1
 
-    def wait_ready(self) -> None:
-        """Wait until it takes claims."""
+    def wait_ready(self, *, leading: bool = True) -> None:
+        """Wait until it takes claims, as the one that leads if not told otherwise."""
         deadline = time.monotonic() + _START_SECONDS
-        while not self.is_ready():
+        while not (self.is_leading() if leading else self.is_ready()):
             if self._process is None or self._process.poll() is not None:
                 raise AssertionError(f"the operator ended; its last lines:\n{self.last_lines()}")
             if time.monotonic() > deadline:
@@ -142,19 +153,32 @@ class OperatorProcess:
             time.sleep(0.1)
 
     def is_ready(self) -> bool:
-        """Tell whether it takes claims."""
+        """Tell whether it takes claims, be it to pass them on."""
+        return bool(self._readiness())
+
+    def is_leading(self) -> bool:
+        """Tell whether it takes claims by itself."""
+        return self._readiness() not in ("", "standing by")
+
+    def _readiness(self) -> str:
         connection = http.client.HTTPConnection(*self.claims, timeout=1)
         try:
             connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
+            answer = connection.getresponse()
+            return answer.read().decode() if answer.status == 200 else ""
         except (OSError, http.client.HTTPException):
-            return False
+            return ""
         finally:
             connection.close()
 
     def has_ended(self) -> bool:
         """Tell whether it ended by itself."""
         return self._process is not None and self._process.poll() is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, once it ended by itself."""
+        return None if self._process is None else self._process.poll()
 
     def kill(self) -> None:
         """Kill it, as a machine that loses power."""

@@ -6,7 +6,7 @@ server holds are set apart, since they may differ.
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from factotum.controller import operator
@@ -19,6 +19,7 @@ from factotum.controller.recording import NO_RECORDER, Recorder
 from factotum.controller.settings import Settings
 from factotum.kube import names, paths
 from factotum.kube.api import RawObject
+from factotum.kube.fenced import FencedApi
 from factotum.kube.memory import MemoryApi, Request
 from factotum.kube.resource import FactotumJob, JobUid
 from support.builders import factfiles, jobs
@@ -51,6 +52,8 @@ class Stage:
 
     Args:
         workers: slots.
+        api: a server that others use, too.
+        fence: what each of its changes looks at first.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Stage:
         mirror: Mirror | None = None,
         api: MemoryApi | None = None,
         recorder: Recorder = NO_RECORDER,
+        fence: Callable[[], None] = lambda: None,
     ) -> None:
         self.api = api or MemoryApi()
         self.clock = HeldClock(jobs.NOW)
@@ -68,7 +72,7 @@ class Stage:
         self.slots = Slots(workers)
         resolver: Any = None  # no job here has a host constraint
         self.parts = operator.build(
-            api=self.api,
+            api=FencedApi(self.api, fence),
             settings=Settings(max_workers=workers, namespaces=tuple(namespaces)),
             resolver=resolver,
             cache=self.cache,

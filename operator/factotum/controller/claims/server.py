@@ -14,6 +14,7 @@ from aiohttp.typedefs import Middleware
 
 from factotum.controller.claims.door import Door
 from factotum.controller.claims.judging import Answer, ClaimRequest, Denied, Granted
+from factotum.controller.claims.passing import MARK, PROOF, NoLeaderError, PassingOn, proof
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire import addresses
 from factotum.core.wire.reports import MAX_BYTES, Report, ReportError
@@ -47,7 +48,15 @@ class Decider(Protocol):
 
 
 class ClaimsServer:
-    """Serves claims and reports: 503 until it is opened, once the controller knows its objects."""
+    """Serves claims and reports: 503 until it is opened, once the controller knows its objects.
+
+    Args:
+        reviewer: finds out whose tokens are.
+        host: to listen at.
+        port: to listen at.
+        name: of this process in the Lease.
+        middlewares: see every request and its answer.
+    """
 
     def __init__(
         self,
@@ -55,12 +64,15 @@ class ClaimsServer:
         *,
         host: str,
         port: int,
+        name: str = "",
         middlewares: Sequence[Middleware] = (),
     ) -> None:
         self._reviewer = reviewer
         self._host = host
         self._port = port
+        self._name = name
         self._desk: Decider | None = None
+        self._passing: PassingOn | None = None
         self._door = Door()
         application = web.Application(client_max_size=MAX_BYTES, middlewares=middlewares)
         application.add_routes(
@@ -70,6 +82,7 @@ class ClaimsServer:
                 web.post(addresses.report_path(*_PARTS[:2]), self._report),
             ]
         )
+        application.on_response_prepare.append(self._sign)
         self._runner = web.AppRunner(application, access_log=None)
         logging.getLogger("aiohttp.server").addFilter(_without_traceback)
 
@@ -89,14 +102,48 @@ class ClaimsServer:
         """Begin to answer."""
         self._desk = desk
 
+    def stand_by(self, passing: PassingOn) -> None:
+        """Pass on what comes, instead of answering it."""
+        self._desk, self._passing = None, passing
+
+    def failure(self) -> str | None:
+        """Return why it is of no use any more, if it is."""
+        return self._door.failure()
+
     async def stop(self) -> None:
         """Stop listening."""
         await self._door.close()
         await self._runner.cleanup()
 
     async def _ready(self, _: web.Request) -> web.Response:
-        ready = self._desk is not None
-        return web.Response(status=200 if ready else 503, text="ok" if ready else "starting")
+        if self._desk is not None:
+            return web.Response(text="leading")
+        if self._passing is not None:
+            return web.Response(text="standing by")
+        return web.Response(status=503, text="starting")
+
+    async def _sign(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Show who we are in the answer to what was passed on to us."""
+        word = request.headers.get(MARK)
+        if word is not None and self._desk is not None and self._name:
+            response.headers[PROOF] = proof(self._name, word)
+
+    async def _elsewhere(self, request: web.Request, path: str) -> web.Response | None:
+        """Have the leader answer, whose request has the right form; None if that is this process.
+
+        What was passed on to us is never passed on again.
+        """
+        if self._desk is not None:
+            return None
+        if MARK in request.headers:
+            return _failure(503, "this replica does not lead")
+        if self._passing is None:
+            return _failure(503, "starting")
+        try:
+            passed = await self._passing.post(path, await request.read(), _token(request))
+        except NoLeaderError as exc:
+            return _failure(503, str(exc))
+        return web.Response(status=passed.status, body=passed.body, content_type="application/json")
 
     async def _claim(self, request: web.Request) -> web.Response:
         try:
@@ -106,16 +153,13 @@ class ClaimsServer:
             claim_id = (await _json(request)).get("claim")
             if not _is_claim_id(claim_id):
                 return _failure(400, "claim: expected 16 to 128 letters and digits")
-            if self._desk is None:
-                return _failure(503, "starting")
+            uid, attempt, launch = _whose(request)
+            path = addresses.claim_path(uid, str(attempt), str(launch))
+            passed = await self._elsewhere(request, path)
+            if passed is not None or self._desk is None:
+                return passed or _failure(503, "starting")
             answer = await self._desk.claim(
-                ClaimRequest(
-                    uid=JobUid(request.match_info["uid"]),
-                    attempt=int(request.match_info["attempt"]),
-                    launch=int(request.match_info["launch"]),
-                    claim_id=claim_id,
-                ),
-                identity,
+                ClaimRequest(uid=uid, attempt=attempt, launch=launch, claim_id=claim_id), identity
             )
         except errors.KubeError as exc:
             return _failure(503, str(exc))
@@ -129,14 +173,11 @@ class ClaimsServer:
             if identity is None:
                 return _failure(401, "the token is not one of a Pod for this operator")
             report = Report.from_json(await request.read())
-            if self._desk is None:
-                return _failure(503, "starting")
-            answer = await self._desk.report(
-                JobUid(request.match_info["uid"]),
-                int(request.match_info["attempt"]),
-                report,
-                identity,
-            )
+            uid, attempt, _ = _whose(request)
+            passed = await self._elsewhere(request, addresses.report_path(uid, str(attempt)))
+            if passed is not None or self._desk is None:
+                return passed or _failure(503, "starting")
+            answer = await self._desk.report(uid, attempt, report, identity)
         except ReportError as exc:
             return _failure(400, str(exc))
         except errors.KubeError as exc:
@@ -146,11 +187,11 @@ class ClaimsServer:
         return _respond(answer)
 
     async def _identify(self, request: web.Request) -> PodIdentity | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        token = _token(request)
+        if not token:
             return None
         try:
-            identity = await self._reviewer.identify(token.strip())
+            identity = await self._reviewer.identify(token)
         except errors.KubeError as exc:
             # Whoever asks has shown nothing yet: what went wrong is for the log.
             logger.warning("a token cannot be checked: %s", exc)
@@ -158,6 +199,18 @@ class ClaimsServer:
         if identity is not None:
             self._door.proved(request.transport, identity.pod_uid)
         return identity
+
+
+def _token(request: web.Request) -> str:
+    """Return the token that a request shows; empty if it shows none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _whose(request: web.Request) -> tuple[JobUid, int, int]:
+    """Return job, attempt and launch that a path names; reports name no launch."""
+    parts = request.match_info
+    return JobUid(parts["uid"]), int(parts["attempt"]), int(parts.get("launch", 0))
 
 
 def _is_claim_id(value: object) -> TypeGuard[str]:

@@ -67,6 +67,13 @@ class Cache:
         """Have somebody told of every change from now on."""
         self._subscribers.append(subscriber)
 
+    def recount(self, subscriber: Subscriber) -> None:
+        """Tell somebody of everything that is known, as if it came now."""
+        for job in list(self.jobs.values()):
+            subscriber.job_changed(job, is_gone=False)
+        for pod in self.pods():
+            subscriber.pod_changed(pod)
+
     # --- jobs -------------------------------------------------------------------------
 
     def put_job(self, raw: Mapping[str, Any]) -> FactotumJob:

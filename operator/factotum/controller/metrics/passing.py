@@ -87,6 +87,10 @@ class CountedApi:
         """Create an object."""
         return await self._timed("create", path, self._api.create(path, body), "201")
 
+    async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:
+        """Replace an object."""
+        return await self._timed("update", path, self._api.replace(path, body))
+
     async def delete(self, path: Path, *, uid: str) -> None:
         """Delete an object."""
         await self._timed("delete", path, self._api.delete(path, uid=uid))

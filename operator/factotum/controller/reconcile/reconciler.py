@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 _WORKERS: Final = 16
 _MAX_ROUNDS: Final = 12
 _MAX_DELAY_SECONDS: Final = 60.0
+_DOUBT_SECONDS: Final = 2.0
 _ENDING_SECONDS: Final = 60.0
 """How long the Pods of a job that is gone keep its slot: twice the grace that we give them."""
 
@@ -106,6 +107,21 @@ class Reconciler:
             if pod.job_uid not in self._cache.jobs and pod.owner and may_run(pod):
                 self._slots.hold(pod.job_uid)
                 self.queue.add(pod.job_uid)
+
+    async def stand_by(self) -> None:
+        """Keep the cache true while another replica leads: look up jobs that seem to be gone."""
+        while True:
+            # Most have only left one watch for the other, and need no request.
+            await asyncio.sleep(_DOUBT_SECONDS)
+            for _ in range(len(self.queue)):
+                uid = await self.queue.get()
+                try:
+                    await self._dispel(uid)
+                except errors.KubeError as exc:
+                    self._log(uid).warning("it cannot be looked up: %s", exc)
+                    self.queue.add_later(uid, _MAX_DELAY_SECONDS)
+                finally:
+                    self.queue.done(uid)
 
     async def run(self) -> None:
         """Look at jobs for ever."""

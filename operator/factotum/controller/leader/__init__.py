@@ -1,0 +1,1 @@
+"""Who leads: one of several replicas, by a Lease, and for how long it may write."""
