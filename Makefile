@@ -23,6 +23,9 @@ WORKERS ?= 3
 SHARED := -n $(WORKERS) --dist loadscope
 # Those that need a cluster, Consul or images come after the others, which watch clocks closely.
 SYSTEM := cluster or node or consul or images
+# Of chaos: which seeds (1,5-7), and how many jobs each.
+SEEDS ?= 1
+JOBS ?= 500
 PROCESSES = hack/pytest $(SHARED) -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
 SYSTEMS = hack/pytest $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
 # Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
@@ -60,12 +63,17 @@ acceptance: ready room ## Run the checks of the project's promises and print the
 bench: ready room ## Measure; prints tables and writes build/bench.jsonl
 	$(BIN)/python -m benchmarks $(BENCH)
 
+.PHONY: chaos
+chaos: ready ## Run jobs while everything fails, and judge by what the tasks wrote down (SEEDS=1-10 JOBS=500)
+	$(BIN)/python -m chaos --seeds $(SEEDS) --jobs $(JOBS)
+
 .PHONY: lint
 lint: install ## Style, types and layer contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	MYPYPATH=hack/local-cluster:hack/test-node $(BIN)/mypy -p local_cluster -p test_node
+	MYPYPATH=tests:hack/test-node $(BIN)/mypy --follow-imports=silent -p chaos
 	$(BIN)/mypy hack/images/build.py hack/demo_tables.py
 	$(BIN)/lint-imports --no-cache
 

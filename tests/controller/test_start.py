@@ -29,6 +29,10 @@ class Server:
         ),
         pytest.param(errors.from_status(410, "Expired", "too old"), id="a list that took too long"),
         pytest.param(errors.UnreachableError("refused"), id="a server that is not up yet"),
+        pytest.param(
+            errors.from_status(403, "Forbidden", "no right to"),
+            id="a server that has not read its rules yet",
+        ),
     ],
 )
 async def test_a_list_that_fails_at_the_start_is_tried_again(failure):
@@ -38,9 +42,9 @@ async def test_a_list_that_fails_at_the_start_is_tried_again(failure):
     assert server.asked == 2
 
 
-async def test_a_list_that_is_forbidden_ends_the_start_at_once():
-    server = Server(errors.from_status(403, "Forbidden", "no right to"))
+async def test_a_list_that_stays_forbidden_ends_the_start():
+    server = Server(*[errors.from_status(403, "Forbidden", "no right to")] * 9)
 
     with pytest.raises(errors.ForbiddenError):
-        await _patiently(server.read)
-    assert server.asked == 1
+        await _patiently(server.read, forbidden_seconds=1.0)
+    assert server.asked == 2

@@ -135,6 +135,8 @@ class PodRun:
         while not self._deleted.is_set():
             try:
                 await self._start_runner(runner)
+            except (aiohttp.ClientError, OSError):
+                pass  # the API server is away for a moment
             except environments.ConfigError as error:
                 if str(error) != told:
                     await self._wait_with("CreateContainerConfigError", str(error))

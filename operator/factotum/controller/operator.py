@@ -365,18 +365,27 @@ def _end_at_once(reason: str) -> None:
     os._exit(_EXIT_DEPOSED)
 
 
-async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
+async def _patiently(read: Callable[[], Awaitable[_T]], *, forbidden_seconds: float = 10.0) -> _T:
     """Read something at the start; a server that is not ready itself gets some time.
 
+    One that has just started refuses everything until it has read its rules.
+
     Raises:
-        KubeError: it was refused, or there was no good answer for two minutes.
+        KubeError: it stays refused, or there was no good answer for two minutes.
     """
-    deadline = asyncio.get_running_loop().time() + _START_SECONDS
+    now = asyncio.get_running_loop().time
+    began = now()
     while True:
         try:
             return await read()
-        except (errors.UnreachableError, errors.ExpiredError, TimeoutError) as exc:
-            if asyncio.get_running_loop().time() >= deadline:
+        except (
+            errors.UnreachableError,
+            errors.ExpiredError,
+            errors.ForbiddenError,
+            TimeoutError,
+        ) as exc:
+            is_refused = isinstance(exc, errors.ForbiddenError)
+            if now() - began >= (forbidden_seconds if is_refused else _START_SECONDS):
                 raise
             logger.warning("the API server is not ready yet: %s", exc)
             await asyncio.sleep(_START_PAUSE)

@@ -1,4 +1,4 @@
-"""A proxy that loses answers, holds requests or cuts the line, as a test decides per request.
+"""A proxy that loses, doubles or holds requests, or cuts the line, as a test decides per request.
 
 Stands before the operator's claims port, with the operator's own certificates, or before the API
 server (then it speaks TLS to it and plain HTTP to the operator). It knows HTTP just well enough to
@@ -6,6 +6,7 @@ see where a request ends.
 """
 
 import asyncio
+import contextlib
 import ssl
 import threading
 from collections.abc import Callable
@@ -26,6 +27,10 @@ class Act(StrEnum):
     """Let it arrive and be answered, and close the line instead of passing the answer on."""
     HOLD = "hold"
     """Keep it until `release`, then let it arrive."""
+    DOUBLE = "double"
+    """Let it arrive twice at once, and pass one of the answers on."""
+    DELAY = "delay"
+    """Keep it for `delay_seconds`, then let it arrive."""
 
 
 class Call(NamedTuple):
@@ -52,6 +57,8 @@ class Proxy:
     ) -> None:
         self.rule: Rule = lambda _: Act.PASS
         self.calls: list[tuple[Call, Act]] = []
+        self.delay_seconds = 1.0
+        self._doubles: set[asyncio.Task[None]] = set()
         self._upstream = (host, port)
         self._tls = tls
         self._identity = Identity() if as_operator else None
@@ -106,6 +113,32 @@ class Proxy:
         for writer in list(self._writers):
             writer.transport.abort()
 
+    async def _before(self, act: Act, request: bytes) -> None:
+        """Do what is to be done before a request is passed on."""
+        if act is Act.HOLD:
+            await self._held.wait()
+        if act is Act.DELAY:
+            await asyncio.sleep(self.delay_seconds)
+        if act is Act.DOUBLE:
+            self._send_besides(request)
+
+    def _send_besides(self, request: bytes) -> None:
+        """Send a request on a line of its own, too, whose answer nobody gets."""
+        double = asyncio.create_task(self._send_and_drop(request))
+        self._doubles.add(double)
+        double.add_done_callback(self._doubles.discard)
+
+    async def _send_and_drop(self, request: bytes) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection(
+                *self._upstream, ssl=self._tls, limit=1 << 24
+            )
+            try:
+                writer.write(request)
+                await _relay(reader, None)
+            finally:
+                writer.transport.abort()
+
     async def _end(self) -> None:
         self._server.close()
         self._close_all()
@@ -127,8 +160,7 @@ class Proxy:
                 self.calls.append((call, act))
                 if act is Act.REFUSE:
                     return
-                if act is Act.HOLD:
-                    await self._held.wait()
+                await self._before(act, head + body)
                 if upstream is None:
                     upstream = await asyncio.open_connection(
                         *self._upstream, ssl=self._tls, limit=1 << 24
@@ -143,7 +175,7 @@ class Proxy:
                 if b"connection: close" in head.lower():
                     writer.close()
                     return
-        except (asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
             return
         finally:
             for each in (writer, *(upstream[1:] if upstream else ())):

@@ -19,6 +19,7 @@ from factotum.controller.claims.judging import (
     Denied,
     Granted,
     Later,
+    has_claimed,
     judge_claim,
     judge_report,
 )
@@ -92,9 +93,7 @@ class Desk:
         pod = await self._pod_of(request, identity)
         if pod is None or pod.deleting:
             return Denied(status=410, message="the Pod is gone or being deleted")
-        if pod.job_uid != request.uid or not pod.owner:
-            return NOT_ITS_OWN
-        job = await self._job_of(pod)
+        job = await self._job_of(pod, request)
         if job is None:
             return NOT_ITS_OWN
         async with self._ledger.open(request.uid) as memory:
@@ -129,9 +128,13 @@ class Desk:
         """Whether jobs of a namespace are ours: one that is not must not get in by its Pod."""
         return not self._namespaces or namespace in self._namespaces
 
-    async def _job_of(self, pod: PodView) -> FactotumJob | None:
-        """Return the job that a Pod belongs to, of its own namespace only."""
-        known = self._cache.jobs.get(pod.job_uid)
+    async def _job_of(self, pod: PodView, request: ClaimRequest) -> FactotumJob | None:
+        """Return the job that a Pod asks for, if it is its own, of its own namespace only."""
+        known = self._cache.jobs.get(request.uid)
+        if known is not None and has_claimed(known, request, pod):
+            return known
+        if pod.job_uid != request.uid or not pod.owner:
+            return None
         if known is not None:
             return known if pod.belongs_to(known) else None
         return await self._live.job(pod.namespace, pod.owner, pod.job_uid)

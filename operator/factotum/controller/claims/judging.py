@@ -58,7 +58,7 @@ def judge_claim(job: FactotumJob, request: ClaimRequest, pod: PodView) -> Denied
         None if the attempt is free for this Pod, ``Granted`` (its body empty)
         if this very process has it already, else the refusal.
     """
-    if not pod.belongs_to(job):
+    if not pod.belongs_to(job) and not has_claimed(job, request, pod):
         return NOT_ITS_OWN
     if job.deleting:
         return Denied(status=410, message="the job is being deleted")
@@ -79,6 +79,19 @@ def judge_claim(job: FactotumJob, request: ClaimRequest, pod: PodView) -> Denied
     if (pod.attempt, pod.launch) != (request.attempt, request.launch):
         return Denied(status=410, message="the Pod was made for another launch")
     return None
+
+
+def has_claimed(job: FactotumJob, request: ClaimRequest, pod: PodView) -> bool:
+    """Whether it was this very process that was granted the claim, whose answer it did not get.
+
+    Somebody may have taken label or owner off its Pod since: that takes no claim away.
+    """
+    claim = job.claim
+    return (
+        claim is not None
+        and (pod.namespace, pod.uid) == (job.namespace, claim.pod_uid)
+        and _same(claim.id, request.claim_id)
+    )
 
 
 def judge_report(

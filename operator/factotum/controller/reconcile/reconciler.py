@@ -281,6 +281,9 @@ class Reconciler:
         starting = [pod for pod in pods if may_run(pod) and not self._is_stuck(pod, memory)]
         if is_holder(job, starting):
             self._slots.hold(uid)
+            if job.is_done and not all(pod.belongs_to(job) for pod in starting):
+                # That Pod's end is told to the job that its label names by now.
+                self.queue.add_later(uid, RETRY_SECONDS)
             return
         # A slot that was given back and has come again is kept for the claim that waits for it.
         is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in pods if may_run(p))
