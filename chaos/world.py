@@ -106,7 +106,7 @@ class World:
         self.consul = enter(ConsulProcess.keeping(self.folder / "consul"))
         host, port = self.api.server.removeprefix("https://").split(":")
         self.api_proxy = enter(Proxy(host, int(port), tls=self.api.tls_without_identity()))
-        self.claims_proxy = enter(Proxy("127.0.0.1", 0))
+        self.claims_proxy = enter(Proxy("127.0.0.1", 0, as_operator=True))
         service = enter(Service())
         self.operators = [self._operator(f"operator-{n}") for n in range(1, plan.REPLICAS + 1)]
         service.backends = [operator.claims for operator in self.operators]
@@ -117,6 +117,7 @@ class World:
             self._cleanup.callback(operator.kill)
             operator.start()
         self._wait_for_operators()
+        self.claims_proxy.speak_for(self._ground.installation.certificates())
 
     def _wait_for_operators(self) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
