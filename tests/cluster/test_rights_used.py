@@ -4,18 +4,22 @@ Real: the API server with our chart and its audit log, the operator's process wi
 token. What a good day does not need is brought about here, one way each.
 """
 
+import base64
 import json
 import time
 
 import pytest
 
 from support.cluster.kube_api import jobs_path, pods_path
-from support.cluster.operator_process import ACCOUNT, AUDIT_USER, OPERATOR_NAMESPACE
+from support.cluster.operator_process import ACCOUNT, AUDIT_USER, LEASE, OPERATOR_NAMESPACE, RELEASE
 from support.cluster.workbench import PLAYED
 
 pytestmark = pytest.mark.cluster
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+OWN = f"namespaces/{OPERATOR_NAMESPACE}"
+SECRET = f"/api/v1/{OWN}/secrets/{RELEASE}-tls"
+LEASE_PATH = f"/apis/coordination.k8s.io/v1/{OWN}/leases/{LEASE.partition('/')[2]}"
 NOBODY = "127.0.0.1:1"
 """An address where no Consul is: for its entries the cluster's identity is read all the same."""
 
@@ -60,6 +64,30 @@ def requests(log, start):
             parts = [target["resource"], target.get("subresource")]
             right = target.get("apiGroup", ""), "/".join(filter(None, parts)), entry["verb"]
             yield right, target.get("name"), (entry.get("responseStatus") or {}).get("code")
+
+
+def what_it_keeps_is_lost(bench):
+    """Have certificates and Lease made anew, and so the webhook told of another authority."""
+    for path in (SECRET, LEASE_PATH):
+        if bench.api.find(path):
+            bench.api.delete(path)
+
+
+def its_certificates_are_spoiled(bench):
+    bench.api.patch(SECRET, {"data": {"tls.crt": base64.b64encode(b"none").decode()}})
+
+
+def claims_are_refused(bench, operator):
+    """Have a Pod looked at once more before it is refused, and a token of nobody's key reviewed."""
+    uid = bench.create_by_hand(name="asked")
+    pod = bench.pod_side(operator, uid)
+    claim = f"/v1/claims/{uid}/1/7", json.dumps({"claim": "c" * 32}).encode()
+    assert pod.post(*claim, pod.token)[0] == 410
+    head = (
+        base64.urlsafe_b64encode(b'{"alg":"ES256","kid":"of somebody else"}').rstrip(b"=").decode()
+    )
+    assert pod.post(*claim, f"{head}.{pod.token.partition('.')[2]}")[0] == 401
+    bench.api.request("DELETE", jobs_path(bench.namespace, "asked"), {})
 
 
 def cordon(bench, *, is_cordoned):
@@ -131,11 +159,17 @@ def a_waiting_job_is_deleted(bench):
 def test_every_right_is_used_and_none_is_missing(bench):
     log = bench.installation.audit_log
     start = log.stat().st_size
+    what_it_keeps_is_lost(bench)
     with bench.nodes(), bench.operator(f"--consul-address={NOBODY}") as operator:
+        claims_are_refused(bench, operator)
         a_job_from_a_config_map_runs(bench)
         a_pod_is_given_up(bench)
         a_wait_comes_again(bench)
         a_waiting_job_is_deleted(bench)
+        operator.stop()
+        its_certificates_are_spoiled(bench)
+        operator.start()
+        operator.wait_ready()
         operator.stop()
 
     seen = list(requests(log, start))

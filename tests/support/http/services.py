@@ -23,7 +23,7 @@ class Service:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
