@@ -56,7 +56,7 @@ async def test_each_task_that_ends_is_told_by_the_health_page(operator):
     try:
         async with asyncio.timeout(60):
             # The last part to start is the mirror, once it leads.
-            while "mirror" not in {task.get_name() for task in named_tasks(before)}:
+            while "mirror" not in {t.get_name() for t in named_tasks(before)}:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         tasks = named_tasks(before)
         well = await asyncio.to_thread(page, operator.health_address, "/healthz")
