@@ -13,6 +13,7 @@ ACCOUNT = "system:serviceaccount:factotum-system:factotum-operator"
 
 # What a good day does not need.
 FOR_BAD_DAYS = {
+    ("authentication.k8s.io", "tokenreviews", "create"),  # a token of a key that is not known
     (GROUP, "factotumjobs", "get"),  # a live look after a conflict
     ("", "pods", "delete"),  # a Pod given up before its claim
     ("", "events", "patch"),  # a reason that came again a minute later
