@@ -22,6 +22,7 @@ from factotum.controller.observe.hosts import Resolver
 from factotum.controller.observe.ledger import Ledger
 from factotum.controller.observe.live import Live
 from factotum.controller.observe.observer import Observer
+from factotum.controller.queue import submission
 from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile.reconciler import Reconciler
 from factotum.controller.settings import Settings
@@ -96,7 +97,11 @@ class Operator:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._cache = Cache()
-        self._slots = Slots(settings.max_workers)
+        self._slots = Slots(
+            settings.max_workers,
+            per_namespace=settings.max_workers_per_namespace,
+            max_jobs=settings.max_jobs,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._mirror: Mirror = NoMirror()
         self._controller: Controller | None = None
@@ -145,6 +150,8 @@ class Operator:
         gc.collect()
         gc.freeze()
         logger.info("watching %d jobs", len(self._cache.jobs))
+        if settings.drain:
+            logger.warning("draining: jobs go on, new submissions to the job server are refused")
 
     async def _consul_mirror(self) -> ConsulMirror | None:
         """Prepare the mirror, if there is a Consul to mirror to."""
@@ -189,6 +196,15 @@ class Operator:
     def backlog(self) -> int:
         """Return how many jobs are to be looked at."""
         return 0 if self._controller is None else len(self._controller.reconciler.queue)
+
+    def submissions(self) -> str:
+        """Return whether one more job may be handed in to a job server, and why not."""
+        why = submission.refusal(
+            waiting=self._slots.waiting,
+            max_jobs=self._settings.max_jobs,
+            drains=self._settings.drain,
+        )
+        return f"refused: {why}" if why else "taken"
 
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -17,6 +17,12 @@ class Settings:
     """Namespaces to watch; empty: all."""
     max_workers: int = 20
     """How many attempts may run at once."""
+    max_workers_per_namespace: int | None = None
+    """How many of them in one namespace; None: as many as there are."""
+    max_jobs: int = 1000
+    """How many jobs may wait before submissions are refused. FactotumJobs beyond wait, too."""
+    drain: bool = False
+    """Refuse submissions to the job server; FactotumJobs that are there go on."""
     runner_image: str = "factotum-runner:latest"
     """Image of the Pods that run jobs."""
     runner_image_pull_policy: str = "IfNotPresent"
@@ -54,6 +60,9 @@ class Settings:
         return cls(
             namespaces=tuple(namespaces),
             max_workers=arguments.max_workers,
+            max_workers_per_namespace=arguments.max_workers_per_namespace or None,
+            max_jobs=arguments.max_jobs,
+            drain=arguments.drain,
             runner_image=arguments.runner_image,
             runner_image_pull_policy=arguments.runner_image_pull_policy,
             claims_host=claims_host,
@@ -92,6 +101,38 @@ def _positive(text: str) -> int:
     return number
 
 
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        msg = "must be at least 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _add_limits(
+    add: Callable[..., None], parser: argparse.ArgumentParser, defaults: Settings
+) -> None:
+    add("--max-workers", defaults.max_workers, "attempts that may run at once", type=_positive)
+    add(
+        "--max-workers-per-namespace",
+        0,
+        "of them in one namespace; 0: as many as there are",
+        type=_natural,
+    )
+    add(
+        "--max-jobs",
+        defaults.max_jobs,
+        "jobs that may wait before submissions are refused; FactotumJobs beyond wait all the same",
+        type=_positive,
+    )
+    parser.add_argument(
+        "--drain",
+        action="store_true",
+        default=os.environ.get("FACTOTUM_DRAIN", "") not in ("", "0", "false"),
+        help="refuse submissions to the job server; FactotumJobs that are there go on",
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     defaults = Settings()
     parser = argparse.ArgumentParser(
@@ -112,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="namespace to watch, may be repeated (default: all)",
     )
-    add("--max-workers", defaults.max_workers, "attempts that may run at once", type=_positive)
+    _add_limits(add, parser, defaults)
     add("--runner-image", defaults.runner_image, "image of the Pods that run jobs")
     add("--runner-image-pull-policy", defaults.runner_image_pull_policy, "its pull policy")
     add(

@@ -201,6 +201,11 @@ class FactotumJob:
         return Claim.from_raw(self.status.get("claim"))
 
     @property
+    def duplicate_policy(self) -> str:
+        """Queue, Reject or Allow: what to do while another job of its job id runs."""
+        return str(self.spec.get("duplicatePolicy") or "Queue")
+
+    @property
     def env(self) -> dict[str, str]:
         """The mustache variables."""
         return dict(self.spec.get("env") or {})

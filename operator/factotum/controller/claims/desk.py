@@ -26,7 +26,7 @@ from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.clock import Clock
 from factotum.controller.decide import status
 from factotum.controller.facts.cache import Cache
-from factotum.controller.facts.observed import Held, Plan, Unreadable
+from factotum.controller.facts.observed import Plan, Unreadable
 from factotum.controller.facts.pods import PodView
 from factotum.controller.observe import factfile
 from factotum.controller.observe.ledger import Ledger
@@ -147,14 +147,12 @@ class Desk:
             return Denied(status=410, message=told)
         if is_claimed:
             return Granted(body=work_order(job.name, job.spec, plan.text, plan.digest))
-        if not self._has_worker(job):
-            # Its Pod was stuck and gave it back, or was never made by us.
+        if why := self._not_its_turn(job, plan):
             memory.wants_back = pod.uid
-            return Later(message="all workers are busy")
+            return Later(message=why)
         began = self._clock.monotonic()
-        beside = self._cache.at_work(job.namespace, plan.job_id) - {job.name}
         patch = status.claimed(
-            job, plan, pod, request.claim_id, self._clock.now(), beside=sorted(beside)
+            job, plan, pod, request.claim_id, self._clock.now(), caveat=memory.caveat
         )
         try:
             claimed = await self._writer.patch(job, patch)
@@ -165,14 +163,22 @@ class Desk:
         self._slots.hold(job.uid)
         return Granted(body=work_order(claimed.name, claimed.spec, plan.text, plan.digest))
 
-    def _has_worker(self, job: FactotumJob) -> bool:
-        """Whether a job holds a worker, having asked for one if it did not."""
-        if isinstance(self._slots.place(job.uid), Held):
-            return True
-        for uid in self._slots.join(Waiting(job.created, job.uid)):
+    def _not_its_turn(self, job: FactotumJob, plan: Plan) -> str:
+        """Reserve the start of a job; say why not, if it must wait.
+
+        Its Pod was stuck and gave the worker back, or was never made by us, or
+        another job of its job id has a Pod as well.
+        """
+        wants = Waiting.of(job, plan.job_id)
+        for uid in self._slots.join(wants):
             if uid != job.uid:
                 self._look_later(uid)
-        return isinstance(self._slots.place(job.uid), Held)
+        if not self._slots.has_worker(job.uid):
+            return "all workers are busy"
+        if not self._slots.start(wants):
+            self._look_later(job.uid)
+            return "another job of the same job id has not ended"
+        return ""
 
     # --- reports ----------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ class Decision:
         delete: Pods to delete.
         create: create the Pod of the current launch, from these facts.
         again_in: seconds after which to look again, whatever happens.
+        in_line: the job keeps its place in the queue; without, it leaves it.
     """
 
     ask: frozenset[Ask] = field(default_factory=frozenset)
@@ -47,6 +48,7 @@ class Decision:
     delete: tuple[PodView, ...] = ()
     create: bool = False
     again_in: float | None = None
+    in_line: bool = False
 
 
 NOTHING: Final = Decision()

@@ -3,11 +3,10 @@
 Pure; one half of ``table``.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from factotum.controller.decide import status
+from factotum.controller.decide import queueing, status
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, done
 from factotum.controller.facts.observed import (
     Ask,
@@ -53,8 +52,8 @@ def launch(seen: Observed, now: datetime) -> Decision:
     if alive is not None:
         # Nothing will ever run: its claim found the content changed, or an order came meanwhile.
         is_over = isinstance(seen.factfile, Refused) or bool(_unserved(job))
-        stop = _refuse(seen, now) if is_over else None
-        return stop or _starting(seen, alive, now)
+        stop = _refuse(seen, now) if is_over or queueing.duplicate_of(seen) else None
+        return stop or queueing.behind(seen, now) or _starting(seen, alive, now)
     if current:
         return unstarted_end(job, current[-1], now)
     if seen.name_taken:
@@ -166,10 +165,8 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
     if seen.place is None:
         return Decision(join=True)
     if isinstance(seen.place, Waits):
-        # Whoever frees a worker wakes it.
-        waits = _wait(seen, Reason.WAITING_FOR_WORKER, "all workers are busy", now)
-        return replace(waits, again_in=None)
-    if not seen.mirrored:
+        return queueing.in_line(seen, seen.place, now)
+    if not seen.mirrored and not seen.elsewhere:
         return Decision(announce=True)
     return Decision(create=True, again_in=SLOW_START_SECONDS)
 
@@ -197,6 +194,8 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
         )
     elif seen.refusal is not None and seen.refusal.permanent:
         refused = (seen.refusal.reason, seen.refusal.message)
+    elif rival := queueing.duplicate_of(seen):
+        refused = (Reason.DUPLICATE, f"{rival}, and duplicatePolicy is Reject")
     if refused is None:
         return None
     return done(
@@ -219,7 +218,6 @@ def _unserved(job: FactotumJob) -> str:
     spec = job.spec
     asked = {
         "spec.desiredState": spec.get("desiredState", "Run") != "Run",
-        "spec.duplicatePolicy": spec.get("duplicatePolicy", "Queue") != "Queue",
         "spec.retry.limit": bool((spec.get("retry") or {}).get("limit")),
         "spec.ttlSecondsAfterFinished": spec.get("ttlSecondsAfterFinished") is not None,
         "spec.image": bool(spec.get("image")),
@@ -243,4 +241,4 @@ def _hold_back(seen: Observed) -> Unreadable | None:
         )
     if seen.refusal is not None:
         return Unreadable(reason=seen.refusal.reason, message=seen.refusal.message)
-    return None
+    return queueing.held_elsewhere(seen)

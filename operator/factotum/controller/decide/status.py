@@ -70,21 +70,16 @@ def claimed(
     claim_id: str,
     now: datetime,
     *,
-    beside: Sequence[str] = (),
+    caveat: str = "",
 ) -> Patch:
     """WORKING: the attempt belongs to one runner process.
 
     Args:
-        beside: names of jobs of the same job id that are at work already.
+        caveat: what is to be told beside that.
     """
     moment = format_time(now)
     tasks = [{"name": name, "state": TaskState.WAITING} for name in plan.task_names]
-    message = f"running in Pod {pod.name}"
-    if beside:
-        message += (
-            f" together with {_quoted(beside)} of the same job id:"
-            " this version does not queue duplicates"
-        )
+    message = f"running in Pod {pod.name}" + (f"; {caveat}" if caveat else "")
     return _step(job, JobState.WORKING, RunState.RUNNING, Reason.CLAIMED, message, now) | {
         "jobId": plan.job_id,
         "factfileHash": plan.digest,

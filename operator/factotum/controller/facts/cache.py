@@ -59,7 +59,6 @@ class Cache:
         self._pods: dict[str, PodView] = {}
         self._by_job: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
         self._last_words: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
-        self._at_work: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -75,7 +74,6 @@ class Cache:
         if known is not None and known.version >= int(metadata["resourceVersion"]):
             return known
         job = FactotumJob.from_raw(_trimmed(raw))
-        self._file(known, job)
         self.jobs[job.uid] = job
         if job.is_done:
             self._last_words.pop(job.uid, None)
@@ -85,23 +83,9 @@ class Cache:
     def drop_job(self, uid: JobUid) -> None:
         """Forget a job that is gone."""
         job = self.jobs.pop(uid, None)
-        self._file(job, None)
         self._last_words.pop(uid, None)
         if job is not None:
             self._tell(lambda subscriber: subscriber.job_changed(job, is_gone=True))
-
-    def at_work(self, namespace: str, job_id: str) -> set[str]:
-        """Return the names of the jobs of that id that are claimed and not done."""
-        return set(self._at_work.get((namespace, job_id), ()))
-
-    def _file(self, before: FactotumJob | None, after: FactotumJob | None) -> None:
-        if before is not None and before.is_claimed:
-            key = before.namespace, before.job_id
-            self._at_work[key].discard(before.name)
-            if not self._at_work[key]:
-                del self._at_work[key]
-        if after is not None and after.is_claimed:
-            self._at_work[after.namespace, after.job_id].add(after.name)
 
     # --- Pods -------------------------------------------------------------------------
 
@@ -177,6 +161,10 @@ class Cache:
     def pods_owned_by(self, uid: JobUid) -> tuple[PodView, ...]:
         """Return the Pods that have a job of that UID as owner, be it known or gone."""
         return tuple(pod for pod in self._by_job.get(uid, {}).values() if pod.owner)
+
+    def pods_labelled(self, uid: JobUid) -> tuple[PodView, ...]:
+        """Return the Pods that say they belong to a job, whoever owns them."""
+        return tuple(self._by_job.get(uid, {}).values())
 
     def pod(self, uid: str) -> PodView | None:
         """Return one Pod by its UID."""

@@ -112,12 +112,39 @@ class Ask(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """The job has a worker."""
+    """The job has a worker, and its job id unless it may run beside others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """Who has the job's id, or is before it to have it.
+
+    Attributes:
+        who: what it is called, for people.
+        is_over: its job is done or gone, and only its Pod has not ended.
+        has_id: it has the job id; else it waits, and is before this one.
+    """
+
+    who: str
+    is_over: bool = False
+    has_id: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """The job is in the queue for a worker; nobody has one to spare."""
+    """The job is in the queue, for a worker or for its job id.
+
+    Attributes:
+        position: from 1, if it is one of those that are told.
+        rival: whom it waits for because of its job id.
+        namespace_is_full: its namespace has as many workers as it may.
+        is_beyond: more wait before it than should.
+    """
+
+    position: int | None = None
+    rival: Rival | None = None
+    namespace_is_full: bool = False
+    is_beyond: bool = False
 
 
 Place = Held | Waits
@@ -137,6 +164,8 @@ class Observed:
         pending_seconds: how long the unclaimed Pod has been known.
         told_seconds: how long ago the status was last given a reason to wait.
         mirrored: the Consul entry was taken, or need not be.
+        elsewhere: who else has the job queued or running by its Consul entry,
+            until it is to be looked up again; empty: nobody that is known.
         progress_due: enough time has passed since the last progress patch.
         name_taken: the name of this launch's Pod belongs to an object that is not ours.
     """
@@ -147,6 +176,7 @@ class Observed:
     host: HostFact | None = None
     place: Place | None = None
     mirrored: bool = False
+    elsewhere: str = ""
     absent: frozenset[str] = field(default_factory=frozenset)
     gone_seconds: float = 0.0
     pending_seconds: float = 0.0

@@ -75,6 +75,11 @@ class PodView:
             and self.name == names.pod_name(job.name, job.uid, self.attempt, self.launch)
         )
 
+    @property
+    def is_named_as_ours(self) -> bool:
+        """Whether its name is one that we give, as far as that can be told without its job."""
+        return self.name.endswith(names.pod_name("", self.job_uid, self.attempt, self.launch))
+
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any]) -> Self:
         """Read a Pod's JSON, whoever made it."""

@@ -132,20 +132,14 @@ class ConsulMirror:
             await asyncio.gather(self._task, return_exceptions=True)
         self._consul.close()
 
-    async def take(self, job: FactotumJob, job_id: str) -> str:
-        """Write a job's entry before its Pod is created; return what is to be told."""
+    async def take(self, job: FactotumJob, job_id: str) -> Taken | HeldByOther | Unreachable:
+        """Write a job's entry before its Pod is created."""
         self._ids[job.uid] = job_id
         view = self._view(job)
         if view is None:
-            return ""
+            return Taken()
         self._shelve(job)
-        match await self._mirror.take(view):
-            case HeldByOther(last_run_from=other):
-                return f"its Consul entry is held by {other!r} and is left alone"
-            case Unreachable(message=message):
-                return f"its Consul entry follows later: {message}"
-            case Taken():
-                return ""
+        return await self._mirror.take(view)
 
     # --- Subscriber -------------------------------------------------------------------
 

@@ -2,14 +2,15 @@
 
 from typing import Protocol
 
+from factotum.controller.mirror.source import HeldByOther, Taken, Unreachable
 from factotum.kube.resource import FactotumJob
 
 
 class Mirror(Protocol):
     """Follows the cache by itself; only this is asked of it."""
 
-    async def take(self, job: FactotumJob, job_id: str) -> str:
-        """Write a job's entry before its Pod is created; return what is to be told."""
+    async def take(self, job: FactotumJob, job_id: str) -> Taken | HeldByOther | Unreachable:
+        """Write a job's entry before its Pod is created."""
 
     def failure(self) -> str | None:
         """Return why it works no more, if it does not."""
@@ -21,9 +22,9 @@ class Mirror(Protocol):
 class NoMirror:
     """There is no Consul."""
 
-    async def take(self, job: FactotumJob, job_id: str) -> str:  # noqa: ARG002 - Mirror
-        """Have nothing to tell."""
-        return ""
+    async def take(self, job: FactotumJob, job_id: str) -> Taken:  # noqa: ARG002 - Mirror
+        """Have nothing to take."""
+        return Taken()
 
     def failure(self) -> str | None:
         """Never fail."""

@@ -26,7 +26,8 @@ class JobMemory:
 
     Attributes:
         factfile: what was read and accepted, or refused for good.
-        mirrored: its Consul entry was taken.
+        mirrored: its Consul entry was taken, or is to follow.
+        caveat: what is to be told of that.
         report: the newest report of the claim's runner.
         gone_since: when the claim's Pod, or in the end the job itself, was found gone.
         gave_back: UID of the Pod for which the worker slot was given back.
@@ -37,6 +38,7 @@ class JobMemory:
 
     factfile: Plan | Refused | None = None
     mirrored: bool = False
+    caveat: str = ""
     report: Report | None = None
     gone_since: float | None = None
     gave_back: str = ""
@@ -46,6 +48,9 @@ class JobMemory:
     _refusal: PodRefusal | None = None
     _refusal_until: float = 0.0
     _refusals: int = 0
+    _elsewhere: str = ""
+    _elsewhere_until: float = 0.0
+    _elsewhere_times: int = 0
     _pending: str = ""
     _pending_since: float = 0.0
     _told_at: float = -math.inf
@@ -94,6 +99,16 @@ class JobMemory:
     def patched(self, seconds: float, now: float) -> None:
         """Count a status patch that took so long."""
         self._progress_due = now + max(_MIN_PROGRESS_SECONDS, seconds * _PROGRESS_SHARE)
+
+    def held_elsewhere(self, who: str, now: float) -> None:
+        """Remember who else has the job by its Consul entry, for a growing time."""
+        self._elsewhere = who
+        self._elsewhere_times += 1
+        self._elsewhere_until = now + min(_MAX_REFUSAL_SECONDS, 2.0**self._elsewhere_times)
+
+    def elsewhere(self, now: float) -> str:
+        """Return who else has the job, while that still counts."""
+        return self._elsewhere if now < self._elsewhere_until else ""
 
     def refused(self, refusal: PodRefusal, now: float) -> None:
         """Remember how the Pod was refused, for a growing time."""

@@ -1,6 +1,8 @@
 """All facts about one job at one moment, and finding out those that are missing."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Final
 
 from factotum.controller.clock import Clock
 from factotum.controller.facts.cache import Cache
@@ -9,15 +11,21 @@ from factotum.controller.facts.observed import (
     FactfileFact,
     HostFact,
     Observed,
+    Place,
     Plan,
+    Rival,
     Unreadable,
+    Waits,
 )
 from factotum.controller.facts.pods import PodView
 from factotum.controller.observe import factfile, hosts
 from factotum.controller.observe.live import Live
 from factotum.controller.observe.memory import JobMemory
 from factotum.controller.queue.slots import Slots
-from factotum.kube.resource import FactotumJob
+from factotum.kube.resource import FactotumJob, JobUid
+
+_RIVALS: Final = 100
+"""How many of those who run beside each other are looked at to find one at work."""
 
 
 @dataclass(slots=True)
@@ -57,8 +65,9 @@ class Observer:
             pods=pods,
             factfile=memory.factfile or answers.factfile,
             host=answers.host,
-            place=self._slots.place(job.uid),
+            place=self._place_of(job),
             mirrored=memory.mirrored,
+            elsewhere=memory.elsewhere(now),
             absent=frozenset(answers.absent),
             gone_seconds=memory.gone_seconds(now),
             pending_seconds=memory.pending_seconds(unclaimed.uid, now) if unclaimed else 0.0,
@@ -68,6 +77,25 @@ class Observer:
             refusal=memory.refusal(now),
             name_taken=memory.name_taken == (job.attempt, job.launch),
         )
+
+    def _place_of(self, job: FactotumJob) -> Place | None:
+        """Return where a job stands, and whom it waits for by name."""
+        place = self._slots.place(job.uid)
+        if not isinstance(place, Waits):
+            return place
+        rivals = [self._rival(uid) for uid in islice(self._slots.rivals(job.uid), _RIVALS)]
+        # One that is at work counts for more than one whose Pod only ends.
+        return replace(place, rival=min(rivals, key=lambda rival: rival.is_over, default=None))
+
+    def _rival(self, uid: JobUid) -> Rival:
+        has_id = self._slots.has_id(uid)
+        job = self._cache.jobs.get(uid)
+        if job is not None:
+            who = f"the Pod of job {job.name}" if job.is_done else f"job {job.name}"
+            return Rival(who=who, is_over=job.is_done, has_id=has_id)
+        pod = next(iter(self._cache.pods_labelled(uid)), None)
+        who = "a deleted job" if pod is None else f"Pod {pod.name} of a deleted job"
+        return Rival(who=who, is_over=True, has_id=has_id)
 
     def _pods_of(self, job: FactotumJob, memory: JobMemory, now: float) -> tuple[PodView, ...]:
         pods = self._cache.pods_of(job)

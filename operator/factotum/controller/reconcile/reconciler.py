@@ -6,7 +6,7 @@ then deletes, then the create.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from factotum.controller.apply.writer import NameTaken, Writer
@@ -15,16 +15,18 @@ from factotum.controller.decide import table
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice
 from factotum.controller.decide.launching import SLOW_START_SECONDS
 from factotum.controller.facts.cache import Cache
-from factotum.controller.facts.observed import Held, HostFact, Observed, Plan, PodRefusal
+from factotum.controller.facts.observed import HostFact, Observed, Plan, PodRefusal
 from factotum.controller.facts.pods import PodView
 from factotum.controller.mirror.protocol import Mirror
+from factotum.controller.mirror.source import HeldByOther, Unreachable
 from factotum.controller.observe.ledger import Ledger
 from factotum.controller.observe.live import Live
 from factotum.controller.observe.memory import JobMemory
 from factotum.controller.observe.observer import Answers, Observer
-from factotum.controller.queue.admission import Waiting
-from factotum.controller.queue.holders import is_holder, may_run
+from factotum.controller.queue.admission import ALLOW, Waiting
+from factotum.controller.queue.holders import ids_of, is_holder, may_run
 from factotum.controller.queue.slots import Slots
+from factotum.controller.reconcile.positions import Positions
 from factotum.controller.work_queue import WorkQueue
 from factotum.core.words.states import JobState
 from factotum.kube import errors
@@ -68,6 +70,7 @@ class Reconciler:
         self._mirror = mirror
         self._clock = clock
         self._doubted: dict[JobUid, bool] = {}
+        self._positions = Positions(slots, self.queue)
 
     # --- what happens elsewhere -----------------------------------------------------
 
@@ -86,16 +89,21 @@ class Reconciler:
         self.queue.add(uid)
 
     def start(self) -> None:
-        """Count everybody who is seen to run, and queue a look at every job that needs one."""
-        for uid, job in self._cache.jobs.items():
+        """Count everybody who is seen to run, and queue a look at every job that needs one.
+
+        Nobody is given anything before all are counted; then whoever came first looks first.
+        """
+        for job in sorted(self._cache.jobs.values(), key=lambda job: (job.created, job.uid)):
             pods = self._cache.pods_of(job)
             if is_holder(job, pods):
-                self._slots.hold(uid)
+                self._hold(job, pods)
             if not job.is_done or pods or not job.is_observed:
-                self.queue.add(uid)
+                self.queue.add(job.uid)
         for pod in self._cache.pods():
-            if pod.job_uid not in self._cache.jobs and pod.owner and may_run(pod):
-                self._slots.hold(pod.job_uid)
+            if pod.job_uid not in self._cache.jobs and _is_left(pod):
+                if pod.owner:
+                    self._slots.hold(pod.job_uid, namespace=pod.namespace)
+                self._slots.keep_ids(pod.job_uid, ids_of(None, [pod]), started=True)
                 self.queue.add(pod.job_uid)
 
     async def run(self) -> None:
@@ -150,7 +158,7 @@ class Reconciler:
                     await self._observer.answer(decision.ask, job, memory, answers)
                 elif await self._apply(decision, seen, memory):
                     memory.failures = 0
-                    self._settle(uid, memory)
+                    self._settle(uid, memory, in_line=decision.in_line)
                     return
         self.queue.add_later(uid, 1.0)
 
@@ -169,8 +177,10 @@ class Reconciler:
     async def _apply(self, decision: Decision, seen: Observed, memory: JobMemory) -> bool:
         """Carry out a decision; False if the job is to be looked at again at once."""
         job = seen.job
-        if decision.join:
-            self._wake(self._slots.join(Waiting(job.created, job.uid)), but=job.uid)
+        if decision.join and isinstance(seen.factfile, Plan):
+            wants = Waiting.of(job, seen.factfile.job_id)
+            self._wake(self._slots.join(wants), but=job.uid)
+            self._positions.expect()
             return False
         if decision.announce:
             await self._announce(seen, memory)
@@ -191,9 +201,15 @@ class Reconciler:
     async def _announce(self, seen: Observed, memory: JobMemory) -> None:
         """Take the job's entry in Consul before its Pod is made."""
         if isinstance(seen.factfile, Plan):
-            problem = await self._mirror.take(seen.job, seen.factfile.job_id)
-            if problem:
-                logger.warning("job %s/%s: %s", seen.job.namespace, seen.job.name, problem)
+            taken = await self._mirror.take(seen.job, seen.factfile.job_id)
+            name = f"{seen.job.namespace}/{seen.job.name}"
+            if isinstance(taken, HeldByOther):
+                logger.warning("job %s: its Consul entry is held by %r", name, taken.last_run_from)
+                memory.held_elsewhere(taken.last_run_from, self._clock.monotonic())
+                return
+            if isinstance(taken, Unreachable):
+                logger.warning("job %s: its Consul entry follows later: %s", name, taken.message)
+                memory.caveat = "Consul could not be asked whether others run it too"
         memory.mirrored = True
 
     async def _patch(
@@ -235,23 +251,38 @@ class Reconciler:
 
     # --- worker slots ---------------------------------------------------------------
 
-    def _settle(self, uid: JobUid, memory: JobMemory) -> None:
-        """Keep or free the worker slot, by what is known after a look."""
+    def _settle(self, uid: JobUid, memory: JobMemory, *, in_line: bool) -> None:
+        """Keep or free worker, job id and place in the line, by what is known after a look."""
         job = self._cache.jobs.get(uid)
         if job is None:
             return  # gone meanwhile: its next look lets go of it
         pods = self._cache.pods_of(job)
-        starting = [pod for pod in pods if may_run(pod) and not self._is_stuck(pod, memory)]
+        running = [pod for pod in pods if may_run(pod)]
+        starting = [pod for pod in running if not self._is_stuck(pod, memory)]
         if is_holder(job, starting):
-            self._slots.hold(uid)
+            self._hold(job, pods)
             return
         # A slot that was given back and has come again is kept for the claim that waits for it.
-        is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in pods if may_run(p))
-        if job.is_done or (isinstance(self._slots.place(uid), Held) and not is_awaited):
-            self._wake(self._slots.release(uid))
+        is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in running)
+        if running:
+            self._slots.keep_ids(uid, ids_of(job, pods), beside=_runs_beside(job))
+        if job.is_done or not (is_awaited or (in_line and self._slots.is_waiting(uid))):
+            let_go = self._slots.give_back if running else self._slots.release
+            self._wake(let_go(uid))
+            if in_line:
+                self.queue.add(uid)
         if job.is_done:
             self._ledger.close(uid)
             self.queue.forget(uid)
+
+    def _hold(self, job: FactotumJob, pods: Iterable[PodView]) -> None:
+        self._slots.hold(
+            job.uid,
+            ids_of(job, pods),
+            namespace=job.namespace,
+            beside=_runs_beside(job),
+            started=job.is_claimed or job.is_done,
+        )
 
     def _is_stuck(self, pod: PodView, memory: JobMemory) -> bool:
         """Whether a Pod does not get to start: others may run until its claim comes."""
@@ -264,15 +295,20 @@ class Reconciler:
         """Let go of a job that is gone; its Pods go with it by their owner.
 
         They keep its worker slot while they end, but not longer than ours
-        take: anybody can make a Pod that does not.
+        take: anybody can make a Pod that does not. The job id they keep until
+        they have ended, orphans too: a task may be running there.
         """
-        held = isinstance(self._slots.place(uid), Held)
-        if held and any(may_run(pod) for pod in self._cache.pods_owned_by(uid)):
+        running = [pod for pod in self._cache.pods_labelled(uid) if _is_left(pod)]
+        if running:
+            self._slots.keep_ids(uid, ids_of(None, running), started=True)
             now = self._clock.monotonic()
             memory.gone_since = now if memory.gone_since is None else memory.gone_since
-            if now - memory.gone_since < _ENDING_SECONDS:
+            is_ending = now - memory.gone_since < _ENDING_SECONDS
+            if is_ending and self._slots.has_worker(uid) and any(pod.owner for pod in running):
                 self.queue.add_later(uid, RETRY_SECONDS)
-                return
+            else:
+                self._wake(self._slots.give_back(uid))
+            return
         self._wake(self._slots.release(uid))
         self._ledger.close(uid)
         self.queue.forget(uid)
@@ -281,3 +317,12 @@ class Reconciler:
         for uid in admitted:
             if uid != but:
                 self.queue.add(uid)
+
+
+def _is_left(pod: PodView) -> bool:
+    """Whether a Pod whose job is gone may be at work still; an orphan has no owner any more."""
+    return may_run(pod) and bool(pod.owner or pod.is_named_as_ours)
+
+
+def _runs_beside(job: FactotumJob) -> bool:
+    return job.duplicate_policy == ALLOW

@@ -33,6 +33,9 @@ class Operated(Protocol):
     def backlog(self) -> int:
         """Return how many jobs are to be looked at."""
 
+    def submissions(self) -> str:
+        """Return whether one more job may be handed in to a job server, and why not."""
+
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""
 
@@ -78,6 +81,10 @@ def register(registry: kopf.OperatorRegistry, operator: Operated) -> None:
         if failure is not None:
             raise kopf.PermanentError(failure)
         return f"{operator.backlog()} jobs to look at"
+
+    @kopf.on.probe(registry=registry, id="submissions")
+    def submissions(**_: Any) -> str:
+        return operator.submissions()
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def job_changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name

@@ -18,6 +18,8 @@ class Reason:
     """The words, CamelCase as Kubernetes has them."""
 
     WAITING_FOR_WORKER = "WaitingForWorker"
+    WAITING_FOR_JOB_ID = "WaitingForJobId"
+    QUEUE_FULL = "QueueFull"
     FACTFILE_NOT_FOUND = "FactfileNotFound"
     HOST_CONSTRAINT_UNRESOLVED = "HostConstraintUnresolved"
     NODE_NOT_READY = "NodeNotReady"
@@ -47,6 +49,7 @@ class Reason:
     INVALID_START = "InvalidStart"
     FACTFILE_CHANGED = "FactfileChanged"
     HOST_CONSTRAINT_AMBIGUOUS = "HostConstraintAmbiguous"
+    DUPLICATE = "Duplicate"
     NOT_SUPPORTED = "NotSupported"
     POD_REJECTED = "PodRejected"
 
@@ -79,6 +82,8 @@ _REFUSED = Row(JobState.DONE, RunState.FAILED, "Warning", ran=False)
 
 TABLE: Mapping[str, Row] = {
     Reason.WAITING_FOR_WORKER: _WAITS,
+    Reason.WAITING_FOR_JOB_ID: _WAITS,
+    Reason.QUEUE_FULL: _WAITS,
     Reason.FACTFILE_NOT_FOUND: _WAITS,
     Reason.HOST_CONSTRAINT_UNRESOLVED: _WAITS,
     Reason.NODE_NOT_READY: _WAITS,
@@ -106,6 +111,7 @@ TABLE: Mapping[str, Row] = {
     Reason.INVALID_START: _REFUSED,
     Reason.FACTFILE_CHANGED: _REFUSED,
     Reason.HOST_CONSTRAINT_AMBIGUOUS: _REFUSED,
+    Reason.DUPLICATE: _REFUSED,
     Reason.NOT_SUPPORTED: _REFUSED,
     Reason.POD_REJECTED: _REFUSED,
 }
