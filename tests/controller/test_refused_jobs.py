@@ -25,7 +25,6 @@ QUEUED = {"state": "QUEUED", "outcome": "WAITING", "observedGeneration": 1}
     "spec",
     [
         {"desiredState": "Suspend"},
-        {"duplicatePolicy": "Reject"},
         {"retry": {"limit": 1}},
         {"ttlSecondsAfterFinished": 0},
         {"image": "tools:1"},

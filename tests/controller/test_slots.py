@@ -233,9 +233,7 @@ def test_the_line_leaves_out_only_those_that_cannot_go(queue, workers, per_names
         slots.hold(f"r{uid}", [Key("n", "p")], namespace="n")
     for _ in range(workers):
         slots.hold(f"x{_}")
-    waiting = sorted(
-        Waiting(created, uid, *rest) for uid, (created, *rest) in queue.items()
-    )
+    waiting = sorted(Waiting(created, uid, *rest) for uid, (created, *rest) in queue.items())
     for each in waiting:
         assert each.uid not in slots.join(each)
     limits = Limits(workers=workers, per_namespace=per_namespace)

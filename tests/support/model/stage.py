@@ -64,6 +64,7 @@ class Stage:
         self.clock = HeldClock(jobs.NOW)
         self.cache = Cache()
         self.slots = Slots(workers)
+        self.mirror: Any = mirror or NoMirror()
         resolver: Any = None  # no job here has a host constraint
         self.parts = operator.build(
             api=self.api,
@@ -71,7 +72,7 @@ class Stage:
             resolver=resolver,
             cache=self.cache,
             slots=self.slots,
-            mirror=mirror or NoMirror(),
+            mirror=self.mirror,
             clock=self.clock,
         )
         self.reconciler = self.parts.reconciler

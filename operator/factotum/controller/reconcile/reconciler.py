@@ -158,7 +158,8 @@ class Reconciler:
                     await self._observer.answer(decision.ask, job, memory, answers)
                 elif await self._apply(decision, seen, memory):
                     memory.failures = 0
-                    self._settle(uid, memory, in_line=decision.in_line)
+                    if not _goes_on(decision):
+                        self._settle(uid, memory, in_line=decision.in_line)
                     return
         self.queue.add_later(uid, 1.0)
 
@@ -317,6 +318,13 @@ class Reconciler:
         for uid in admitted:
             if uid != but:
                 self.queue.add(uid)
+
+
+def _goes_on(decision: Decision) -> bool:
+    """Whether the next look follows at once and wants what the job has: its next launch."""
+    patch = decision.patch or {}
+    is_step = patch.get("state") == JobState.QUEUED and "launch" in patch
+    return is_step and decision.again_in is None and not decision.in_line
 
 
 def _is_left(pod: PodView) -> bool:
