@@ -9,7 +9,10 @@ I1  an attempt's tasks start at most once;
 I2  a verdict never changes;
 I3  SUCCEEDED only if the run truly succeeded;
 and after everything has recovered
-I4  every job has reached the right final state, and no worker slot is lost.
+I4  every job has reached the right final state, and no worker and no job id is lost.
+
+I5, that two jobs of one job id never run together unless allowed, is checked where
+a runner starts its first task.
 """
 
 import logging
@@ -22,6 +25,8 @@ from factotum.controller.decide.launching import MAX_LAUNCHES
 from support.model.cluster import Cluster
 
 INDEX = st.integers(0, 7)
+KINDS = st.sampled_from(["same", "same", "other"])
+POLICIES = st.sampled_from(["Queue", "Queue", "Reject", "Allow"])
 FATES = st.sampled_from(["answered", "answered", "answered", "lost", "fails"])
 
 
@@ -45,6 +50,7 @@ class Invariants(RuleBasedStateMachine):
         self.logger.addHandler(self.bugs)
         self.logger.propagate = False
         self.deletions = 0
+        self.jobs = {}
 
     # --- what there is to choose from ---------------------------------------------
 
@@ -82,10 +88,16 @@ class Invariants(RuleBasedStateMachine):
 
     # --- the ordinary course of things ------------------------------------------------
 
-    @initialize(number=st.integers(1, 2), is_claimed=st.booleans())
-    def begin(self, number, is_claimed):
-        for index in range(number):
-            self.cluster.create_job(f"job-{index}")
+    @initialize(
+        workers=st.integers(1, 2),
+        crowd=st.lists(st.tuples(KINDS, POLICIES), min_size=1, max_size=3),
+        is_claimed=st.booleans(),
+    )
+    def begin(self, workers, crowd, is_claimed):
+        self.cluster.workers = workers
+        for index, (kind, policy) in enumerate(crowd):
+            self.jobs[f"job-{index}"] = kind, policy
+            self.cluster.create_job(f"job-{index}", kind=kind, policy=policy)
         self.cluster.start_controller()
         if is_claimed:
             self.settle()
@@ -246,7 +258,8 @@ class Invariants(RuleBasedStateMachine):
         name = names[index % len(names)]
         self.cluster.delete_job(name)
         if again:
-            self.cluster.create_job(name)
+            kind, policy = self.jobs[name]
+            self.cluster.create_job(name, kind=kind, policy=policy)
 
     @precondition(lambda self: self.pods)
     @rule(index=INDEX, what=st.sampled_from(["label", "owner"]))
@@ -332,6 +345,8 @@ class Invariants(RuleBasedStateMachine):
             return None
         if status.get("claim") is not None:
             return self.promise_of_claim(status["claim"])
+        if job["spec"]["duplicatePolicy"] == "Reject":
+            return None
         # Its launches may have been used up by somebody who wants it so.
         is_free = job["metadata"]["uid"] not in self.cluster.stripped
         return "SUCCEEDED" if is_free and status.get("launch", 1) < MAX_LAUNCHES - 1 else None
@@ -367,7 +382,8 @@ class Invariants(RuleBasedStateMachine):
                 truth = "SUCCEEDED" if runner.succeeded else "FAILED"
                 assert job["status"]["outcome"] == truth, "I4: a verdict was told and not kept"
         slots = self.cluster.controller.slots
-        assert not len(slots), f"I4: {len(slots)} worker slots are lost"
+        lost = len(slots), slots.held_ids, slots.waiting
+        assert lost == (0, 0, 0), f"I4: workers, job ids, places in the queue are lost: {lost}"
 
     @staticmethod
     def ran(job, runner):

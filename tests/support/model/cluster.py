@@ -20,16 +20,18 @@ from factotum.kube import errors, names
 from support.builders import factfiles, jobs
 from support.model.api import NAMESPACE, Api, Request
 from support.model.controller import Controller
+from support.model.exclusion import Exclusion, is_at_work, is_seen
 from support.model.parts import Box, Call, Runner, VirtualLoop
 
 TASKS = 2
-_FACTFILE = factfiles.graph("model", a=(), b=("a",))
 
 
 class Cluster:
     """Everything together; each method is one thing that may happen."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
+        self.exclusion = Exclusion()
         self.loop = VirtualLoop()
         self.clock = HeldClock(jobs.NOW)
         self.api = Api(self._truly_succeeded)
@@ -48,10 +50,13 @@ class Cluster:
 
     # --- API server and network -------------------------------------------------
 
-    def create_job(self, name: str) -> None:
-        """Create a job; its status is empty."""
+    def create_job(self, name: str, *, kind: str = "model", policy: str = "Queue") -> None:
+        """Create a job; its status is empty. All of one kind have one job id."""
         uid = self.api.new_uid("job")
-        raw = jobs.raw_job(name=name, uid=uid, spec={"factfile": json.loads(_FACTFILE)})
+        factfile = json.loads(factfiles.graph(kind, a=(), b=("a",)))
+        spec = {"factfile": factfile, "duplicatePolicy": policy}
+        raw = jobs.raw_job(name=name, uid=uid, spec=spec)
+        self.exclusion.know(uid, kind, policy)
         self.api.put("jobs", raw, "ADDED")
 
     def delete_job(self, name: str) -> None:
@@ -92,7 +97,10 @@ class Cluster:
         if request.method == "POST" and request.path.endswith("/pods") and fate != "fails":
             self._check_slots(request)
         try:
+            at_work = self._at_work()
             result = None if fate == "fails" else self.api.handle(request)
+            if request.method == "PATCH" and result and request.body["status"].get("claim"):
+                self.exclusion.check(result["metadata"]["uid"], at_work)
         except errors.KubeError as exc:
             result = exc
         if not request.answer.done():
@@ -115,7 +123,8 @@ class Cluster:
             for pod in self.api.pods.values()
             if pod["status"]["phase"] not in ("Succeeded", "Failed") and self._may_run(pod)
         } - {uid}
-        assert not others or self.is_crowded, "more jobs run than there are workers"
+        is_crowded = len(others) >= self.workers and not self.is_crowded
+        assert not is_crowded, "more jobs run than there are workers"
 
     def _may_run(self, pod: dict[str, Any]) -> bool:
         """Whether a Pod runs tasks or may get to: without its job it cannot claim any more."""
@@ -158,7 +167,9 @@ class Cluster:
 
     def start_controller(self) -> None:
         """Start a controller and let it read everything."""
-        self.controller = Controller(self.loop, self.pending, self.api, self.clock)
+        self.controller = Controller(
+            self.loop, self.pending, self.api, self.clock, self.workers
+        )
         self.loop.drain()
         while self.controller.desk is None:
             self.serve(next(r for r in self.pending if r.method == "LIST" and not r.answer.done()))
@@ -307,6 +318,19 @@ class Cluster:
             letters[letters.index("W")] = "R"
         runner.final = not set(letters) & {"W", "R"}
         self._write(runner)
+
+    def _at_work(self) -> set[str]:
+        """Return the UIDs of the jobs that are seen to be at work, or to have been claimed."""
+        found = {
+            job["metadata"]["uid"]
+            for job in self.api.jobs.values()
+            if job["status"].get("state") == "WORKING"
+        }
+        for runner in filter(is_at_work, self.runners.values()):
+            pod = self.api.pod_of(runner.pod["metadata"]["uid"])
+            if pod is not None and is_seen(pod):
+                found.add(self.api.made_for[pod["metadata"]["uid"]])
+        return found
 
     def stop(self, runner: Runner) -> None:
         """Tell a runner to stop: it ends its tasks, which failed then, whatever their codes."""
