@@ -208,7 +208,7 @@ def test_tokens_of_other_pods_and_audiences_claim_nothing(bench):
 
     with bench.operator() as operator:
         one = bench.pod_side(operator, bench.create_by_hand(CHAIN, name="one"))
-        other_uid = bench.create_by_hand(CHAIN, name="other")
+        other_uid = bench.create_by_hand(CHAIN, name="other", duplicatePolicy="Allow")
         other = bench.pod_side(operator, other_uid)
         pod = bench.api.get(pods_path(bench.namespace, one.name))
         path = f"/v1/claims/{other_uid}/1/1"

@@ -6,6 +6,8 @@ from factotum.controller.settings import Settings
 
 FLAGS = {
     "--max-workers": ("7", "max_workers", 7),
+    "--max-workers-per-namespace": ("3", "max_workers_per_namespace", 3),
+    "--max-jobs": ("50", "max_jobs", 50),
     "--runner-image": ("r:1", "runner_image", "r:1"),
     "--runner-image-pull-policy": ("Always", "runner_image_pull_policy", "Always"),
     "--claims-url": ("http://op:1/", "claims_url", "http://op:1"),
@@ -24,6 +26,7 @@ def clean(monkeypatch):
     for flag in [*FLAGS, "--namespace", "--claims-address", "--liveness-address"]:
         monkeypatch.delenv(variable(flag), raising=False)
     monkeypatch.delenv("FACTOTUM_FORCE_CONSUL_NAME", raising=False)
+    monkeypatch.delenv("FACTOTUM_DRAIN", raising=False)
 
 
 def variable(flag):
@@ -77,6 +80,8 @@ def test_addresses_have_a_host_and_a_port():
     "argv",
     [
         ["--max-workers", "0"],
+        ["--max-workers-per-namespace", "-1"],
+        ["--max-jobs", "0"],
         ["--max-workers", "many"],
         ["--claims-address", "nowhere"],
         ["--claims-address", "host:port"],
@@ -100,3 +105,19 @@ def test_forcing_the_consul_name_is_a_switch(text, forced, monkeypatch):
     monkeypatch.setenv("FACTOTUM_FORCE_CONSUL_NAME", text)
 
     assert Settings.from_arguments([]).force_consul_name is forced
+
+
+def test_no_limit_per_namespace_is_a_zero():
+    chosen = Settings.from_arguments(["--max-workers-per-namespace", "0"])
+
+    assert chosen.max_workers_per_namespace is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "value", "drains"),
+    [([], "", False), (["--drain"], "", True), ([], "true", True), ([], "false", False)],
+)
+def test_draining_is_a_flag_or_a_variable(argv, value, drains, monkeypatch):
+    monkeypatch.setenv("FACTOTUM_DRAIN", value)
+
+    assert Settings.from_arguments(argv).drain is drains

@@ -26,7 +26,7 @@ class Crowd(Stage):
                 name=name,
                 uid=name,
                 spec=SPEC | {"duplicatePolicy": policy},
-                creationTimestamp=f"2026-03-01T11:00:{self._made:02}Z",
+                creationTimestamp=_moment(self._made),
                 **fields,
             )
             self.sees(self.api.put(paths.job(NAMESPACE, name), raw))
@@ -88,3 +88,8 @@ class Crowd(Stage):
 
 def _pod(name: str, launch: int = 1) -> paths.Path:
     return paths.pod(NAMESPACE, names.pod_name(name, name, 1, launch))
+
+
+def _moment(number: int) -> str:
+    minutes, seconds = divmod(number, 60)
+    return f"2026-03-01T11:{minutes:02}:{seconds:02}Z"
