@@ -22,7 +22,7 @@ class Answering(NoMirror):
         self.answer = answer
         self.asked = []
 
-    async def take(self, job, job_id):
+    async def take(self, job, job_id):  # noqa: ARG002 - Mirror
         self.asked.append(job.name)
         return self.answer
 

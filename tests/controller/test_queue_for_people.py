@@ -1,4 +1,4 @@
-"""What people and job servers are told of the queue: positions, and whether one more may be handed in.
+"""What people and job servers are told of the queue: positions, and whether one more may come.
 
 Real: the whole controller but for its servers, on an API in memory; its event loop is the test's.
 """

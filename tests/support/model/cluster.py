@@ -167,9 +167,7 @@ class Cluster:
 
     def start_controller(self) -> None:
         """Start a controller and let it read everything."""
-        self.controller = Controller(
-            self.loop, self.pending, self.api, self.clock, self.workers
-        )
+        self.controller = Controller(self.loop, self.pending, self.api, self.clock, self.workers)
         self.loop.drain()
         while self.controller.desk is None:
             self.serve(next(r for r in self.pending if r.method == "LIST" and not r.answer.done()))

@@ -183,11 +183,11 @@ class Slots:
 
     def release(self, uid: JobUid) -> list[JobUid]:
         """Take a job off: its worker, its job ids, its place in the line."""
+        self._beside.discard(uid)
         if uid not in self._line and uid not in self._holders.workers and uid not in self._keys:
             return []
         self._line.drop(uid)
         self._take_worker(uid)
-        self._beside.discard(uid)
         for key in self._keys.pop(uid, ()):
             having = self._ids[key]
             del having[uid]
