@@ -21,8 +21,8 @@ from benchmarks.cluster.processes import cpu_seconds
 pytestmark = pytest.mark.cluster
 
 WORKERS = 5
-FEW = 100
-ONE_ID = 50
+FEW = 50
+ONE_ID = 10
 """How many of the jobs share one job id and go one after the other."""
 
 
@@ -45,11 +45,12 @@ def cost(bench: Workbench, folder, count: int) -> dict[str, float]:
     return {"ms_a_job": 1000 * spent / count, "jobs_a_minute": 60 * count / seconds}
 
 
+@pytest.mark.timeout(2400)
 def test_a_job_costs_the_same_whether_few_wait_or_many(bench: Workbench, tmp_path):
-    many = sized(1000, 300)
+    many = sized(1000, 200)
     few, much = cost(bench, tmp_path, FEW), cost(bench, tmp_path, many)
     report(
-        "8 queue",
+        "queue",
         waiting=many,
         few_ms_a_job=few["ms_a_job"],
         many_ms_a_job=much["ms_a_job"],

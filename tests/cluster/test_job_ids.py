@@ -21,9 +21,13 @@ AWAY = {"constraints": {"host": "fake-3"}}
 
 
 def alone(bench, seconds=1):
-    """Build a factfile whose task tells if another's shell is alive at the same time."""
-    last, overlap = bench.folder / "last", bench.folder / "overlap"
-    command = f"kill -0 $(cat {last}) && touch {overlap}; echo $$ > {last}; sleep {seconds}; true"
+    """Build a factfile whose task tells if another's shell is alive at the same time.
+
+    It lasts as long as was said last; to say something else makes no other job id.
+    """
+    last, overlap, lasts = (bench.folder / name for name in ("last", "overlap", "lasts"))
+    lasts.write_text(str(seconds))
+    command = f"kill -0 $(cat {last}) && touch {overlap}; echo $$ > {last}; sleep $(cat {lasts})"
     return make_factfile(make_task("a", command=command, arguments=[]))
 
 

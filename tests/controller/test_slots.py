@@ -211,6 +211,18 @@ def test_a_job_that_does_not_wait_hears_of_whoever_comes_before_it():
     assert slots.release("x") == ["beside", "rejecting"]
 
 
+def test_of_ten_thousand_that_cannot_go_none_is_looked_at():
+    slots = Slots(5, per_namespace=2)
+    for number in range(5000):
+        slots.join(same(f"one-{number:04}", "1"))
+        slots.join(Waiting("2", f"full-{number:04}", "full", f"id-{number}"))
+
+    assert (len(slots), slots.waiting) == (3, 9997)
+    full = slots._holders.is_full
+    assert list(slots._line.candidates(lambda ns: full(ns, slots._limits))) == []
+    assert slots.release("one-0000") == ["one-0001"]
+
+
 # --- properties ------------------------------------------------------------------------
 
 UIDS = st.sampled_from("abcdefgh")
