@@ -158,12 +158,8 @@ class Cache:
             if pod.namespace == job.namespace and (pod.uid == claimed or pod.belongs_to(job))
         )
 
-    def pods_owned_by(self, uid: JobUid) -> tuple[PodView, ...]:
-        """Return the Pods that have a job of that UID as owner, be it known or gone."""
-        return tuple(pod for pod in self._by_job.get(uid, {}).values() if pod.owner)
-
     def pods_labelled(self, uid: JobUid) -> tuple[PodView, ...]:
-        """Return the Pods that say they belong to a job, whoever owns them."""
+        """Return the Pods that say they belong to a job, be it known or gone, whoever owns them."""
         return tuple(self._by_job.get(uid, {}).values())
 
     def pod(self, uid: str) -> PodView | None:
