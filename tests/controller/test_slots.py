@@ -170,6 +170,14 @@ def test_a_stuck_pod_keeps_its_job_id_without_a_worker_and_goes_before_all_of_it
     assert slots.release("stuck") == ["older"]
 
 
+def test_a_waiting_job_that_has_its_job_id_after_all_takes_a_worker_that_is_free():
+    slots = Slots(5)
+    slots.join(same("a", "1"))
+    slots.join(same("b", "2"))
+
+    assert slots.keep_ids("b", [KEY]) == ["b"]
+
+
 def test_of_two_that_have_a_pod_only_the_first_to_claim_starts():
     slots = Slots(5)
     for uid in ("a", "b"):

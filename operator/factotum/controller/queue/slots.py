@@ -146,12 +146,17 @@ class Slots:
         """
         self._line.drop(uid)
         self._give_worker(uid, namespace)
-        self.keep_ids(uid, ids, beside=beside, started=started)
+        self._give_ids(uid, ids, beside=beside, started=started)
 
     def keep_ids(
         self, uid: JobUid, ids: Iterable[Key], *, beside: bool = False, started: bool = False
-    ) -> None:
+    ) -> list[JobUid]:
         """Count that a job has job ids, as its Pod has not ended; be it without a worker."""
+        self._give_ids(uid, ids, beside=beside, started=started)
+        # If it waits for a worker, nobody of its job id is before it any more.
+        return self._admit()
+
+    def _give_ids(self, uid: JobUid, ids: Iterable[Key], *, beside: bool, started: bool) -> None:
         for key in ids:
             self._give_id(key, uid)
         if beside:
@@ -172,7 +177,7 @@ class Slots:
         others = [u for u, started in self._ids.get(key, {}).items() if started and u != uid]
         if others and not waiting.runs_beside:
             return False
-        self.keep_ids(uid, [key], beside=waiting.runs_beside, started=True)
+        self._give_ids(uid, [key], beside=waiting.runs_beside, started=True)
         return True
 
     def give_back(self, uid: JobUid) -> list[JobUid]:

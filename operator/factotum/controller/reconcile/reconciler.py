@@ -271,7 +271,8 @@ class Reconciler:
         # A slot that was given back and has come again is kept for the claim that waits for it.
         is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in running)
         if running:
-            self._slots.keep_ids(uid, ids_of(job, pods), beside=_runs_beside(job))
+            ids = ids_of(job, pods)
+            self._wake(self._slots.keep_ids(uid, ids, beside=_runs_beside(job)), but=uid)
         if job.is_done or not (is_awaited or (in_line and self._slots.is_waiting(uid))):
             let_go = self._slots.give_back if running else self._slots.release
             self._wake(let_go(uid))
@@ -306,7 +307,7 @@ class Reconciler:
         """
         running = [pod for pod in self._cache.pods_labelled(uid) if _is_left(pod)]
         if running:
-            self._slots.keep_ids(uid, ids_of(None, running), started=True)
+            self._wake(self._slots.keep_ids(uid, ids_of(None, running), started=True), but=uid)
             now = self._clock.monotonic()
             memory.gone_since = now if memory.gone_since is None else memory.gone_since
             is_ending = now - memory.gone_since < _ENDING_SECONDS
