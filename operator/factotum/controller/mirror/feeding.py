@@ -20,6 +20,7 @@ from factotum.controller.mirror.source import HeldByOther, Taken, Unreachable
 from factotum.controller.queue.holders import is_holder
 from factotum.controller.queue.slots import Slots
 from factotum.core.words import reasons
+from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
@@ -278,5 +279,6 @@ class ConsulMirror:
             holds=(not job.is_done and isinstance(self._slots.place(job.uid), Held))
             or is_holder(job, self._cache.pods_of(job)),
             ran=reasons.ran(job.reason),
+            parked=job.reason == Reason.SUSPENDED,
             spec=job.spec,
         )

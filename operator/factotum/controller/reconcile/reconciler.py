@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from factotum.controller.apply.writer import NameTaken, Writer
 from factotum.controller.clock import Clock
-from factotum.controller.decide import table
+from factotum.controller.decide import attempts, table
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice
 from factotum.controller.decide.launching import SLOW_START_SECONDS
 from factotum.controller.facts.cache import Cache
@@ -26,6 +26,7 @@ from factotum.controller.queue.admission import Waiting
 from factotum.controller.queue.holders import is_holder, may_run
 from factotum.controller.queue.slots import Slots
 from factotum.controller.work_queue import WorkQueue
+from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 from factotum.kube import errors
 from factotum.kube.resource import FactotumJob, JobUid
@@ -91,7 +92,7 @@ class Reconciler:
             pods = self._cache.pods_of(job)
             if is_holder(job, pods):
                 self._slots.hold(uid)
-            if not job.is_done or pods or not job.is_observed:
+            if not job.is_done or pods or not job.is_observed or attempts.is_wanted(job):
                 self.queue.add(uid)
         for pod in self._cache.pods():
             if pod.job_uid not in self._cache.jobs and pod.owner and may_run(pod):
@@ -216,6 +217,8 @@ class Reconciler:
         memory.patched(now - began, now)
         if patch.get("state") == JobState.QUEUED:
             memory.told(now)
+        if patch.get("attempt", job.attempt) != job.attempt:
+            memory.next_attempt()
         if notice is not None:
             self._writer.record(job, notice)
         return True
@@ -247,7 +250,8 @@ class Reconciler:
             return
         # A slot that was given back and has come again is kept for the claim that waits for it.
         is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in pods if may_run(p))
-        if job.is_done or (isinstance(self._slots.place(uid), Held) and not is_awaited):
+        is_at_rest = job.is_done or job.reason == Reason.SUSPENDED
+        if is_at_rest or (isinstance(self._slots.place(uid), Held) and not is_awaited):
             self._wake(self._slots.release(uid))
         if job.is_done:
             self._ledger.close(uid)
