@@ -60,9 +60,9 @@ def before_claim(seen: Observed, current: list[PodView], now: datetime) -> Decis
 
 def _run_again(job: FactotumJob, now: datetime) -> Decision:
     """Take a suspended job up again."""
-    if attempts.was_recorded(job):
+    if attempts.was_recorded(job) or job.launch > 1:
+        # Pods that were made and given up count for the attempt that they were made for.
         return _next_attempt(job, job.status, now)
-    # None of its tasks was ever started: it is still the same attempt.
     return told(status.step(job, Reason.RESUMED, "taken up again", now))
 
 
