@@ -178,7 +178,7 @@ def _results(
         started, seconds = kept["started"].get(key), kept["seconds"].get(key)
         results[task.name] = KeptResult(
             # Of a very large job the codes were not kept: some good one it was.
-            kept["codes"].get(key, 0 if 0 in good else min(good)),
+            kept["codes"].get(key, min(good) if good and 0 not in good else 0),
             None if started is None else int(started) * 1_000_000,
             None if seconds is None else int(seconds * 1e9),
             state=state,
