@@ -2,6 +2,8 @@
 ones; namespaces; Nodes. Real: the sources and the cache, on an API in memory.
 """
 
+import asyncio
+
 import pytest
 
 from factotum.controller.facts.cache import Cache
@@ -29,6 +31,23 @@ def test_a_job_that_leaves_the_watch_of_unfinished_ones_may_only_be_done(kind, s
 
     assert bool(doubts) is doubted
     assert JOB_UID in cache.jobs
+
+
+async def test_a_job_that_leaves_the_watch_of_finished_ones_is_not_taken_for_finished():
+    api, cache, doubted = MemoryApi(), Cache(), asyncio.Event()
+    sources = Sources(api, cache, (), lambda _: doubted.set())
+    path = paths.job("pipelines", "nightly")
+    api.put(path, raw_job(status={"state": "DONE", "outcome": "FAILED"}))
+    await sources.jobs.list()
+    watch = asyncio.create_task(sources.jobs.run())
+    await asyncio.sleep(0)
+    # The API server tells how it was, with the version that it has now.
+    resumed = api.put(path, raw_job(status={"state": "QUEUED", "outcome": "WAITING"}))
+    await doubted.wait()
+    watch.cancel()
+
+    cache.put_job(resumed)
+    assert not cache.jobs[JOB_UID].is_done
 
 
 async def test_only_the_namespaces_that_were_asked_for_are_read():

@@ -116,6 +116,7 @@ def claimed(
         },
         "sequence": 0,
         "startTime": moment,
+        **({"order": None} if "order" in job.status else {}),
         **resume_seen(job),
         **task_fields(tasks),
     }
@@ -262,7 +263,7 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
         kept = [task for task in kept if task["state"] not in unremarkable]
     while not _fits(kept):
         kept = kept[: len(kept) // 2]
-    counted = _counted("".join(reports.STATE_LETTERS[task["state"]] for task in tasks))
+    counted = _counted("".join(reports.STATE_LETTERS.get(t["state"], "W") for t in tasks))
     if len(kept) == len(tasks):
         counted |= {"taskCounts": None, "taskStates": None}
     return {**counted, "tasks": kept}
