@@ -262,7 +262,16 @@ def test_only_the_newest_attempts_are_remembered():
 
 # --- the Pods of the attempt before ------------------------------------------------------------
 
-SECOND = make_job(status=QUEUED | {"attempt": 2, "nextLaunchTime": "2026-03-01T12:00:00Z"})
+RAN = [{"attempt": 1, "podName": make_pod().name, "reason": "TaskFailed"}]
+SECOND = make_job(
+    status=QUEUED | {"attempt": 2, "nextLaunchTime": "2026-03-01T12:00:00Z", "attempts": RAN}
+)
+
+
+def test_a_pod_of_an_earlier_attempt_that_never_ran_is_deleted_at_once():
+    late = make_pod(uid="late", launch=2)
+
+    assert brief(decide(observed(SECOND, late), NOW)) == {"delete": ["late"], "again": 5.0}
 
 
 def test_a_runner_that_still_sends_events_is_waited_for():

@@ -132,6 +132,12 @@ def was_recorded(job: FactotumJob) -> bool:
     return bool(before) and before[-1].get("attempt") == job.attempt
 
 
+def has_run(job: FactotumJob, pod: PodView) -> bool:
+    """Whether a Pod ran one of the attempts that are over."""
+    before = job.status.get("attempts") or ()
+    return any(entry.get("podName") == pod.name for entry in before)
+
+
 def is_wanted(job: FactotumJob) -> bool:
     """Whether a job that has failed is to be tried once more, because somebody says so."""
     if not job.is_done or job.status.get("outcome") != RunState.FAILED:

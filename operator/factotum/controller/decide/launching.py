@@ -43,13 +43,14 @@ def launch(seen: Observed, now: datetime) -> Decision:
     this = (job.attempt, job.launch)
     current = [p for p in seen.pods if (p.attempt, p.launch) == this]
     running = [p for p in seen.pods if not p.ended and not p.deleting]
-    given_up = tuple(p for p in running if p.attempt == job.attempt and p.launch < job.launch)
+    before = [p for p in running if (p.attempt, p.launch) < this]
+    ending = tuple(p for p in before if attempts.has_run(job, p))
+    given_up = tuple(p for p in before if p not in ending)
     if given_up:
         return Decision(delete=given_up, again_in=RETRY_SECONDS)
     if any((p.attempt, p.launch) > this for p in running):
         # This version of the job is old: its newer one may be that Pod's claim.
         return Decision(again_in=RETRY_SECONDS)
-    ending = tuple(p for p in running if p.attempt < job.attempt)
     first = orders.before_claim(seen, current, now) or attempts.end_earlier(job, ending, now)
     if first is not None:
         return first
