@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from support.builders.manifests import make_factfile
 from support.cluster.kstatus import kstatus
 from support.cluster.kube_api import jobs_path
 from support.cluster.workbench import states
@@ -216,3 +217,32 @@ def test_the_events_of_a_resumed_run_are_those_of_a_whole_run(bench):
     moves = [t["taskName"] for body in second for t in body.get("taskTransitions", ())]
     assert moves == ["t2", "t2"]
     assert states(bench.status()) == {"t1": "SUCCEEDED", "t2": "SUCCEEDED"}
+
+
+def test_a_job_whose_tasks_do_not_fit_its_status_repeats_none_that_succeeded(bench):
+    names = [f"{number:04}-{'x' * 80}" for number in range(1200)]
+    quick = [bench.book.task("job", name) for name in names]
+    last = bench.book.task("job", "last", *names, then=fails_times(bench, 1))
+    factfile = make_factfile(data={"name": "job", "tasks": [*quick, last]})
+    path = f"/api/v1/namespaces/{bench.namespace}/configmaps"
+    bench.api.create(
+        path, {"metadata": {"name": "big"}, "data": {"job.factfile": json.dumps(factfile)}}
+    )
+    reference = {"configMapKeyRef": {"name": "big", "key": "job.factfile"}}
+    with bench.nodes(), bench.operator():
+        bench.create(factfileFrom=reference, retry={"limit": 1, "backoffSeconds": 5})
+        waits = bench.api.wait_for(
+            jobs_path(bench.namespace, "job"),
+            lambda job: job.get("status", {}).get("reason") == "Retrying",
+            "waiting for its second attempt",
+            seconds=120,
+        )
+        status = bench.done(seconds=120)
+
+    assert len(waits["status"]["tasks"]) < len(names)
+    assert waits["status"]["taskStates"] == "S" * 1200 + "W"
+    assert waits["status"]["progress"] == "1200/1201"
+    assert (status["outcome"], status["progress"]) == ("SUCCEEDED", "1201/1201")
+    runs = counted(bench)
+    assert {runs[name] for name in names} == {1}
+    assert runs["last"] == 2
