@@ -6,6 +6,7 @@ What the order is about is written only once that Pod runs nothing any more.
 A run that came to its own end first has its own verdict.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ def _run_again(job: FactotumJob, now: datetime) -> Decision:
     return told(status.step(job, Reason.RESUMED, "taken up again", now))
 
 
-def _next_attempt(job: FactotumJob, last: Any, now: datetime) -> Decision:
+def _next_attempt(job: FactotumJob, last: Mapping[str, Any], now: datetime) -> Decision:
     message = f"taken up again: attempt {job.attempt + 1} begins"
     return told(
         attempts.following(
