@@ -35,7 +35,7 @@ def test_a_job_that_leaves_the_watch_of_unfinished_ones_may_only_be_done(kind, s
 
 async def test_a_job_that_leaves_the_watch_of_finished_ones_is_not_taken_for_finished():
     api, cache, doubted = MemoryApi(), Cache(), asyncio.Event()
-    sources = Sources(api, cache, (), lambda _: doubted.set())
+    sources = Sources(api, cache, (), lambda *_: doubted.set())
     path = paths.job("pipelines", "nightly")
     api.put(path, raw_job(status={"state": "DONE", "outcome": "FAILED"}))
     await sources.jobs.list()
