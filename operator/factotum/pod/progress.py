@@ -10,6 +10,7 @@ from __future__ import annotations
 from factotum.core.jsontext import quote
 from factotum.core.wire import reports, termination
 from factotum.core.wire.reports import Report
+from factotum.core.words.states import TaskState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Progress:
     def take_over(self, runs: Iterable[TaskRun]) -> None:
         """Know of the results that the run begins with, and of what is skipped because of them."""
         for run in runs:
-            if run.state == "WAITING":
+            if run.state == TaskState.WAITING:
                 continue
             if run.started_at_ns is not None:
                 self._started[run.index] = run.started_at_ns // 1_000_000
