@@ -17,10 +17,14 @@ CLUSTER ?= local
 REGISTRY ?=
 # Further arguments of pytest, such as PYTEST='-k claims -x'.
 PYTEST ?=
-# Tests that need nothing but processes wait most of the time: more at once than there are cores.
+# Tests wait most of the time: more at once than there are cores. Who shares a worker is told by
+# tests/support/sharing.py; each worker has clusters of its own.
 WORKERS ?= 3
-# The tests that need a cluster, Consul or images have the machine to themselves.
+SHARED := -n $(WORKERS) --dist loadscope
+# Those that need a cluster, Consul or images come after the others, which watch clocks closely.
 SYSTEM := cluster or node or consul or images
+PROCESSES = hack/pytest $(SHARED) -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
+SYSTEMS = hack/pytest $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
 # Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
 BENCH ?=
 export CLUSTER REGISTRY
@@ -37,14 +41,16 @@ down: ## Remove what `make demo` brought up
 
 ##@ Check it
 
+# What fails in one half says nothing of the other; an interrupt ends both.
 .PHONY: test
 test: lint ready room ## Run every test, those against a real API server, kubelet and Consul included
-	hack/pytest -n $(WORKERS) --dist loadfile -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
-	hack/pytest -m "($(SYSTEM)) and not acceptance" $(PYTEST)
+	@code=0; $(PROCESSES) || code=$$?; \
+	  (( code > 1 )) || $(SYSTEMS) || code=$$?; \
+	  exit $$code
 
 .PHONY: unit
 unit: install ## Run the tests that need neither cluster nor Consul nor images
-	hack/pytest -n $(WORKERS) --dist loadfile -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
+	$(PROCESSES)
 
 .PHONY: acceptance
 acceptance: ready room ## Run the checks of the project's promises and print their figures

@@ -9,8 +9,20 @@ import pytest
 
 from support.cluster import clusters, operator_process
 from support.cluster.workbench import Workbench
+from support.sharing import Shares, place_of
 
 _NUMBERS = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Have the long ones begin first."""
+    items.sort(key=lambda item: place_of(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep together what must be together."""
+    return Shares(config, log) if config.option.dist == "loadscope" else None
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from support.builders.factfiles import CHAIN
-from support.commands import clean_environ, factotum_command, own_effects
+from support.commands import clean_environ, factotum_command, own_effects, wait_until_idle
 
 RECEIVED = "\nReceived shutdown signal, terminating gracefully...\n"
 
@@ -37,7 +37,7 @@ def test_a_command_that_waits_for_its_factfile_is_interrupted(
         writable = os.open(tmp_path / "pipe", os.O_WRONLY)
     if source in ("half a text", "standard input"):
         os.write(writable, CHAIN.encode()[:50])
-    time.sleep(0.3)
+    wait_until_idle(process.pid)
     process.send_signal(number)
     begun = time.monotonic()
     out, err = process.communicate(timeout=10)
@@ -68,7 +68,7 @@ def start(folder, *words, stdin=subprocess.DEVNULL):
 def test_impatience_does_no_harm(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     process = start(tmp_path, "run", "pipe")
-    time.sleep(0.4)
+    wait_until_idle(process.pid)
     for _ in range(20):
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
@@ -82,7 +82,7 @@ def test_impatience_does_no_harm(tmp_path):
 def test_other_signals_and_a_stop_do_not_disturb_the_reading(tmp_path, command):
     os.mkfifo(tmp_path / "pipe")
     process = start(tmp_path, command, "pipe")
-    time.sleep(0.4)
+    wait_until_idle(process.pid)
     for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGWINCH, signal.SIGCHLD):
         process.send_signal(number)
     (tmp_path / "pipe").write_text(CHAIN)
@@ -96,7 +96,7 @@ def test_what_is_resumed_may_come_from_a_pipe_that_is_interrupted(tmp_path):
     (tmp_path / "job").write_text(CHAIN)
     os.mkfifo(tmp_path / "pipe")
     process = start(tmp_path, "run", "job", "--resume", "pipe")
-    time.sleep(0.4)
+    wait_until_idle(process.pid)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=10)
 

@@ -184,7 +184,7 @@ def test_tokens_that_are_not_a_living_pods_for_this_operator_are_refused(bench, 
     _, uid, real, pod = at_work
     person = Person(bench.api, victim, "somebody", PODS_ONLY, TOKENS)
     gone = person.create(pods_path(victim), forge(real, victim, "gone", uid, [{}]))
-    of_gone = bound_token(person, gone)
+    token_of_gone = bound_token(person, gone)
     bench.api.delete(pods_path(victim, "gone"), grace=0)
     head, payload, signature = pod.token.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
@@ -195,7 +195,7 @@ def test_tokens_that_are_not_a_living_pods_for_this_operator_are_refused(bench, 
         "of the default audience": person.token,
         "of an account without a Pod": plain_token(bench.api, bench.namespace),
         "of an account without a Pod elsewhere": plain_token(bench.api, victim),
-        "of a Pod that is gone": of_gone,
+        "of a Pod that is gone": token_of_gone,
         "of the operator itself": bench.installation.token,
         "with another payload": f"{head}.{late}.{signature}",
         "without a signature": f"{unsigned}.{payload}.",
@@ -213,6 +213,11 @@ def test_tokens_that_are_not_a_living_pods_for_this_operator_are_refused(bench, 
             report = f"/v1/reports/{target}/1", b"{}"
             told[kind, target] = [pod.post(*claim, token), pod.post(*report, token)]
 
+    # Its signature is good still, so it is the Pod that is looked for: that is told to anybody.
+    of_gone = [told.pop(("of a Pod that is gone", target)) for target in (uid, ABSENT)]
+    assert of_gone[0] == of_gone[1]
+    assert of_gone[0][0] == (410, {"error": "the Pod is gone or being deleted"})
+    assert of_gone[0][1][0] == 400
     answer = {"error": "the token is not one of a Pod for this operator"}
     assert {key: value for key, value in told.items() if value != [(401, answer)] * 2} == {}
     finish(bench, pod)

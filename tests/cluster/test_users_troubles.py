@@ -80,6 +80,7 @@ def test_what_is_taken_off_a_running_pod_costs_neither_verdict_nor_worker(bench,
 def test_a_job_deleted_without_its_pods_gives_its_worker_back(bench):
     with bench.nodes(), bench.operator("--max-workers=1"):
         pod = start_working(bench, "orphaned", f"sleep {RUN_SECONDS}")
+        wait_until(lambda: bench.book.counts()["orphaned", "t1"] == 1)
         audit = Audit.since_now(bench.installation)
         body = {"propagationPolicy": "Orphan"}
         bench.api.request("DELETE", jobs_path(bench.namespace, "orphaned"), body)

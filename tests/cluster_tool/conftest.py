@@ -68,8 +68,3 @@ def tool(tmp_path, built_programs):
     yield tool
     for folder in tool.clusters.glob("*"):
         tool.run("down", "--name", folder.name)
-
-
-def pytest_collection_modifyitems(items):
-    """Run the node profile's own tests first: later ones share a node, one per machine."""
-    items.sort(key=lambda item: item.path.name != "test_node_profile.py")

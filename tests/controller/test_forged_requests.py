@@ -7,6 +7,7 @@ import pytest
 
 from factotum.controller import operator
 from factotum.controller.claims.judging import NOT_ITS_OWN, ClaimRequest, Denied, Later
+from factotum.controller.claims.keys import SigningKeys
 from factotum.controller.claims.tokens import PodIdentity, TokenReviewer
 from factotum.controller.clock import HeldClock
 from factotum.controller.facts.cache import Cache
@@ -123,5 +124,5 @@ async def test_a_claim_id_of_any_characters_is_compared():
 async def test_what_cannot_be_a_token_is_nobodys_without_a_question(token):
     api = MemoryApi()
 
-    assert await TokenReviewer(api, "factotum-operator").identify(token) is None
+    assert await TokenReviewer(api, "x", SigningKeys(api, "x")).identify(token) is None
     assert api.requests == []

@@ -1,5 +1,5 @@
-"""What is followed where: the two watches of jobs, kopf's of the unfinished, ours of the finished
-ones; namespaces; Nodes. Real: the sources and the cache, on an API in memory.
+"""What is followed where: the two watches of jobs, kopf's of the new, ours of those that
+have a state; namespaces; Nodes. Real: the sources and the cache, on an API in memory.
 """
 
 import asyncio
@@ -14,22 +14,24 @@ from support.builders.jobs import JOB_UID, raw_job
 
 
 @pytest.mark.parametrize(
-    ("kind", "state", "doubted"),
+    ("kind", "version", "doubted"),
     [
-        pytest.param("DELETED", "WORKING", True, id="is a job at work still there?"),
-        pytest.param("DELETED", "DONE", False, id="a job that is done left it, no more"),
-        pytest.param("MODIFIED", "WORKING", False, id="a job that changed"),
+        pytest.param("DELETED", "8", True, id="gone since it was seen last"),
+        pytest.param("DELETED", "7", False, id="it was there as of that version"),
+        pytest.param("MODIFIED", "8", False, id="a job that changed"),
     ],
 )
-def test_a_job_that_leaves_the_watch_of_unfinished_ones_may_only_be_done(kind, state, doubted):
+def test_a_job_that_leaves_the_watch_of_new_ones_may_only_have_got_a_state(kind, version, doubted):
     cache, doubts = Cache(), []
-    sources = Sources(MemoryApi(), cache, (), doubts.append)
-    raw = raw_job(status={"state": state})
+    sources = Sources(MemoryApi(), cache, (), lambda *doubt: doubts.append(doubt))
+    raw = raw_job(status={"state": "WORKING"})
+    raw["metadata"]["resourceVersion"] = "7"
     cache.put_job(raw)
 
-    sources.unfinished_job(kind, raw)
+    later = raw | {"metadata": raw["metadata"] | {"resourceVersion": version}}
+    sources.new_job(kind, later)
 
-    assert bool(doubts) is doubted
+    assert doubts == ([(JOB_UID, 8)] if doubted else [])
     assert JOB_UID in cache.jobs
 
 
@@ -52,7 +54,7 @@ async def test_a_job_that_leaves_the_watch_of_finished_ones_is_not_taken_for_fin
 
 async def test_only_the_namespaces_that_were_asked_for_are_read():
     api, cache = MemoryApi(), Cache()
-    sources = Sources(api, cache, ("pipelines", "more"), cache.drop_job)
+    sources = Sources(api, cache, ("pipelines", "more"), lambda *_: None)
     await sources.read_everything()
 
     assert [request.path for request in api.requests] == [
@@ -66,7 +68,7 @@ async def test_only_the_namespaces_that_were_asked_for_are_read():
 
 async def test_a_node_that_was_made_anew_under_its_name_stays_known():
     api, cache = MemoryApi(), Cache()
-    sources = Sources(api, cache, (), cache.drop_job)
+    sources = Sources(api, cache, (), lambda *_: None)
     node = paths.item(paths.NODES, "node-a")
     api.put(node, {"metadata": {"name": "node-a", "uid": "first"}})
     await sources.nodes.list()

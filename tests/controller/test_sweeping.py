@@ -3,11 +3,13 @@
 Real: the whole controller but for its servers, on an API in memory and a clock that is held.
 """
 
-from factotum.controller.watch.sources import UNFINISHED
+from factotum.controller.watch.sources import NEW
 from factotum.kube import errors, paths
 from factotum.kube.memory import MemoryApi
 from support.builders.jobs import JOB_UID, done_status, raw_job, raw_pod, working_status
 from support.model.stage import JOB, SPEC, Stage, pod_path
+
+ALWAYS = 2**62
 
 
 def asked(stage):
@@ -70,24 +72,37 @@ async def test_an_object_that_went_while_the_sweep_read_it_does_no_harm():
     assert stage.cache.jobs == {}
 
 
-async def test_a_job_that_left_the_watch_of_unfinished_ones_is_doubted_only_if_it_is_not_done():
+async def test_a_job_that_left_the_watch_of_new_ones_is_doubted_only_if_it_was_not_seen_there():
     stage = Stage()
-    raw = stage.job(status=done_status())
+    stage.job()
+    told = stage.behind_its_back(**working_status())
+    stage.sees(told)
+    stage.pod()
     await stage.look()
-    stage.parts.sources.unfinished_job("DELETED", raw)
+    stage.parts.sources.new_job("DELETED", told)
     assert await stage.look() == []
 
-    again = stage.behind_its_back(state="QUEUED", outcome="WAITING", attempt=2)
-    stage.sees(again)
-    stage.parts.sources.unfinished_job("DELETED", again)
-    assert (await stage.look())[0] == "GET factotumjobs"
+    stage.parts.sources.new_job("DELETED", stage.behind_its_back(sequence=9))
+    assert await stage.look() == ["GET factotumjobs"]
+
+
+async def test_the_answer_to_the_write_that_ended_a_watch_dispels_the_doubt():
+    stage = Stage()
+    stage.job()
+    told = stage.behind_its_back(**working_status())
+    stage.parts.sources.new_job("DELETED", told)
+    assert stage.queued() == {JOB_UID}
+    stage.sees(told)
+    stage.pod()
+
+    assert await stage.look() == []
 
 
 async def test_a_doubt_that_could_not_be_dispelled_stays():
     stage = Stage()
     stage.job(status=working_status())
     stage.pod()
-    stage.reconciler.doubt(JOB_UID)
+    stage.reconciler.doubt(JOB_UID, ALWAYS)
 
     def away(_):
         raise errors.from_status(503, "", "away")
@@ -103,9 +118,9 @@ async def test_a_doubt_that_could_not_be_dispelled_stays():
 
 async def test_a_job_that_only_changed_its_watch_goes_on():
     stage = Stage()
-    raw = stage.job(status=working_status())
+    stage.job()
     stage.pod()
-    stage.parts.sources.unfinished_job("DELETED", raw)
+    stage.parts.sources.new_job("DELETED", stage.behind_its_back(**working_status()))
 
     assert await stage.look() == ["GET factotumjobs"]
     assert JOB_UID in stage.cache.jobs
@@ -115,20 +130,20 @@ async def test_a_job_that_only_changed_its_watch_goes_on():
 async def test_a_job_is_in_one_of_the_two_watches_whatever_its_state():
     api = MemoryApi()
     api.put(JOB, raw_job())
+    api.put(JOB, raw_job(status={"observedGeneration": -1}))
     api.put(JOB, raw_job(status=working_status()))
     api.put(JOB, raw_job(status=done_status()))
-    api.put(JOB, raw_job(status=working_status(attempt=2)))
     api.remove(JOB)
     seen = {}
-    for fields in (UNFINISHED, UNFINISHED.replace("!=", "=")):
+    for fields in (NEW, NEW.replace("=", "!=")):
         watch = api.watch(
             paths.collection(paths.JOBS), fields=fields, resource_version="0", seconds=0
         )
         seen[fields] = [event.kind async for event in watch]
 
-    unfinished, finished = seen.values()
-    assert unfinished == ["ADDED", "MODIFIED", "DELETED", "ADDED", "DELETED"]
-    assert finished == ["ADDED", "DELETED"]
+    new, told_of = seen.values()
+    assert new == ["ADDED", "MODIFIED", "DELETED"]
+    assert told_of == ["ADDED", "MODIFIED", "DELETED"]
 
 
 async def test_the_last_events_are_recorded_before_the_end():
@@ -145,8 +160,9 @@ async def test_the_last_events_are_recorded_before_the_end():
 async def test_a_job_that_was_done_meanwhile_is_not_read_again():
     stage = Stage()
     stage.job(status=working_status())
-    stage.reconciler.doubt(JOB_UID)
-    stage.job(status=done_status())
+    done = stage.behind_its_back(**done_status())
+    stage.reconciler.doubt(JOB_UID, int(done["metadata"]["resourceVersion"]))
+    stage.sees(done)
     stage.api.requests.clear()
 
     await stage.look()

@@ -5,6 +5,7 @@ Reads our own sources, the reference and the resource definition.
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def documented():
     return found
 
 
+@cache
+def constants_of(path):
+    return {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+    }
+
+
 def test_every_word_has_a_row_and_every_row_a_word():
     assert set(TABLE) == WORDS
 
@@ -85,9 +95,7 @@ def test_no_module_spells_a_reason_but_the_table(word):
     spelled = [
         path.name
         for path in MODULES
-        if path.name != "reasons.py"
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant) and node.value == word and len(word) > 10
+        if path.name != "reasons.py" and word in constants_of(path) and len(word) > 10
     ]
 
     assert spelled == []

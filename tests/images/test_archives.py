@@ -6,10 +6,10 @@ is shown by the tests on a real kubelet.
 
 import io
 import json
+import resource
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,11 +94,13 @@ def test_the_images_are_small(build_again):
 
 
 def test_an_unchanged_image_is_not_built_again(build_again):
-    started = time.monotonic()
+    # Of the processor: how long it waits for its turn says nothing of the build.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     program = str(ROOT / "hack" / "images" / "build.py")
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
-    seconds = time.monotonic() - started
-    print(f"make images without a change: {seconds:.1f} s")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    print(f"make images without a change: {seconds:.1f} s of the processor")
 
     assert done.stdout.count("up to date") >= 2
-    assert seconds < 5
+    assert 0 < seconds < 4

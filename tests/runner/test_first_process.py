@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from support.builders.factfiles import factfile, task
-from support.commands import clean_environ, factotum_command, own_effects, run_command
+from support.commands import (
+    clean_environ,
+    factotum_command,
+    own_effects,
+    run_command,
+    wait_until_idle,
+)
 
 ZOMBIES = "grep -c '^State:.Z' /proc/[0-9]*/status | grep -c ':1$'; true"
 
@@ -70,7 +76,7 @@ def test_waiting_for_a_factfile_can_be_interrupted_as_the_first_process(
         stdout=subprocess.DEVNULL,
     )
     first = find_child(process.pid)
-    time.sleep(0.5)
+    wait_until_idle(first)
     os.kill(first, number)
 
     assert process.wait(10) == (128 + number if code is None else code)

@@ -87,6 +87,21 @@ def own_effects() -> list[str]:
     return [shutil.which("env") or "/usr/bin/env", f"--default-signal={','.join(ignored)}"]
 
 
+def wait_until_idle(pid: int, seconds: float = 20.0) -> None:
+    """Wait until a process does nothing but wait for something that does not come.
+
+    However busy the machine is: a process that waits for its turn of the processor is no sleeper.
+    """
+    limit = time.monotonic() + seconds
+    looks = 0
+    while looks < 10:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+        looks = looks + 1 if state == "S" else 0
+        if time.monotonic() > limit:
+            raise AssertionError(f"process {pid} does not come to rest")
+        time.sleep(0.03)
+
+
 def run_command(
     argv: Sequence[str | bytes],
     *,

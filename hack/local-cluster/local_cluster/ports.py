@@ -1,4 +1,8 @@
-"""Free ports and the address of this machine."""
+"""Free ports and the address of this machine.
+
+A port that was chosen is kept from other runs of the tool until its program has had the time to
+bind it: by a name in the same network namespace, which goes with this process.
+"""
 
 import random
 import socket
@@ -8,6 +12,8 @@ from local_cluster.errors import ClusterError
 # Below the ports that the kernel gives to outgoing connections (from 32768) and below node
 # ports (from 30000): what is free at the look stays free until the program binds it.
 _RANGE = range(20000, 30000)
+
+_kept: list[socket.socket] = []
 
 
 def _is_free(port: int) -> bool:
@@ -20,11 +26,23 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def _keep(port: int) -> bool:
+    """Keep a port from other runs; tell whether none of them has it."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind(f"\0factotum-operator port {port}")
+    except OSError:
+        name.close()
+        return False
+    _kept.append(name)
+    return True
+
+
 def choose(count: int) -> list[int]:
     """Choose free ports, at random, so that clusters that start together do not meet."""
     chosen: list[int] = []
     for port in random.sample(_RANGE, k=len(_RANGE)):
-        if _is_free(port):
+        if _keep(port) and _is_free(port):
             chosen.append(port)
             if len(chosen) == count:
                 return chosen

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from factotum.controller.apply.writer import Writer
 from factotum.controller.claims.desk import Desk
+from factotum.controller.claims.keys import SigningKeys
 from factotum.controller.claims.server import ClaimsServer
 from factotum.controller.claims.tokens import TokenReviewer
 from factotum.controller.clock import Clock, SystemClock
@@ -111,7 +112,8 @@ class Operator:
         settings = self._settings
         self._client = await KubeClient.from_environment()
         self._resolver = Resolver(settings.dns_timeout_seconds)
-        reviewer = TokenReviewer(self._client, settings.token_audience)
+        audience = settings.token_audience
+        reviewer = TokenReviewer(self._client, audience, SigningKeys(self._client, audience))
         self._server = ClaimsServer(reviewer, host=settings.claims_host, port=settings.claims_port)
         await self._server.start()
         consul = await self._consul_mirror()
@@ -136,7 +138,7 @@ class Operator:
         self._server.open(controller.desk)
         self._tasks = [
             asyncio.create_task(controller.reconciler.run(), name="reconciler"),
-            asyncio.create_task(controller.sources.jobs.run(), name="watch of finished jobs"),
+            asyncio.create_task(controller.sources.jobs.run(), name="watch of jobs"),
             asyncio.create_task(controller.sources.pods.run(), name="watch of Pods"),
             asyncio.create_task(controller.sources.nodes.run(), name="watch of Nodes"),
             asyncio.create_task(_sweep(controller.sources), name="sweep"),
@@ -193,7 +195,7 @@ class Operator:
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""
         if self._controller is not None:
-            self._controller.sources.unfinished_job(kind, raw)
+            self._controller.sources.new_job(kind, raw)
 
 
 async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:

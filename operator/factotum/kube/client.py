@@ -31,6 +31,7 @@ _MERGE_PATCH: Final = "application/merge-patch+json"
 # Answers come from next door: to pack and unpack them costs more than to send them.
 _HEADERS: Final = {"Accept-Encoding": "identity"}
 _JSON: Final = "application/json"
+_KEY_SET: Final = "application/jwk-set+json"
 _METADATA_LIST: Final = f"{_JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _MAX_LINE: Final = 4 * 1024 * 1024
 """The longest line of a watch, bytes: an object has at most 1.5 MiB in etcd."""
@@ -158,7 +159,8 @@ class KubeClient:
 
     async def get(self, path: Path) -> RawObject:
         """Read one object as it is now."""
-        return await self.request("GET", path)
+        accept = _KEY_SET if path == paths.OPENID_KEYS else _JSON
+        return await self.request("GET", path, accept=accept)
 
     async def pages(
         self, path: Path, *, selector: str = "", only_metadata: bool = False

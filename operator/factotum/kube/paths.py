@@ -43,6 +43,10 @@ NODES: Final = Resource("/api/v1", "nodes", is_namespaced=False)
 NAMESPACES: Final = Resource("/api/v1", "namespaces", is_namespaced=False)
 TOKEN_REVIEWS: Final = Resource("/apis/authentication.k8s.io/v1", "tokenreviews", False)
 
+OPENID_CONFIGURATION: Final = Path("/.well-known/openid-configuration")
+OPENID_KEYS: Final = Path("/openid/v1/jwks")
+"""What the API server publishes about the tokens that it signs."""
+
 
 def is_object_name(text: object) -> bool:
     """Whether a ConfigMap, a Pod or a Node could have this name (DNS subdomain, RFC 1123)."""

@@ -7,6 +7,7 @@ its own words; nothing is skipped.
 import contextlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,12 +82,20 @@ def running(
     name: str, *, profile: str = "control-plane", more: tuple[str, ...] = ()
 ) -> Iterator[Cluster]:
     """Bring a cluster up, and down again whatever happens."""
+    remove_abandoned()
     name = f"{name}-{os.getpid()}"
     try:
         _tool("up", "--name", name, "--profile", profile, *more, timeout=900)
         yield existing(name)
     finally:
         _tool("down", "--name", name)
+
+
+def remove_abandoned() -> None:
+    """Take down the clusters of tests that were killed: one may have the machine's one node."""
+    for name, pid in re.findall(r"^(test-[a-z]+-(\d+)): ", _tool("status"), re.MULTILINE):
+        if not Path(f"/proc/{pid}").exists():
+            _tool("down", "--name", name)
 
 
 def _tool(*arguments: str, timeout: float = 120) -> str:

@@ -99,7 +99,7 @@ class Writer:
                 reason=Reason.POD_REJECTED if is_final else Reason.POD_FORBIDDEN,
                 message=f"the Pod was refused: {exc}",
             )
-        return self._cache.put_pod(raw)
+        return self._cache.made_pod(raw)
 
     async def _adopt(self, job: FactotumJob, name: str) -> PodView | NameTaken:
         """Take on the Pod of that name if an earlier request of ours made it."""

@@ -89,7 +89,7 @@ class Desk:
         """
         if not self._serves(identity.namespace):
             return NOT_ITS_OWN
-        pod = await self._live.pod(identity.namespace, identity.pod_name, identity.pod_uid)
+        pod = await self._pod_of(request, identity)
         if pod is None or pod.deleting:
             return Denied(status=410, message="the Pod is gone or being deleted")
         if pod.job_uid != request.uid or not pod.owner:
@@ -114,6 +114,16 @@ class Desk:
                     return Denied(status=410, message="the job was deleted")
                 job, is_live = refreshed, True
         return Later(message="the job keeps changing")
+
+    async def _pod_of(self, request: ClaimRequest, identity: PodIdentity) -> PodView | None:
+        """Return the Pod that asks: one that we made need not be read again to be granted."""
+        made = self._cache.own_pod(identity.pod_uid)
+        place = identity.namespace, identity.pod_name
+        if made is not None and (made.namespace, made.name) == place:
+            job = self._cache.jobs.get(made.job_uid)
+            if job is not None and not made.deleting and judge_claim(job, request, made) is None:
+                return made
+        return await self._live.pod(*place, identity.pod_uid)
 
     def _serves(self, namespace: str) -> bool:
         """Whether jobs of a namespace are ours: one that is not must not get in by its Pod."""

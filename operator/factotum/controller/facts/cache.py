@@ -61,6 +61,7 @@ class Cache:
         self._pods: dict[str, PodView] = {}
         self._by_job: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
         self._last_words: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
+        self._made: set[str] = set()
         self._at_work: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._subscribers: list[Subscriber] = []
 
@@ -126,6 +127,15 @@ class Cache:
             self._tell_of_pod(pod)
         return pod
 
+    def made_pod(self, raw: Mapping[str, Any]) -> PodView:
+        """Take in a Pod as the answer to our own create request shows it."""
+        self._made.add(raw["metadata"]["uid"])
+        return self.put_pod(raw)
+
+    def own_pod(self, uid: str) -> PodView | None:
+        """Return a Pod of which our own create request told, as it is known now."""
+        return self._pods.get(uid) if uid in self._made else None
+
     def drop_pod(self, pod_uid: str) -> None:
         """Forget a Pod that is gone; but not its verdict, which may not have been read yet."""
         pod = self._pods.get(pod_uid)
@@ -139,6 +149,7 @@ class Cache:
 
     def _remove(self, pod: PodView) -> None:
         self._pods.pop(pod.uid, None)
+        self._made.discard(pod.uid)
         siblings = self._by_job[pod.job_uid]
         siblings.pop(pod.uid, None)
         if not siblings:

@@ -68,7 +68,7 @@ class Reconciler:
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
-        self._doubted: dict[JobUid, bool] = {}
+        self._doubted: dict[JobUid, int] = {}
 
     # --- what happens elsewhere -----------------------------------------------------
 
@@ -80,10 +80,14 @@ class Reconciler:
         """Look at the job whose Pod changed."""
         self.queue.add(pod.job_uid)
 
-    def doubt(self, uid: JobUid) -> None:
-        """Look whether a job is still there, before anything else is done about it."""
-        job = self._cache.jobs.get(uid)
-        self._doubted[uid] = job is not None and job.is_done
+    def doubt(self, uid: JobUid, version: int) -> None:
+        """Look whether a job is still there, before anything else is done about it.
+
+        Args:
+            uid: of the job.
+            version: as of which it seems to be gone.
+        """
+        self._doubted[uid] = max(version, self._doubted.get(uid, 0))
         self.queue.add(uid)
 
     def start(self) -> None:
@@ -158,12 +162,13 @@ class Reconciler:
     async def _dispel(self, uid: JobUid) -> None:
         """Read a job live that is said to be gone.
 
-        Unless it was only done: the watch can be faster than the answer to the
-        patch that made it so, which had the job's lock until now.
+        Unless it was still there at that version: a watch can be faster than
+        the answer to the patch that took the job out of it, which had the
+        job's lock until now.
         """
-        was_done = self._doubted.get(uid)
+        version = self._doubted.get(uid)
         job = self._cache.jobs.get(uid)
-        if was_done is not None and job is not None and job.is_done is was_done:
+        if version is not None and job is not None and job.version < version:
             await self._live.refresh(job)
         self._doubted.pop(uid, None)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import kopf
 
-from factotum.controller.watch.sources import UNFINISHED
+from factotum.controller.watch.sources import NEW
 from factotum.controller.watch.storages import NoDiffBase, NoProgress
 from factotum.core.errors import FactotumError
 from factotum.kube import names
@@ -47,7 +47,7 @@ def register(registry: kopf.OperatorRegistry, operator: Operated) -> None:
         settings.watching.client_timeout = 360
         settings.watching.connect_timeout = 10
         settings.watching.chunk_size = 500
-        settings.watching.field_selectors[names.PLURAL] = UNFINISHED
+        settings.watching.field_selectors[names.PLURAL] = NEW
         settings.networking.request_timeout = 30
         settings.posting.enabled = False
         settings.persistence.diffbase_storage = NoDiffBase()

@@ -1,19 +1,20 @@
 """What is followed: FactotumJobs, their Pods and the Nodes, and where it goes in the cache."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from factotum.controller.facts.cache import Cache
 from factotum.controller.watch.reflector import Reflector, Target
-from factotum.core.words.states import JobState
 from factotum.kube import names, paths
 from factotum.kube.api import KubeApi, RawObject
 from factotum.kube.paths import Path, Resource
 from factotum.kube.resource import JobUid
 
-UNFINISHED: Final = f"status.state!={JobState.DONE}"
-"""The jobs that kopf watches: there are few of them, and each event costs a lot there."""
-_FINISHED: Final = f"status.state={JobState.DONE}"
+NEW: Final = "status.state="
+"""The jobs that kopf watches, those of which nothing was said yet: each event costs a lot there."""
+_TOLD_OF: Final = "status.state!="
+_ALWAYS: Final = sys.maxsize
 
 
 class Versioned(Protocol):
@@ -28,8 +29,8 @@ class Sources:
     """Every list that the controller reads, at its start and in each sweep.
 
     Args:
-        doubt: is told of jobs that seem to be gone: they may only have left
-            the one watch for the other.
+        doubt: is told of jobs that seem to be gone, and as of which version:
+            they may only have left the one watch for the other.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Sources:
         api: KubeApi,
         cache: Cache,
         namespaces: Sequence[str],
-        doubt: Callable[[JobUid], None],
+        doubt: Callable[[JobUid, int], None],
     ) -> None:
         self._cache = cache
         self._doubt = doubt
@@ -47,11 +48,11 @@ class Sources:
             Target(
                 resource=paths.JOBS,
                 put=cache.put_job,
-                drop=lambda raw: doubt(raw["metadata"]["uid"]),
+                drop=lambda raw: doubt(raw["metadata"]["uid"], _ALWAYS),
                 known=lambda: {uid: _named(uid, uid) for uid in cache.jobs},
                 version=lambda uid: _version(cache.jobs.get(JobUid(uid))),
             ),
-            fields=_FINISHED,
+            fields=_TOLD_OF,
         )
         self.pods = Reflector(
             api,
@@ -96,16 +97,19 @@ class Sources:
         await self.jobs.compare()
         await self.pods.compare()
 
-    def unfinished_job(self, kind: str | None, raw: Mapping[str, Any]) -> None:
-        """Take in an event of the watch of unfinished jobs."""
-        uid = JobUid(raw["metadata"]["uid"])
+    def new_job(self, kind: str | None, raw: Mapping[str, Any]) -> None:
+        """Take in an event of the watch of new jobs.
+
+        One that gets its first status leaves that watch, and that is all: it
+        was there at that version, which the answer to our own write shows.
+        """
         if kind != "DELETED":
             self._cache.put_job(raw)
             return
-        known = self._cache.jobs.get(uid)
-        # A job that is done has left that watch, and that is all: we wrote so ourselves.
-        if known is not None and not known.is_done:
-            self._doubt(uid)
+        metadata = raw["metadata"]
+        known = self._cache.jobs.get(JobUid(metadata["uid"]))
+        if known is not None and known.version < int(metadata["resourceVersion"]):
+            self._doubt(known.uid, int(metadata["resourceVersion"]))
 
 
 def _collections(resource: Resource, namespaces: Sequence[str]) -> list[Path]:

@@ -1,0 +1,68 @@
+"""Who shares a worker when the tests run beside each other (pytest-xdist, `--dist loadscope`).
+
+Each worker brings up what its tests ask for: clusters, Consuls and folders of its own. What a
+machine has once, or what is dear to bring up, belongs to one worker; so does a file, for what its
+fixtures make. The long ones begin first, so that none is left running alone at the end.
+"""
+
+from xdist.scheduler import LoadScopeScheduling
+
+NODE = ("tests/cluster_tool/test_node_profile.py", "tests/node/")
+"""One machine has room for one node; the profile's own tests go before those that share a node."""
+
+KNOWS_JOBS = ("tests/crd/", "tests/packaging/test_examples.py", "tests/cluster_tool/test_test_node")
+"""They ask one API server, which runs nothing."""
+
+NAMESPACES = ("tests/cluster/", "tests/acceptance/")
+"""Their tests have a namespace each, on a cluster that each worker has."""
+
+LONG = (
+    "tests/cluster/test_benchmark.py::test_a_small_benchmark",
+    "tests/cluster/test_claims_port.py::test_slow_and_silent",
+    "tests/cluster_tool/test_control_plane.py",
+    "tests/acceptance/test_restarts.py",
+    "tests/acceptance/test_consul_outage.py",
+    "tests/images/",
+    "tests/chart/test_installing.py",
+    "tests/cluster/",
+    "tests/acceptance/",
+    "tests/cli/test_progress.py",
+    "tests/runner/test_stalled_output.py",
+    "tests/fuzz/",
+    "tests/controller/test_invariants.py",
+    "tests/runner/test_terminals.py",
+    "tests/runner/test_shutdown.py",
+    "tests/pod/test_job.py",
+    "tests/conformance/",
+    "tests/runner/",
+    "tests/cluster_tool/",
+)
+"""What takes longest apart from these, longest first: for the time it takes, no more."""
+
+
+def share_of(nodeid: str) -> str:
+    """Name the share that a test belongs to: one worker takes all of it."""
+    if nodeid.startswith(NODE):
+        return "the node"
+    if nodeid.startswith(KNOWS_JOBS):
+        return "the API server that knows jobs"
+    if nodeid.startswith(NAMESPACES):
+        return nodeid
+    return nodeid.partition("::")[0]
+
+
+def place_of(nodeid: str) -> int:
+    """Give a test's place: a smaller one begins earlier."""
+    first = (*NODE, *KNOWS_JOBS, *LONG)
+    return next((n for n, start in enumerate(first) if nodeid.startswith(start)), len(first))
+
+
+class Shares(LoadScopeScheduling):
+    """Hands shares to workers, in the order of collection."""
+
+    def __init__(self, config, log=None):
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid):
+        return share_of(nodeid)
