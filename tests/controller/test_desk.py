@@ -60,10 +60,21 @@ async def test_the_jobs_own_pod_gets_everything_by_one_patch():
     assert isinstance(answer, Granted)
     order = WorkOrder(answer.body)
     assert order.factfile_hash == pod["metadata"]["annotations"][names.ANNOTATION_FACTFILE_HASH]
-    assert [each.method for each in stage.api.requests[before:]] == ["GET", "PATCH"]
+    assert [each.method for each in stage.api.requests[before:]] == ["PATCH"]
     status = stage.status()
     assert (status["state"], status["claim"]["podUID"]) == ("WORKING", pod["metadata"]["uid"])
     assert [task["name"] for task in status["tasks"]] == ["a", "b"]
+
+
+async def test_a_pod_that_an_earlier_operator_made_is_read_before_it_gets_anything():
+    stage = Stage()
+    pod = await launched(stage)
+    stage.cache.drop_pod(pod["metadata"]["uid"])
+    stage.cache.put_pod(pod)
+    before = len(stage.api.requests)
+
+    assert isinstance(await stage.desk.claim(request(), identity(pod)), Granted)
+    assert [each.method for each in stage.api.requests[before:]] == ["GET", "PATCH"]
 
 
 async def test_the_same_process_may_ask_again_and_no_other():
@@ -166,6 +177,7 @@ async def test_a_token_of_a_pod_that_was_made_anew_is_no_good():
     stage = Stage()
     pod = await launched(stage)
     stage.api.put(pod_path(), pod | {"metadata": pod["metadata"] | {"uid": "the next one"}})
+    stage.cache.drop_pod(pod["metadata"]["uid"])  # as the watch has it by then
 
     answer = await stage.desk.claim(request(), identity(pod))
 

@@ -1,12 +1,13 @@
 """The invariants of a job, whatever happens to anybody at any moment.
 
 Real: the reconciler, its queue and slots, decisions, claims and reports. The
-cluster around them is a model (``support.model.cluster``): hypothesis loses
+cluster around them is a model (``support.model.cluster``): hypothesis gives and
+takes back orders, asks for other attempts, loses
 answers, kills controllers, runners and Pods, delays watch events and claims,
 starts second processes, and lets time pass. Checked all along:
 
 I1  an attempt's tasks start at most once;
-I2  a verdict never changes;
+I2  a verdict never changes but by another attempt that was asked for;
 I3  SUCCEEDED only if the run truly succeeded;
 and after everything has recovered
 I4  every job has reached the right final state, and no worker and no job id is lost.
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from factotum.controller.decide.launching import MAX_LAUNCHES
+from factotum.kube.names import ANNOTATION_RESUME
 from support.model.cluster import Cluster
 
 INDEX = st.integers(0, 7)
@@ -92,12 +94,15 @@ class Invariants(RuleBasedStateMachine):
         workers=st.integers(1, 2),
         crowd=st.lists(st.tuples(KINDS, POLICIES), min_size=1, max_size=3),
         is_claimed=st.booleans(),
+        limit=st.sampled_from([0, 0, 1, 2]),
+        mode=st.sampled_from(["Resume", "Restart"]),
     )
-    def begin(self, workers, crowd, is_claimed):
+    def begin(self, workers, crowd, is_claimed, limit, mode):
         self.cluster.workers = workers
+        retry = {"limit": limit, "backoffSeconds": 10, "mode": mode}
         for index, (kind, policy) in enumerate(crowd):
             self.jobs[f"job-{index}"] = kind, policy
-            self.cluster.create_job(f"job-{index}", kind=kind, policy=policy)
+            self.cluster.create_job(f"job-{index}", kind=kind, policy=policy, retry=retry)
         self.cluster.start_controller()
         if is_claimed:
             self.settle()
@@ -192,7 +197,7 @@ class Invariants(RuleBasedStateMachine):
         over = [b for b in self.cluster.boxes.values() if b.over]
         self.cluster.end_pod(over[index % len(over)])
 
-    @rule(seconds=st.sampled_from([1.0, 6.0, 61.0]))
+    @rule(seconds=st.sampled_from([1.0, 6.0, 31.0, 61.0]))
     def pass_time(self, seconds):
         self.cluster.pass_time(seconds)
 
@@ -267,12 +272,48 @@ class Invariants(RuleBasedStateMachine):
         """Somebody takes our label or the owner off a Pod."""
         self.cluster.strip(self.pods[index % len(self.pods)], what)
 
-    @precondition(lambda self: self.cluster.api.jobs)
+    @precondition(lambda self: self.cluster.api.jobs and self.deletions < 2)
     @rule(index=INDEX)
     def delete_job_with_finalizer(self, index):
         """A job is deleted, but somebody's finalizer keeps it."""
+        self.deletions += 1
         names = list(self.cluster.api.jobs)
         self.cluster.keep_deleted(names[index % len(names)])
+
+    # --- what people ask for ----------------------------------------------------------
+
+    @precondition(lambda self: self.cluster.api.jobs)
+    @rule(index=INDEX, desired=st.sampled_from(["Run", "Run", "Suspend", "Cancel"]))
+    def order(self, index, desired):
+        names = list(self.cluster.api.jobs)
+        self.cluster.order(names[index % len(names)], desired)
+
+    @precondition(lambda self: self.running)
+    @rule(desired=st.sampled_from(["Run", "Suspend", "Cancel"]), begins=st.booleans())
+    def order_what_runs(self, desired, begins):
+        """A job that runs a task gets an order, and its runner the time to hear of it."""
+        runner = self.running[0]
+        if begins and not runner.stopping:
+            self.cluster.step(runner)
+        job = self.cluster.api.job_of(self.cluster.api.made_for[runner.pod["metadata"]["uid"]])
+        if job is not None:
+            self.cluster.order(job["metadata"]["name"], desired)
+        self.beat()
+
+    @rule()
+    def beat(self):
+        """Ten seconds pass, in which every runner says something."""
+        self.settle()
+        self.cluster.pass_time(10.0)
+        for runner in self.silent:
+            self.cluster.ask(runner)
+        self.settle()
+
+    @precondition(lambda self: self.cluster.api.jobs)
+    @rule(index=INDEX, value=st.sampled_from("ab"))
+    def ask_for_another_attempt(self, index, value):
+        names = list(self.cluster.api.jobs)
+        self.cluster.annotate(names[index % len(names)], value)
 
     # --- I4 ---------------------------------------------------------------------------
 
@@ -305,7 +346,7 @@ class Invariants(RuleBasedStateMachine):
                 self.cluster.ask(runner)
             self.settle()
             for runner in self.alive:
-                if runner.told or (runner.final and runner.stopping):
+                if runner.final and (runner.told or runner.dismissed or runner.stopping):
                     self.cluster.exit(runner)
             self.play_kubelet()
             self.settle()
@@ -331,7 +372,18 @@ class Invariants(RuleBasedStateMachine):
 
     def is_over(self):
         jobs = self.cluster.api.jobs.values()
-        return all(j["status"].get("state") == "DONE" for j in jobs) and not self.alive
+        return all(self.is_at_rest(j) for j in jobs) and not self.alive
+
+    @staticmethod
+    def is_at_rest(job):
+        status, desired = job["status"], job["spec"]["desiredState"]
+        if status.get("state") == "DONE":
+            if status["outcome"] == "SUCCEEDED" or "deletionTimestamp" in job["metadata"]:
+                return True
+            asked = job["metadata"].get("annotations", {}).get(ANNOTATION_RESUME)
+            is_new = asked not in (None, status.get("resumeSeen"))
+            return desired != "Run" or not (is_new or status["reason"] == "Cancelled")
+        return desired == "Suspend" and status.get("reason") == "Suspended"
 
     def promises(self):
         """Return the outcomes that jobs must have, as nothing stands in their way."""
@@ -343,8 +395,13 @@ class Invariants(RuleBasedStateMachine):
         status = job["status"]
         if status.get("state") == "DONE" or "deletionTimestamp" in job["metadata"]:
             return None
+        if job["spec"]["desiredState"] != "Run" or "order" in status:
+            return None  # which of the two was first is not known here
         if status.get("claim") is not None:
-            return self.promise_of_claim(status["claim"])
+            outcome = self.promise_of_claim(status["claim"])
+            has_retries = status.get("retries", 0) < job["spec"].get("retry", {}).get("limit", 0)
+            is_asked = bool(job["metadata"].get("annotations"))
+            return None if outcome == "FAILED" and (has_retries or is_asked) else outcome
         if job["spec"]["duplicatePolicy"] == "Reject":
             return None
         # Its launches may have been used up by somebody who wants it so.
@@ -373,7 +430,9 @@ class Invariants(RuleBasedStateMachine):
         api = self.cluster.api
         for name, job in api.jobs.items():
             status = job["status"]
-            assert status.get("state") == "DONE", f"I4: {name} is stuck: {status}"
+            assert self.is_at_rest(job), f"I4: {name} is stuck: {status}"
+            observed = status["observedGeneration"] == job["metadata"]["generation"]
+            assert observed or "deletionTimestamp" in job["metadata"], f"I4: {name} is unobserved"
             if name in promised:
                 assert status["outcome"] == promised[name], f"I4: {name} ended wrongly: {status}"
         for runner in self.cluster.runners.values():

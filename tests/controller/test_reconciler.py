@@ -314,16 +314,6 @@ async def test_a_finished_job_with_a_changed_spec_is_observed_and_says_what_it_s
     assert await stage.look() == []
 
 
-async def test_an_order_after_the_claim_is_answered_once():
-    stage = Stage()
-    stage.job(spec=SPEC | {"desiredState": "Cancel"}, status=working_status(), generation=2)
-    stage.pod()
-
-    assert await stage.look() == ["PATCH factotumjobs Claimed"]
-    assert "Cancel has no effect" in stage.status()["message"]
-    assert [await stage.look() for _ in range(3)] == [[]] * 3
-
-
 async def test_what_a_waiting_pod_says_is_told_at_most_once_a_minute():
     stage = Stage()
     stage.job()

@@ -125,12 +125,29 @@ def test_the_reference_names_no_reason_that_there_is_not():
     assert set(documented()) <= WORDS | KUBERNETES
 
 
-def test_an_end_is_told_by_an_event_and_nothing_else_is():
+def test_an_end_and_a_turn_on_the_way_are_told_by_an_event_and_nothing_else_is():
+    turns = {Reason.RETRYING, Reason.RESUMED, Reason.SUSPENDED}
     for word, row in TABLE.items():
-        assert (row.state == JobState.DONE) == bool(row.notice), word
+        assert (row.state == JobState.DONE or word in turns) == bool(row.notice), word
         assert row.notice in ("", "Normal", "Warning"), word
         if row.outcome == RunState.FAILED:
-            assert row.notice == "Warning", word
+            asked_for = word == Reason.CANCELLED
+            assert row.notice == ("Normal" if asked_for else "Warning"), word
+
+
+def test_only_a_run_that_failed_is_tried_again():
+    tried_again = {word for word, row in TABLE.items() if row.retried}
+
+    assert tried_again == {
+        Reason.TASK_FAILED,
+        Reason.INTERRUPTED,
+        Reason.DEADLINE_EXCEEDED,
+        Reason.LOST,
+        Reason.OOM_KILLED,
+        Reason.EVICTED,
+    }
+    assert all(reasons.is_retried(word) for word in ("Preempting", "NodeLost", "Shutdown"))
+    assert not reasons.is_retried(Reason.INVALID_FACTFILE)
 
 
 def test_only_an_end_can_be_none_of_factotums_business():

@@ -44,7 +44,13 @@ class _Change(NamedTuple):
             kind = "MODIFIED" if fitted else "ADDED"
         else:
             kind = "DELETED" if fitted else ""
-        return WatchEvent(kind, copy.deepcopy(self.raw)) if kind else None
+        raw = copy.deepcopy(self.raw)
+        if kind == "DELETED" and self.before is not None:
+            # As it was when it fitted, but for the version.
+            version = raw["metadata"]["resourceVersion"]
+            raw = copy.deepcopy(self.before)
+            raw["metadata"]["resourceVersion"] = version
+        return WatchEvent(kind, raw) if kind else None
 
 
 class MemoryApi:

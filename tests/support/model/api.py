@@ -11,11 +11,13 @@ import copy
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from factotum.kube import errors, names
 from factotum.kube.api import Page
 from factotum.kube.memory import merge
+from factotum.kube.resource import parse_time
 
 NAMESPACE = "pipelines"
 PAIRS = {
@@ -49,9 +51,13 @@ class Api:
         events: per kind, every change as a watch tells it.
         made_for: the job of each Pod, by their UIDs, whatever its labels say now.
         truly_succeeded: whether the runner of a claim did everything it had to.
+        at_work: the runners of a job, by its UID, that run tasks in a Pod that is there.
+        now: the moment, for what may be done after a time only.
     """
 
     truly_succeeded: Callable[[str], bool]
+    at_work: Callable[[str], list[str]]
+    now: Callable[[], datetime]
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, list[tuple[str, dict[str, Any]]]] = field(
@@ -141,9 +147,15 @@ class Api:
         if job is not None and job["status"].get("state") != "DONE":
             claim = job["status"].get("claim") or {}
             is_running = claim.get("podUID") == uid and "deletionTimestamp" not in job["metadata"]
-            assert not is_running, "the controller deletes a Pod that runs its job"
+            assert not is_running or self._is_overdue(job), "a Pod that runs its job is deleted"
         self.mark_deleted(raw)
         return {}
+
+    def _is_overdue(self, job: Mapping[str, Any]) -> bool:
+        """Whether a runner has had its time to obey an order."""
+        order = job["status"].get("order")
+        since = parse_time(order["time"]) if order else None
+        return since is not None and self.now() - since >= timedelta(seconds=30)
 
     def mark_deleted(self, raw: dict[str, Any]) -> None:
         """Begin a Pod's graceful deletion; its kubelet does the rest."""
@@ -158,13 +170,15 @@ class Api:
         changed = copy.deepcopy(raw)
         changed["status"] = merge(before, body["status"])
         self._check(before, changed["status"])
+        check_turn(raw, changed["status"])
+        if changed["status"]["reason"] in ("Suspended", "Cancelled", "Resumed", "Retrying"):
+            running = self.at_work(raw["metadata"]["uid"])
+            assert not running, f"{changed['status']['reason']} while tasks run: {running}"
         return self.put("jobs", changed)
 
     def _check(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Check what must hold of every status that is written."""
         assert (after["state"], after["outcome"]) in PAIRS
-        if before.get("state") == "DONE":
-            assert after == before, "I2: a verdict changed"
         if after["outcome"] == "SUCCEEDED":
             assert self.truly_succeeded(after["claim"]["id"]), "I3: a success that was none"
         where = [(s.get("attempt") or 1, s.get("launch") or 1) for s in (before, after)]
@@ -175,6 +189,31 @@ class Api:
             assert where[0] < where[1], "a claim was released without counting the launch"
         if claims[0] == claims[1] is not None:
             assert before.get("sequence", 0) <= after["sequence"], "an older report was taken"
+
+
+def check_turn(job: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Check that a verdict stays (I2), and that another attempt was asked for."""
+    before, spec = job["status"], job["spec"]
+    if after.get("attempt", 1) == before.get("attempt", 1):
+        if before.get("state") == "DONE":
+            said = ("state", "outcome", "reason", "message", "tasks", "claim", "completionTime")
+            assert [before.get(k) for k in said] == [after.get(k) for k in said], "I2: it changed"
+        return
+    assert after["state"] == "QUEUED", "an attempt begins with a claim"
+    assert "claim" not in after, "an attempt begins with somebody's claim"
+    if after["reason"] == "Retrying":
+        assert before["state"] == "WORKING" or not before.get("claim"), "I2: it was done"
+        limit = (spec.get("retry") or {}).get("limit", 0)
+        assert before.get("retries", 0) < after["retries"] <= limit, "it was tried too often"
+        return
+    assert after["reason"] == "Resumed", "nobody asked for this attempt"
+    assert spec["desiredState"] == "Run", "an attempt begins against an order"
+    if before["state"] == "DONE":
+        value = (job["metadata"].get("annotations") or {}).get(names.ANNOTATION_RESUME)
+        is_asked_for = value not in (None, before.get("resumeSeen"))
+        assert before["outcome"] == "FAILED", "I2: a success was run again"
+        assert is_asked_for or before["reason"] == "Cancelled", "I2: nobody asked for it"
+        assert after.get("resumeSeen") == value, "the same value would ask again"
 
 
 def watched(pod: Mapping[str, Any]) -> bool:

@@ -34,7 +34,7 @@ class Cluster:
         self.exclusion = Exclusion()
         self.loop = VirtualLoop()
         self.clock = HeldClock(jobs.NOW)
-        self.api = Api(self._truly_succeeded)
+        self.api = Api(self._truly_succeeded, self._runs_of, self.clock.now)
         self.pending: list[Request] = []
         self.boxes: dict[str, Box] = {}
         self.calls: list[Call] = []
@@ -48,16 +48,48 @@ class Cluster:
     def _truly_succeeded(self, claim_id: str) -> bool:
         return self.runners[claim_id].succeeded
 
+    def _runs_of(self, uid: str) -> list[str]:
+        """Return the runners of a job that run tasks, or may start one, in a Pod that is there."""
+        return [
+            claim_id
+            for claim_id, runner in self.runners.items()
+            if runner.alive
+            and runner.started
+            and not runner.final
+            and self.api.made_for[runner.pod["metadata"]["uid"]] == uid
+            and self._is_seen(runner)
+        ]
+
+    def _is_seen(self, runner: Runner) -> bool:
+        """Whether the API server has a runner's Pod, and has not been told that it ended."""
+        raw = self.api.pod_of(runner.pod["metadata"]["uid"])
+        return raw is not None and raw["status"]["phase"] not in ("Succeeded", "Failed")
+
     # --- API server and network -------------------------------------------------
 
-    def create_job(self, name: str, *, kind: str = "model", policy: str = "Queue") -> None:
+    def create_job(
+        self, name: str, *, kind: str = "model", policy: str = "Queue", **spec: Any
+    ) -> None:
         """Create a job; its status is empty. All of one kind have one job id."""
         uid = self.api.new_uid("job")
         factfile = json.loads(factfiles.graph(kind, a=(), b=("a",)))
-        spec = {"factfile": factfile, "duplicatePolicy": policy}
-        raw = jobs.raw_job(name=name, uid=uid, spec=spec)
+        spec = {"factfile": factfile, "duplicatePolicy": policy, "desiredState": "Run"} | spec
         self.exclusion.know(uid, kind, policy)
-        self.api.put("jobs", raw, "ADDED")
+        self.api.put("jobs", jobs.raw_job(name=name, uid=uid, spec=spec), "ADDED")
+
+    def order(self, name: str, desired: str) -> None:
+        """Change what is desired of a job."""
+        raw = copy.deepcopy(self.api.jobs[name])
+        if raw["spec"]["desiredState"] != desired:
+            raw["spec"]["desiredState"] = desired
+            raw["metadata"]["generation"] += 1
+            self.api.put("jobs", raw)
+
+    def annotate(self, name: str, value: str) -> None:
+        """Ask for another attempt of a job, if it has failed by then."""
+        raw = copy.deepcopy(self.api.jobs[name])
+        raw["metadata"]["annotations"] = {names.ANNOTATION_RESUME: value}
+        self.api.put("jobs", raw)
 
     def delete_job(self, name: str) -> None:
         """Delete a job; the garbage collector deletes its Pods."""
@@ -289,14 +321,31 @@ class Cluster:
                 self.stop(runner)
         elif isinstance(result, Denied):
             assert result.status == 410, result
+            runner.dismissed = True
             self.stop(runner)
 
     def _claim_answered(self, runner: Runner, answer: Any) -> None:
         if isinstance(answer, Denied):
             self._exit(runner, 75)
         elif isinstance(answer, Granted):
-            runner.letters = ["W"] * TASKS
+            kept = answer.body.get("kept")
+            runner.letters = list(kept["states"]) if kept else ["W"] * TASKS
+            self._check_kept(runner)
+            # What has nothing left to do has its verdict at once.
+            runner.final = not set(runner.letters) & {"W", "R"}
             self._write(runner)
+
+    def _check_kept(self, runner: Runner) -> None:
+        """Check that a runner is given no result that there never was."""
+        uid = self.api.made_for[runner.pod["metadata"]["uid"]]
+        before = [
+            other.letters
+            for other in self.runners.values()
+            if other is not runner and self.api.made_for[other.pod["metadata"]["uid"]] == uid
+        ]
+        for index, letter in enumerate(runner.letters or ()):
+            is_true = letter == "W" or any(b and b[index] == letter for b in before)
+            assert is_true, f"I3: task {index} is kept and was never done"
 
     def step(self, runner: Runner, *, succeeds: bool = True) -> None:
         """Start the runner's next task, or end the one that runs."""
@@ -305,9 +354,12 @@ class Cluster:
         if not runner.started:
             runner.started = True
             metadata = runner.pod["metadata"]
-            run = self.api.made_for[metadata["uid"]], "1"
+            uid = self.api.made_for[metadata["uid"]]
+            run = uid, metadata["annotations"][names.ANNOTATION_ATTEMPT]
             self.starts[run] += 1
             assert self.starts[run] == 1, "I1: an attempt's tasks were started twice"
+            others = [other for other in self._runs_of(uid) if other != runner.claim_id]
+            assert not others, "two attempts of a job run together"
         if "R" in letters:
             letters[letters.index("R")] = "S" if succeeds else "F"
             if not succeeds:
@@ -335,9 +387,10 @@ class Cluster:
         if not runner.alive or runner.stopping or runner.final:
             return
         runner.stopping = True
-        if runner.letters is None:
+        if runner.letters is None or not runner.started:
             box = self._box(runner)
-            box.log = box.log or termination.unstarted(runner.claim_id)
+            if runner.letters is not None or not box.log:
+                box.log = termination.unstarted(runner.claim_id)
             self._exit(runner, 75)
             return
         runner.interrupted += runner.letters.count("R")

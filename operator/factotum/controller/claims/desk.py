@@ -9,7 +9,7 @@ runner, so it is only given after a live read; whatever is not known is
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from factotum.controller.apply.writer import Writer
 from factotum.controller.claims.judging import (
@@ -150,13 +150,14 @@ class Desk:
             return Later(message=plan.message)
         if isinstance(plan, Plan) and pod.factfile_hash != plan.digest:
             memory.factfile = plan = factfile.changed(plan, pod.factfile_hash)
-        if not isinstance(plan, Plan) or job.spec.get("desiredState", "Run") != "Run":
+        # A claim that stands is not taken back here: an order reaches its runner by its reports.
+        if not isinstance(plan, Plan) or (job.desired != "Run" and not is_claimed):
             # Its next look ends the job; this Pod will have nothing to do.
             self._look_later(job.uid)
             told = "the job is not to run" if isinstance(plan, Plan) else plan.message
             return Denied(status=410, message=told)
         if is_claimed:
-            return Granted(body=work_order(job.name, job.spec, plan.text, plan.digest))
+            return Granted(body=_work_order(job, plan))
         if why := self._not_its_turn(job, plan):
             memory.wants_back = pod.uid
             return Later(message=why)
@@ -171,7 +172,7 @@ class Desk:
         now = self._clock.monotonic()
         memory.patched(now - began, now)
         self._slots.hold(job.uid)
-        return Granted(body=work_order(claimed.name, claimed.spec, plan.text, plan.digest))
+        return Granted(body=_work_order(claimed, plan))
 
     def _not_its_turn(self, job: FactotumJob, plan: Plan) -> str:
         """Reserve the start of a job; say why not, if it must wait.
@@ -210,11 +211,12 @@ class Desk:
             return Denied(status=400, message=f"the job has {job.total_tasks} tasks")
         async with self._ledger.open(uid) as memory:
             memory.hear(report)
-            is_gone = job.deleting or memory.gone_since is not None
+            job = self._cache.jobs.get(uid, job)
+            is_over = job.deleting or memory.gone_since is not None or job.order is not None
         if report.final:
-            return await self._deliver(uid)
+            return await self._deliver(uid, attempt, report)
         self._look_later(uid)
-        return Granted(body={"order": Order.STOP if is_gone else None})
+        return Granted(body={"order": Order.STOP if is_over else None})
 
     async def _reported_on(
         self, uid: JobUid, attempt: int, report: Report, identity: PodIdentity
@@ -248,14 +250,23 @@ class Desk:
             return NOT_ITS_OWN
         return await self._live.job(pod.namespace, pod.owner, uid) or NOT_ITS_OWN
 
-    async def _deliver(self, uid: JobUid) -> Answer:
+    async def _deliver(self, uid: JobUid, attempt: int, report: Report) -> Answer:
         """Bring a final report into the status before it is answered."""
         for _ in range(_MAX_TRIES):
             await self._bring_forward(uid)
             job = self._cache.jobs.get(uid)
             if job is None:
                 return Denied(status=410, message="the job was deleted")
-            if job.is_done:
+            # It is over for this runner, too, if it was stopped or another attempt follows.
+            if job.is_done or job.claim is None or job.attempt != attempt:
+                return Granted(body={"order": None})
+            if job.claim.id == report.claim_id and job.sequence >= report.sequence:
                 return Granted(body={"order": None})
             await asyncio.sleep(0.05)
         return Later(message="the verdict is not written yet")
+
+
+def _work_order(job: FactotumJob, plan: Plan) -> dict[str, Any]:
+    """Return what a claim is answered with: also the results that its attempt keeps."""
+    kept = status.kept_report(job, len(plan.task_names))
+    return work_order(job.name, job.spec, plan.text, plan.digest, kept=kept)

@@ -5,7 +5,7 @@ out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from factotum.controller.facts.observed import Ask
@@ -62,3 +62,8 @@ def done(patch: Mapping[str, Any]) -> Decision:
         message=patch["message"],
     )
     return Decision(patch=patch, notice=notice)
+
+
+def told(patch: Mapping[str, Any], *, delete: tuple[PodView, ...] = ()) -> Decision:
+    """Write a turn in a job's life that is not its end, and record an Event about it."""
+    return replace(done(patch), delete=delete)

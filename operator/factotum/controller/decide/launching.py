@@ -6,7 +6,7 @@ Pure; one half of ``table``.
 from datetime import datetime, timedelta
 from typing import Final
 
-from factotum.controller.decide import queueing, status
+from factotum.controller.decide import attempts, orders, queueing, status
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, done
 from factotum.controller.facts.observed import (
     Ask,
@@ -42,15 +42,20 @@ def launch(seen: Observed, now: datetime) -> Decision:
     this = (job.attempt, job.launch)
     current = [p for p in seen.pods if (p.attempt, p.launch) == this]
     running = [p for p in seen.pods if not p.ended and not p.deleting]
-    given_up = tuple(p for p in running if (p.attempt, p.launch) < this)
+    before = [p for p in running if (p.attempt, p.launch) < this]
+    ending = tuple(p for p in before if attempts.has_run(job, p))
+    given_up = tuple(p for p in before if p not in ending)
     if given_up:
         return Decision(delete=given_up, again_in=RETRY_SECONDS)
     if any((p.attempt, p.launch) > this for p in running):
         # This version of the job is old: its newer one may be that Pod's claim.
         return Decision(again_in=RETRY_SECONDS)
+    first = orders.before_claim(seen, current, now) or attempts.end_earlier(job, ending, now)
+    if first is not None:
+        return first
     alive = next((p for p in current if p in running), None)
     if alive is not None:
-        # Nothing will ever run: its claim found the content changed, or an order came meanwhile.
+        # Nothing will ever run: its claim found the content changed, or a field is not served.
         is_over = isinstance(seen.factfile, Refused) or bool(_unserved(job))
         stop = _refuse(seen, now) if is_over or queueing.duplicate_of(seen) else None
         return stop or queueing.behind(seen, now) or _starting(seen, alive, now)
@@ -99,10 +104,12 @@ def unstarted_end(job: FactotumJob, pod: PodView, now: datetime) -> Decision:
     """Decide about a Pod that ended, or will, without having started a task."""
     if pod.reason == Reason.DEADLINE_EXCEEDED:
         message = f"Pod {pod.name} did not start before the deadline"
-        return done(
+        return attempts.ended(
+            job,
             status.finished(
                 job, succeeded=False, reason=Reason.DEADLINE_EXCEEDED, message=message, now=now
-            )
+            ),
+            now,
         )
     why = f"Pod {pod.name} ended before a task was started: {_why(pod)}"
     return _another_launch(job, why, _why(pod), now)
@@ -161,6 +168,8 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
         return done(status.simulated(job, seen.factfile, now) | {"jobId": seen.factfile.job_id})
     not_before = parse_time(job.status.get("nextLaunchTime"))
     if not_before is not None and now < not_before:
+        if not job.is_observed and job.state:
+            return Decision(patch=status.observed(job, now))
         return Decision(again_in=(not_before - now).total_seconds())
     if seen.place is None:
         return Decision(join=True)
@@ -217,8 +226,6 @@ def _unserved(job: FactotumJob) -> str:
     """
     spec = job.spec
     asked = {
-        "spec.desiredState": spec.get("desiredState", "Run") != "Run",
-        "spec.retry.limit": bool((spec.get("retry") or {}).get("limit")),
         "spec.ttlSecondsAfterFinished": spec.get("ttlSecondsAfterFinished") is not None,
         "spec.image": bool(spec.get("image")),
         "spec.podTemplate": bool(spec.get("podTemplate")),

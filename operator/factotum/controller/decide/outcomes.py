@@ -6,13 +6,12 @@ tasks.
 
 from collections.abc import Sequence
 
+from factotum.controller.decide import status
 from factotum.controller.facts.observed import Observed
 from factotum.controller.facts.pods import PodView
-from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
 from factotum.core.wire.termination import Verdict
 from factotum.core.words.reasons import Reason
-from factotum.kube.resource import parse_time
 
 _TELLING = (Reason.DEADLINE_EXCEEDED, Reason.EVICTED, "Preempting", "NodeLost", "Shutdown")
 """What the kubelet says of a Pod that explains its end."""
@@ -92,24 +91,4 @@ def known_report(seen: Observed, names: Sequence[str]) -> Report | None:
     report = seen.report
     if report is not None and len(report.states) == len(names):
         return report
-    tasks = seen.job.status.get("tasks") or ()
-    if len(tasks) != len(names):
-        return None
-    started = {}
-    for index, task in enumerate(tasks):
-        moment = parse_time(task.get("startedAt"))
-        if moment is not None:
-            started[index] = int(moment.timestamp() * 1000)
-    return Report(
-        claim_id="",
-        sequence=seen.job.sequence,
-        final=False,
-        interrupted=0,
-        states="".join(reports.STATE_LETTERS[task["state"]] for task in tasks),
-        codes={i: t["returnCode"] for i, t in enumerate(tasks) if "returnCode" in t},
-        started=started,
-        seconds={i: t["durationSeconds"] for i, t in enumerate(tasks) if "durationSeconds" in t},
-        errors={i: t["errorMessage"] for i, t in enumerate(tasks) if "errorMessage" in t},
-        job_reference=str(seen.job.status.get("jobReference", "")),
-        run_reference=str(seen.job.status.get("runReference", "")),
-    )
+    return status.last_report(seen.job, len(names))

@@ -7,7 +7,7 @@ the same facts gives the same, and a decision carried out leaves nothing to do.
 
 from datetime import datetime
 
-from factotum.controller.decide import status
+from factotum.controller.decide import attempts, status
 from factotum.controller.decide.decision import NOTHING, RETRY_SECONDS, Decision, done
 from factotum.controller.decide.launching import launch
 from factotum.controller.decide.running import watch
@@ -34,6 +34,9 @@ def decide(seen: Observed, now: datetime) -> Decision:
 
 def _tidy(seen: Observed, now: datetime) -> Decision:
     """Leave a finished job as it should be: no Pods but its claim's, and its spec observed."""
+    again = attempts.resume(seen, now)
+    if again is not None:
+        return again
     if not seen.job.is_observed and not seen.job.deleting:
         return Decision(patch=status.observed(seen.job, now))
     claim = seen.job.claim

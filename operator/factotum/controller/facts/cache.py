@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from factotum.controller.facts.nodes import NodeView
 from factotum.controller.facts.pods import PodView
 from factotum.core.words.states import JobState
+from factotum.kube import names
 from factotum.kube.resource import FactotumJob, JobUid
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ _KEPT_OF_DONE: Final = (
     "claim",
     "sequence",
     "observedGeneration",
+    "resumeSeen",
 )
 
 
@@ -200,6 +202,10 @@ class Cache:
 def _trimmed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """Leave out what is large and not needed: most jobs are done."""
     metadata = {key: raw["metadata"][key] for key in _KEPT_OF_METADATA if key in raw["metadata"]}
+    annotations = raw["metadata"].get("annotations") or {}
+    if names.ANNOTATION_RESUME in annotations:
+        resume = annotations[names.ANNOTATION_RESUME]
+        metadata["annotations"] = {names.ANNOTATION_RESUME: resume}
     status = raw.get("status")
     if not isinstance(status, Mapping) or status.get("state") != JobState.DONE:
         return {"metadata": metadata, "spec": raw.get("spec"), "status": status}

@@ -5,8 +5,10 @@ None there, never a guess, and the decision then asks for it.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire.reports import Report
@@ -107,6 +109,7 @@ class Ask(StrEnum):
 
     FACTFILE = "read the factfile"
     HOST = "resolve the host constraint"
+    RESULTS = "read the whole status of a job that is done"
     CLAIMED_POD = "look for the claim's Pod, which no watch shows"
 
 
@@ -167,6 +170,7 @@ class Observed:
         elsewhere: who else has the job queued or running by its Consul entry,
             until it is to be looked up again; empty: nobody that is known.
         progress_due: enough time has passed since the last progress patch.
+        results: the whole status of this version, of a job that is done.
         name_taken: the name of this launch's Pod belongs to an object that is not ours.
     """
 
@@ -184,4 +188,5 @@ class Observed:
     report: Report | None = None
     progress_due: bool = True
     refusal: PodRefusal | None = None
+    results: Mapping[str, Any] | None = None
     name_taken: bool = False

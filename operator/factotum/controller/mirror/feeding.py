@@ -20,6 +20,7 @@ from factotum.controller.mirror.source import HeldByOther, Taken, Unreachable
 from factotum.controller.queue.holders import is_holder
 from factotum.controller.queue.slots import Slots
 from factotum.core.words import reasons
+from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
@@ -30,6 +31,8 @@ from factotum.persistence.entries import EntrySettings, JobKey
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS: Final = 2.0
+_PARKED: Final = (Reason.SUSPENDED, Reason.RETRYING, Reason.RELAUNCHING)
+"""Why a job waits that does not want to run now: suspended, or in back-off."""
 _SLACK: Final = 16
 """How many of a key's jobs may be gone before its heap is made anew, beside as many as exist."""
 
@@ -272,5 +275,6 @@ class ConsulMirror:
             holds=(not job.is_done and isinstance(self._slots.place(job.uid), Held))
             or is_holder(job, self._cache.pods_of(job)),
             ran=reasons.ran(job.reason),
+            parked=job.reason in _PARKED,
             spec=job.spec,
         )

@@ -64,6 +64,13 @@ class JobMemory:
         if known is None or known.claim_id != report.claim_id or known.sequence < report.sequence:
             self.report = report
 
+    def next_attempt(self) -> None:
+        """Forget what was said and done of the attempt before; the factfile is the same."""
+        self.report = None
+        self.mirrored = False
+        self.caveat = ""
+        self.gone_since = None
+
     def pending_seconds(self, pod_uid: str, now: float) -> float:
         """Return how long this Pod has been known to be unclaimed."""
         if self._pending != pod_uid:

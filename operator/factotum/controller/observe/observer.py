@@ -1,8 +1,9 @@
 """All facts about one job at one moment, and finding out those that are missing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from factotum.controller.clock import Clock
 from factotum.controller.facts.cache import Cache
@@ -34,6 +35,7 @@ class Answers:
 
     factfile: FactfileFact | None = None
     host: HostFact | None = None
+    results: Mapping[str, Any] | None = None
     absent: set[str] = field(default_factory=set)
 
 
@@ -75,6 +77,7 @@ class Observer:
             report=report,
             progress_due=memory.is_progress_due(now),
             refusal=memory.refusal(now),
+            results=answers.results,
             name_taken=memory.name_taken == (job.attempt, job.launch),
         )
 
@@ -119,6 +122,8 @@ class Observer:
             answers.host = await hosts.resolve(
                 job.host_constraint, self._cache.nodes.values(), self._resolver
             )
+        if Ask.RESULTS in ask:
+            answers.results = await self._live.whole_status(job)
         if Ask.CLAIMED_POD in ask and (claim := job.claim) is not None:
             pod = await self._live.pod(job.namespace, claim.pod_name, claim.pod_uid)
             now = self._clock.monotonic()

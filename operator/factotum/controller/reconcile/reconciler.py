@@ -6,12 +6,12 @@ then deletes, then the create.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from factotum.controller.apply.writer import NameTaken, Writer
 from factotum.controller.clock import Clock
-from factotum.controller.decide import table
+from factotum.controller.decide import attempts, table
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice
 from factotum.controller.decide.launching import SLOW_START_SECONDS
 from factotum.controller.facts.cache import Cache
@@ -28,6 +28,7 @@ from factotum.controller.queue.holders import ids_of, is_holder, may_run
 from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile.positions import Positions
 from factotum.controller.work_queue import WorkQueue
+from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 from factotum.kube import errors
 from factotum.kube.resource import FactotumJob, JobUid
@@ -101,7 +102,7 @@ class Reconciler:
             pods = self._cache.pods_of(job)
             if is_holder(job, pods):
                 self._hold(job, pods)
-            if not job.is_done or pods or not job.is_observed:
+            if not job.is_done or pods or not job.is_observed or attempts.is_wanted(job):
                 self.queue.add(job.uid)
         for pod in self._cache.pods():
             if pod.job_uid not in self._cache.jobs and _is_left(pod):
@@ -162,7 +163,7 @@ class Reconciler:
                     await self._observer.answer(decision.ask, job, memory, answers)
                 elif await self._apply(decision, seen, memory):
                     memory.failures = 0
-                    if not _goes_on(decision):
+                    if not _goes_on(job, decision):
                         self._settle(uid, memory, in_line=decision.in_line)
                     return
         self.queue.add_later(uid, 1.0)
@@ -238,6 +239,8 @@ class Reconciler:
         memory.patched(now - began, now)
         if patch.get("state") == JobState.QUEUED:
             memory.told(now)
+        if patch.get("attempt", job.attempt) != job.attempt:
+            memory.next_attempt()
         if notice is not None:
             self._writer.record(job, notice)
         return True
@@ -272,8 +275,11 @@ class Reconciler:
         is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in running)
         if running:
             ids = ids_of(job, pods)
-            self._wake(self._slots.keep_ids(uid, ids, beside=_runs_beside(job)), but=uid)
-        if job.is_done or not (is_awaited or (in_line and self._slots.is_waiting(uid))):
+            started = _may_have_started(job, running)
+            kept = self._slots.keep_ids(uid, ids, beside=_runs_beside(job), started=started)
+            self._wake(kept, but=uid)
+        is_at_rest = job.is_done or job.reason == Reason.SUSPENDED
+        if is_at_rest or not (is_awaited or (in_line and self._slots.is_waiting(uid))):
             let_go = self._slots.give_back if running else self._slots.release
             self._wake(let_go(uid))
             if in_line:
@@ -282,13 +288,13 @@ class Reconciler:
             self._ledger.close(uid)
             self.queue.forget(uid)
 
-    def _hold(self, job: FactotumJob, pods: Iterable[PodView]) -> None:
+    def _hold(self, job: FactotumJob, pods: Sequence[PodView]) -> None:
         self._slots.hold(
             job.uid,
             ids_of(job, pods),
             namespace=job.namespace,
             beside=_runs_beside(job),
-            started=job.is_claimed or job.is_done,
+            started=_may_have_started(job, pods),
         )
 
     def _is_stuck(self, pod: PodView, memory: JobMemory) -> bool:
@@ -326,16 +332,25 @@ class Reconciler:
                 self.queue.add(uid)
 
 
-def _goes_on(decision: Decision) -> bool:
+def _goes_on(job: FactotumJob, decision: Decision) -> bool:
     """Whether the next look follows at once and wants what the job has: its next launch."""
     patch = decision.patch or {}
     is_step = patch.get("state") == JobState.QUEUED and "launch" in patch
+    # Another attempt queues anew, and one that is suspended wants nothing.
+    is_same = patch.get("attempt", job.attempt) == job.attempt
+    is_step = is_step and is_same and patch.get("reason") != Reason.SUSPENDED
     return is_step and decision.again_in is None and not decision.in_line
 
 
 def _is_left(pod: PodView) -> bool:
     """Whether a Pod whose job is gone may be at work still; an orphan has no owner any more."""
     return may_run(pod) and bool(pod.owner or pod.is_named_as_ours)
+
+
+def _may_have_started(job: FactotumJob, pods: Sequence[PodView]) -> bool:
+    """Whether tasks of a job may be running: also those of an attempt before, whose Pod ends."""
+    earlier = any(may_run(pod) and attempts.has_run(job, pod) for pod in pods)
+    return job.is_claimed or job.is_done or earlier
 
 
 def _runs_beside(job: FactotumJob) -> bool:

@@ -27,9 +27,14 @@ class Reason:
     POD_PENDING = "PodPending"
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
     RELAUNCHING = "Relaunching"
+    RETRYING = "Retrying"
+    RESUMED = "Resumed"
+    SUSPENDED = "Suspended"
 
     CLAIMED = "Claimed"
     POD_GONE = "PodGone"
+    SUSPENDING = "Suspending"
+    CANCELLING = "Cancelling"
 
     SUCCEEDED = "Succeeded"
     EARLY_FINISH = "EarlyFinish"
@@ -44,6 +49,7 @@ class Reason:
     LOST = "Lost"
     OOM_KILLED = "OOMKilled"
     EVICTED = "Evicted"
+    CANCELLED = "Cancelled"
     DELETED = "Deleted"
     INVALID_FACTFILE = "InvalidFactfile"
     INVALID_START = "InvalidStart"
@@ -63,21 +69,27 @@ class Row:
         ran: whether the job was ever Factotum's business: False for what the
             original server would have refused at the door, or only simulated.
         notice: type of the Event that tells of it; empty: none.
+        retried: whether ``retry`` counts for a job that ends so: the end of a
+            run that failed, which another one may not share.
     """
 
-    __slots__ = ("notice", "outcome", "ran", "state")
+    __slots__ = ("notice", "outcome", "ran", "retried", "state")
 
-    def __init__(self, state: str, outcome: str, notice: str = "", *, ran: bool = True) -> None:
+    def __init__(
+        self, state: str, outcome: str, notice: str = "", *, ran: bool = True, retried: bool = False
+    ) -> None:
         self.state = state
         self.outcome = outcome
         self.notice = notice
         self.ran = ran
+        self.retried = retried
 
 
 _WAITS = Row(JobState.QUEUED, RunState.WAITING)
 _WORKS = Row(JobState.WORKING, RunState.RUNNING)
 _WELL = Row(JobState.DONE, RunState.SUCCEEDED, "Normal")
 _FAILED = Row(JobState.DONE, RunState.FAILED, "Warning")
+_FAILED_RUN = Row(JobState.DONE, RunState.FAILED, "Warning", retried=True)
 _REFUSED = Row(JobState.DONE, RunState.FAILED, "Warning", ran=False)
 
 TABLE: Mapping[str, Row] = {
@@ -91,21 +103,29 @@ TABLE: Mapping[str, Row] = {
     Reason.POD_PENDING: _WAITS,
     Reason.IMAGE_PULL_BACK_OFF: _WAITS,
     Reason.RELAUNCHING: _WAITS,
+    # An attempt has failed: that this is not the end is no reason to keep it quiet.
+    Reason.RETRYING: Row(JobState.QUEUED, RunState.WAITING, "Warning"),
+    Reason.RESUMED: Row(JobState.QUEUED, RunState.WAITING, "Normal"),
+    Reason.SUSPENDED: Row(JobState.QUEUED, RunState.WAITING, "Normal"),
     Reason.CLAIMED: _WORKS,
     Reason.POD_GONE: _WORKS,
+    Reason.SUSPENDING: _WORKS,
+    Reason.CANCELLING: _WORKS,
     Reason.SUCCEEDED: _WELL,
     Reason.EARLY_FINISH: _WELL,
     Reason.DRY_RUN: Row(JobState.DONE, RunState.SUCCEEDED, "Normal", ran=False),
     # The original ends well, having done nothing: somebody should look at that.
     Reason.HOST_CONSTRAINT_NOT_MATCHED: Row(JobState.DONE, RunState.SUCCEEDED, "Warning"),
-    Reason.TASK_FAILED: _FAILED,
+    Reason.TASK_FAILED: _FAILED_RUN,
     Reason.NOT_RUN: _FAILED,
-    Reason.INTERRUPTED: _FAILED,
-    Reason.DEADLINE_EXCEEDED: _FAILED,
+    Reason.INTERRUPTED: _FAILED_RUN,
+    Reason.DEADLINE_EXCEEDED: _FAILED_RUN,
     Reason.LAUNCH_FAILED: _FAILED,
-    Reason.LOST: _FAILED,
-    Reason.OOM_KILLED: _FAILED,
-    Reason.EVICTED: _FAILED,
+    Reason.LOST: _FAILED_RUN,
+    Reason.OOM_KILLED: _FAILED_RUN,
+    Reason.EVICTED: _FAILED_RUN,
+    # Somebody asked for it.
+    Reason.CANCELLED: Row(JobState.DONE, RunState.FAILED, "Normal"),
     Reason.DELETED: _FAILED,
     Reason.INVALID_FACTFILE: _REFUSED,
     Reason.INVALID_START: _REFUSED,
@@ -124,7 +144,13 @@ def ran(reason: str) -> bool:
     return row is None or row.ran
 
 
+def is_retried(reason: str) -> bool:
+    """Whether ``retry`` counts for an end: Kubernetes' own words tell of a run that was lost."""
+    row = TABLE.get(reason)
+    return row is None or row.retried
+
+
 def notice_of(reason: str, outcome: str) -> str:
-    """Return the type of the Event that tells of a job's end."""
+    """Return the type of the Event that tells of what became of a job."""
     row = TABLE.get(reason)
     return row.notice if row is not None else "Warning" if outcome == RunState.FAILED else "Normal"
