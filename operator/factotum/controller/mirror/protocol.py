@@ -11,6 +11,9 @@ class Mirror(Protocol):
     async def take(self, job: FactotumJob, job_id: str) -> str:
         """Write a job's entry before its Pod is created; return what is to be told."""
 
+    def owes(self, job: FactotumJob) -> bool:
+        """Whether a job's end is still to be written: without the job nobody would know it."""
+
     def failure(self) -> str | None:
         """Return why it works no more, if it does not."""
 
@@ -24,6 +27,10 @@ class NoMirror:
     async def take(self, job: FactotumJob, job_id: str) -> str:  # noqa: ARG002 - Mirror
         """Have nothing to tell."""
         return ""
+
+    def owes(self, job: FactotumJob) -> bool:  # noqa: ARG002 - Mirror
+        """Owe nothing."""
+        return False
 
     def failure(self) -> str | None:
         """Never fail."""
