@@ -22,6 +22,7 @@ from factotum.controller.decide.launching import MAX_LAUNCHES
 from support.model.cluster import Cluster
 
 INDEX = st.integers(0, 7)
+TTLS = st.sampled_from([None, None, 0, 90])
 FATES = st.sampled_from(["answered", "answered", "answered", "lost", "fails"])
 
 
@@ -82,10 +83,10 @@ class Invariants(RuleBasedStateMachine):
 
     # --- the ordinary course of things ------------------------------------------------
 
-    @initialize(number=st.integers(1, 2), is_claimed=st.booleans())
-    def begin(self, number, is_claimed):
+    @initialize(number=st.integers(1, 2), is_claimed=st.booleans(), ttl=TTLS)
+    def begin(self, number, is_claimed, ttl):
         for index in range(number):
-            self.cluster.create_job(f"job-{index}")
+            self.cluster.create_job(f"job-{index}", ttl)
         self.cluster.start_controller()
         if is_claimed:
             self.settle()
@@ -180,7 +181,7 @@ class Invariants(RuleBasedStateMachine):
         over = [b for b in self.cluster.boxes.values() if b.over]
         self.cluster.end_pod(over[index % len(over)])
 
-    @rule(seconds=st.sampled_from([1.0, 6.0, 61.0]))
+    @rule(seconds=st.sampled_from([1.0, 6.0, 61.0, 901.0]))
     def pass_time(self, seconds):
         self.cluster.pass_time(seconds)
 
@@ -212,6 +213,12 @@ class Invariants(RuleBasedStateMachine):
     @rule(index=INDEX)
     def delete_pod(self, index):
         self.cluster.delete_pod(self.pods[index % len(self.pods)])
+
+    @precondition(lambda self: self.unstarted_pods())
+    @rule(index=INDEX)
+    def keep_pod_from_starting(self, index):
+        pods = self.unstarted_pods()
+        self.cluster.keep_from_starting(pods[index % len(pods)])
 
     @precondition(lambda self: self.pods)
     @rule(index=INDEX, zombie=st.booleans())

@@ -22,6 +22,7 @@ KUBERNETES = {
     "Preempting",
     "NodeLost",
     "Shutdown",
+    "SchedulingGated",
     "Unschedulable",
     "ErrImagePull",
 }
@@ -111,18 +112,25 @@ def test_the_reference_tells_of_every_reason_what_the_table_says(word):
     assert state == row.state
     if state == JobState.DONE:
         assert cells[:2] == [row.outcome, row.notice]
+    elif state == JobState.QUEUED:
+        assert cells[0] == row.notice
 
 
 def test_the_reference_names_no_reason_that_there_is_not():
     assert set(documented()) <= WORDS | KUBERNETES
 
 
-def test_an_end_is_told_by_an_event_and_nothing_else_is():
+def test_an_end_is_told_by_an_event_and_so_is_trouble_before_it():
     for word, row in TABLE.items():
-        assert (row.state == JobState.DONE) == bool(row.notice), word
         assert row.notice in ("", "Normal", "Warning"), word
+        if row.state == JobState.DONE:
+            assert row.notice, word
+        else:
+            assert row.notice != "Normal", word
         if row.outcome == RunState.FAILED:
             assert row.notice == "Warning", word
+    quiet = {word for word, row in TABLE.items() if not row.notice}
+    assert quiet == {"WaitingForWorker", "PodPending", "Claimed", "PodGone"}
 
 
 def test_only_an_end_can_be_none_of_factotums_business():

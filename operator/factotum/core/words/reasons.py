@@ -19,11 +19,14 @@ class Reason:
 
     WAITING_FOR_WORKER = "WaitingForWorker"
     FACTFILE_NOT_FOUND = "FactfileNotFound"
+    FACTFILE_UNREADABLE = "FactfileUnreadable"
     HOST_CONSTRAINT_UNRESOLVED = "HostConstraintUnresolved"
     NODE_NOT_READY = "NodeNotReady"
     POD_FORBIDDEN = "PodForbidden"
+    POD_NOT_CREATED = "PodNotCreated"
     POD_PENDING = "PodPending"
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+    RUNNER_NOT_HEARD = "RunnerNotHeard"
     RELAUNCHING = "Relaunching"
 
     CLAIMED = "Claimed"
@@ -72,6 +75,7 @@ class Row:
 
 
 _WAITS = Row(JobState.QUEUED, RunState.WAITING)
+_TROUBLE = Row(JobState.QUEUED, RunState.WAITING, "Warning")
 _WORKS = Row(JobState.WORKING, RunState.RUNNING)
 _WELL = Row(JobState.DONE, RunState.SUCCEEDED, "Normal")
 _FAILED = Row(JobState.DONE, RunState.FAILED, "Warning")
@@ -79,13 +83,17 @@ _REFUSED = Row(JobState.DONE, RunState.FAILED, "Warning", ran=False)
 
 TABLE: Mapping[str, Row] = {
     Reason.WAITING_FOR_WORKER: _WAITS,
-    Reason.FACTFILE_NOT_FOUND: _WAITS,
-    Reason.HOST_CONSTRAINT_UNRESOLVED: _WAITS,
-    Reason.NODE_NOT_READY: _WAITS,
-    Reason.POD_FORBIDDEN: _WAITS,
+    Reason.FACTFILE_NOT_FOUND: _TROUBLE,
+    Reason.FACTFILE_UNREADABLE: _TROUBLE,
+    Reason.HOST_CONSTRAINT_UNRESOLVED: _TROUBLE,
+    Reason.NODE_NOT_READY: _TROUBLE,
+    Reason.POD_FORBIDDEN: _TROUBLE,
+    Reason.POD_NOT_CREATED: _TROUBLE,
+    # Starting takes its time now and then: nobody must see to that.
     Reason.POD_PENDING: _WAITS,
-    Reason.IMAGE_PULL_BACK_OFF: _WAITS,
-    Reason.RELAUNCHING: _WAITS,
+    Reason.IMAGE_PULL_BACK_OFF: _TROUBLE,
+    Reason.RUNNER_NOT_HEARD: _TROUBLE,
+    Reason.RELAUNCHING: _TROUBLE,
     Reason.CLAIMED: _WORKS,
     Reason.POD_GONE: _WORKS,
     Reason.SUCCEEDED: _WELL,
@@ -119,6 +127,8 @@ def ran(reason: str) -> bool:
 
 
 def notice_of(reason: str, outcome: str) -> str:
-    """Return the type of the Event that tells of a job's end."""
+    """Return the type of the Event that tells of a job's end or trouble; empty: none does."""
     row = TABLE.get(reason)
-    return row.notice if row is not None else "Warning" if outcome == RunState.FAILED else "Normal"
+    if row is not None:
+        return row.notice
+    return "Normal" if outcome == RunState.SUCCEEDED else "Warning"
