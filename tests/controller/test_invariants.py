@@ -29,6 +29,7 @@ from support.model.cluster import Cluster
 INDEX = st.integers(0, 7)
 KINDS = st.sampled_from(["same", "same", "other"])
 POLICIES = st.sampled_from(["Queue", "Queue", "Reject", "Allow"])
+TTLS = st.sampled_from([None, None, 0, 90])
 FATES = st.sampled_from(["answered", "answered", "answered", "lost", "fails"])
 
 
@@ -96,13 +97,15 @@ class Invariants(RuleBasedStateMachine):
         is_claimed=st.booleans(),
         limit=st.sampled_from([0, 0, 1, 2]),
         mode=st.sampled_from(["Resume", "Restart"]),
+        ttl=TTLS,
     )
-    def begin(self, workers, crowd, is_claimed, limit, mode):
+    def begin(self, workers, crowd, is_claimed, limit, mode, ttl):
         self.cluster.workers = workers
-        retry = {"limit": limit, "backoffSeconds": 10, "mode": mode}
+        spec = {"retry": {"limit": limit, "backoffSeconds": 10, "mode": mode}}
+        spec |= {} if ttl is None else {"ttlSecondsAfterFinished": ttl}
         for index, (kind, policy) in enumerate(crowd):
             self.jobs[f"job-{index}"] = kind, policy
-            self.cluster.create_job(f"job-{index}", kind=kind, policy=policy, retry=retry)
+            self.cluster.create_job(f"job-{index}", kind=kind, policy=policy, **spec)
         self.cluster.start_controller()
         if is_claimed:
             self.settle()
@@ -197,7 +200,7 @@ class Invariants(RuleBasedStateMachine):
         over = [b for b in self.cluster.boxes.values() if b.over]
         self.cluster.end_pod(over[index % len(over)])
 
-    @rule(seconds=st.sampled_from([1.0, 6.0, 31.0, 61.0]))
+    @rule(seconds=st.sampled_from([1.0, 6.0, 31.0, 61.0, 901.0]))
     def pass_time(self, seconds):
         self.cluster.pass_time(seconds)
 
@@ -229,6 +232,12 @@ class Invariants(RuleBasedStateMachine):
     @rule(index=INDEX)
     def delete_pod(self, index):
         self.cluster.delete_pod(self.pods[index % len(self.pods)])
+
+    @precondition(lambda self: self.unstarted_pods())
+    @rule(index=INDEX)
+    def keep_pod_from_starting(self, index):
+        pods = self.unstarted_pods()
+        self.cluster.keep_from_starting(pods[index % len(pods)])
 
     @precondition(lambda self: self.pods)
     @rule(index=INDEX, zombie=st.booleans())

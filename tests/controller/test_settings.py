@@ -8,6 +8,11 @@ FLAGS = {
     "--max-workers": ("7", "max_workers", 7),
     "--max-workers-per-namespace": ("3", "max_workers_per_namespace", 3),
     "--max-jobs": ("50", "max_jobs", 50),
+    "--pod-pending-timeout": ("60", "pod_pending_timeout", 60.0),
+    "--successful-jobs-history-limit": ("3", "successful_jobs_history_limit", 3),
+    "--failed-jobs-history-limit": ("0", "failed_jobs_history_limit", 0),
+    "--successful-pods-history-limit": ("2", "successful_pods_history_limit", 2),
+    "--failed-pods-history-limit": ("9", "failed_pods_history_limit", 9),
     "--runner-image": ("r:1", "runner_image", "r:1"),
     "--runner-image-pull-policy": ("Always", "runner_image_pull_policy", "Always"),
     "--claims-url": ("http://op:1/", "claims_url", "http://op:1"),
@@ -121,3 +126,25 @@ def test_draining_is_a_flag_or_a_variable(argv, value, drains, monkeypatch):
     monkeypatch.setenv("FACTOTUM_DRAIN", value)
 
     assert Settings.from_arguments(argv).drain is drains
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--pod-pending-timeout", "-1"],
+        ["--pod-pending-timeout", "inf"],
+        ["--pod-pending-timeout", "nan"],
+        ["--pod-pending-timeout", "soon"],
+        ["--failed-jobs-history-limit", "-1"],
+        ["--successful-pods-history-limit", "all"],
+    ],
+)
+def test_times_and_limits_that_are_none_are_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        Settings.from_arguments(words)
+
+    assert words[0] in capsys.readouterr().err
+
+
+def test_a_limit_that_is_empty_is_none():
+    assert Settings.from_arguments(["--failed-jobs-history-limit", ""]) == Settings()

@@ -23,6 +23,7 @@ KUBERNETES = {
     "Preempting",
     "NodeLost",
     "Shutdown",
+    "SchedulingGated",
     "Unschedulable",
     "ErrImagePull",
 }
@@ -119,20 +120,36 @@ def test_the_reference_tells_of_every_reason_what_the_table_says(word):
     assert state == row.state
     if state == JobState.DONE:
         assert cells[:2] == [row.outcome, row.notice]
+    elif state == JobState.QUEUED:
+        assert cells[0] == row.notice
 
 
 def test_the_reference_names_no_reason_that_there_is_not():
     assert set(documented()) <= WORDS | KUBERNETES
 
 
-def test_an_end_and_a_turn_on_the_way_are_told_by_an_event_and_nothing_else_is():
-    turns = {Reason.RETRYING, Reason.RESUMED, Reason.SUSPENDED}
+def test_an_end_and_a_turn_are_told_by_an_event_and_so_is_trouble_before_it():
+    turns = {Reason.RESUMED, Reason.SUSPENDED}
     for word, row in TABLE.items():
-        assert (row.state == JobState.DONE or word in turns) == bool(row.notice), word
         assert row.notice in ("", "Normal", "Warning"), word
+        if row.state == JobState.DONE:
+            assert row.notice, word
+        else:
+            assert (row.notice == "Normal") == (word in turns), word
         if row.outcome == RunState.FAILED:
             asked_for = word == Reason.CANCELLED
             assert row.notice == ("Normal" if asked_for else "Warning"), word
+    quiet = {word for word, row in TABLE.items() if not row.notice}
+    assert quiet == {
+        "WaitingForWorker",
+        "WaitingForJobId",
+        "QueueFull",
+        "PodPending",
+        "Claimed",
+        "PodGone",
+        "Suspending",
+        "Cancelling",
+    }
 
 
 def test_only_a_run_that_failed_is_tried_again():

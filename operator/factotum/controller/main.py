@@ -2,7 +2,9 @@
 
 import logging
 import sys
+import time
 from collections.abc import Sequence
+from typing import Final
 
 import kopf
 
@@ -10,6 +12,11 @@ from factotum.controller.log import OneLine
 from factotum.controller.operator import Operator
 from factotum.controller.settings import Settings
 from factotum.controller.watch import handlers
+
+logger = logging.getLogger(__name__)
+
+_NOT_FOUND: Final = 404
+_PAUSE_SECONDS: Final = 2.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(OneLine())
+    while not _ran_to_its_end(settings):
+        # Somebody removed the definition of our kind, and all jobs with it: it may come again.
+        logger.warning("FactotumJobs are not served any more: waiting for their definition")
+        time.sleep(_PAUSE_SECONDS)
+    return 0
+
+
+def _ran_to_its_end(settings: Settings) -> bool:
+    """Run an operator; False if it ended because its kind is gone."""
     registry = kopf.OperatorRegistry()
     handlers.register(registry, Operator(settings))
     liveness = (
@@ -31,14 +47,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         if settings.liveness_port
         else None
     )
-    kopf.run(
-        registry=registry,
-        standalone=True,
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
-        liveness_endpoint=liveness,
-    )
-    return 0
+    try:
+        kopf.run(
+            registry=registry,
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+            liveness_endpoint=liveness,
+        )
+    except Exception as exc:
+        # kopf ends with the error of its watch, whose class it keeps to itself.
+        if getattr(exc, "status", None) != _NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from factotum.controller.observe.hosts import Resolver
 from factotum.controller.observe.ledger import Ledger
 from factotum.controller.observe.live import Live
 from factotum.controller.observe.observer import Observer
+from factotum.controller.observe.surroundings import make_surroundings
 from factotum.controller.queue import submission
 from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile.reconciler import Reconciler
@@ -41,6 +42,7 @@ _T = TypeVar("_T")
 _SWEEP_SECONDS: Final = 120.0
 _START_SECONDS: Final = 120.0
 _START_PAUSE: Final = 2.0
+_MISSING_PAUSE: Final = 5.0
 
 
 class Controller(NamedTuple):
@@ -64,7 +66,15 @@ def build(
 ) -> Controller:
     """Put the controller together."""
     live, ledger = Live(api, cache), Ledger()
-    observer = Observer(cache, live, slots, resolver, clock)
+    surroundings = make_surroundings(settings, cache, lambda uid: reconciler.queue.add(uid))
+    observer = Observer(
+        cache=cache,
+        live=live,
+        slots=slots,
+        resolver=resolver,
+        clock=clock,
+        surroundings=surroundings,
+    )
     writer = Writer(api, cache, settings, clock)
     reconciler = Reconciler(
         cache=cache,
@@ -75,6 +85,7 @@ def build(
         ledger=ledger,
         mirror=mirror,
         clock=clock,
+        surroundings=surroundings,
     )
     desk = Desk(
         cache=cache,
@@ -134,7 +145,7 @@ class Operator:
         )
         if consul is not None:
             self._cache.subscribe(consul)
-        await _patiently(controller.sources.read_everything)
+        await _patiently(controller.sources.read_everything, may_be_missing=True)
         controller.reconciler.start()
         self._cache.subscribe(controller.reconciler)
         if consul is not None:
@@ -214,21 +225,40 @@ class Operator:
             self._controller.sources.new_job(kind, raw)
 
 
-async def _patiently(read: Callable[[], Awaitable[_T]]) -> _T:
+async def _patiently(read: Callable[[], Awaitable[_T]], *, may_be_missing: bool = False) -> _T:
     """Read something at the start; a server that is not ready itself gets some time.
+
+    Args:
+        may_be_missing: wait for as long as it takes while there is no such thing.
 
     Raises:
         KubeError: it was refused, or there was no good answer for two minutes.
     """
-    deadline = asyncio.get_running_loop().time() + _START_SECONDS
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _START_SECONDS
+    was_missing = False
     while True:
         try:
-            return await read()
+            found = await read()
+        except errors.NotFoundError:
+            if not may_be_missing:
+                raise
+            if not was_missing:
+                logger.warning("FactotumJobs are not served: is their definition installed?")
+            was_missing, deadline = True, loop.time() + _START_SECONDS
+            await asyncio.sleep(_MISSING_PAUSE)
+            continue
         except (errors.UnreachableError, errors.ExpiredError) as exc:
-            if asyncio.get_running_loop().time() >= deadline:
+            if loop.time() >= deadline:
                 raise
             logger.warning("the API server is not ready yet: %s", exc)
             await asyncio.sleep(_START_PAUSE)
+            continue
+        if not was_missing:
+            return found
+        # What is served is found out once more, from a list that may come a moment later.
+        was_missing = False
+        await asyncio.sleep(_START_PAUSE)
 
 
 async def _sweep(sources: Sources) -> None:

@@ -23,6 +23,10 @@ class WorkQueue(Generic[Key]):
         """Return how many keys wait to be looked at now."""
         return len(self._dirty)
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether a key is looked at, or will be, now or later."""
+        return key in self._dirty or key in self._busy or key in self._timers
+
     def add(self, key: Key) -> None:
         """Have a key looked at as soon as may be."""
         timer = self._timers.pop(key, None)

@@ -73,8 +73,17 @@ class KubeApi(Protocol):
     async def create(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Create an object in a collection."""
 
-    async def delete(self, path: Path, *, uid: str) -> None:
-        """Delete the object of that UID; another one of its name stays."""
+    async def delete(self, path: Path, *, uid: str, resource_version: str = "") -> None:
+        """Delete the object of that UID; another one of its name stays.
+
+        Args:
+            path: of the object.
+            uid: of the object.
+            resource_version: delete it only if it is still at that version.
+
+        Raises:
+            ConflictError: it has another UID, or changed.
+        """
 
     async def patch_status(
         self, path: Path, status: Mapping[str, Any], *, resource_version: str

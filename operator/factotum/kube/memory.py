@@ -170,11 +170,14 @@ class MemoryApi:
             raise errors.from_status(409, "AlreadyExists", "an object of that name exists")
         return self.put(place, raw)
 
-    async def delete(self, path: Path, *, uid: str) -> None:
+    async def delete(self, path: Path, *, uid: str, resource_version: str = "") -> None:
         """Delete an object at once."""
         self._ask("DELETE", path, {"preconditions": {"uid": uid}})
-        if self._found(path)["metadata"]["uid"] != uid:
+        metadata = self._found(path)["metadata"]
+        if metadata["uid"] != uid:
             raise errors.from_status(409, "Conflict", "the UID is another")
+        if resource_version not in ("", metadata["resourceVersion"]):
+            raise errors.from_status(409, "Conflict", "the object changed")
         self.remove(path)
 
     async def patch_status(

@@ -47,6 +47,7 @@ _SHAPES: Final[Mapping[str, type]] = {
     "factfileHash": str,
     "attempt": int,
     "launch": int,
+    "launchesGivenUp": int,
     "nextLaunchTime": str,
     "claim": dict,
     "sequence": int,
@@ -220,6 +221,11 @@ class FactotumJob:
     def launch(self) -> int:
         """Which Pod of the attempt this is, from 1."""
         return int(self.status.get("launch") or 1)
+
+    @property
+    def launches_given_up(self) -> int:
+        """How many of the attempt's earlier launches were given up because they did not start."""
+        return min(int(self.status.get("launchesGivenUp") or 0), self.launch - 1)
 
     @property
     def sequence(self) -> int:

@@ -38,6 +38,7 @@ class Request:
     path: str
     body: Any
     answer: "asyncio.Future[Any]"
+    sent: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -115,6 +116,8 @@ class Api:
             return copy.deepcopy(listed)
         if match := _JOB.match(path):
             raw = self._found("jobs", match[1])
+            if method == "DELETE":
+                return self._delete_job(raw, body)
             return self._patch(raw, body) if method == "PATCH" else copy.deepcopy(raw)
         if match := _POD.match(path):
             raw = self._found("pods", match[1])
@@ -156,6 +159,19 @@ class Api:
         order = job["status"].get("order")
         since = parse_time(order["time"]) if order else None
         return since is not None and self.now() - since >= timedelta(seconds=30)
+
+    def _delete_job(self, raw: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+        metadata = raw["metadata"]
+        if (body["uid"], body["version"]) != (metadata["uid"], metadata["resourceVersion"]):
+            raise errors.from_status(409, "Conflict", "it changed, or is another")
+        assert raw["status"].get("state") == "DONE", "the controller deletes a job with no verdict"
+        for pod in self.pods.values():
+            claim = raw["status"].get("claim") or {}
+            is_its_own = pod["metadata"]["uid"] == claim.get("podUID") and watched(pod)
+            has_ended = pod["status"]["phase"] in ("Succeeded", "Failed")
+            assert not is_its_own or has_ended, "a runner loses its job before its end"
+        self.remove("jobs", metadata["name"])
+        return {}
 
     def mark_deleted(self, raw: dict[str, Any]) -> None:
         """Begin a Pod's graceful deletion; its kubelet does the rest."""
@@ -243,8 +259,8 @@ class ModelClient:
     async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await self._send("POST", path, body)
 
-    async def delete(self, path: str, *, uid: str) -> None:
-        await self._send("DELETE", path, {"uid": uid})
+    async def delete(self, path: str, *, uid: str, resource_version: str = "") -> None:
+        await self._send("DELETE", path, {"uid": uid, "version": resource_version})
 
     async def patch_status(
         self, path: str, status: Mapping[str, Any], *, resource_version: str
@@ -253,6 +269,7 @@ class ModelClient:
         return await self._send("PATCH", f"{path}/status", body)
 
     async def _send(self, method: str, path: str, body: Any = None) -> Any:
-        answer = asyncio.get_running_loop().create_future()
-        self.pending.append(Request(method, path, copy.deepcopy(body), answer))
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        self.pending.append(Request(method, path, copy.deepcopy(body), answer, loop.time()))
         return await answer

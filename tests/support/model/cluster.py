@@ -22,28 +22,24 @@ from support.model.api import NAMESPACE, Api, Request
 from support.model.controller import Controller
 from support.model.exclusion import Exclusion, is_at_work, is_seen
 from support.model.parts import Box, Call, Runner, VirtualLoop
+from support.model.workers import Workers
 
 TASKS = 2
 
 
-class Cluster:
+class Cluster(Workers):
     """Everything together; each method is one thing that may happen."""
 
     def __init__(self, workers: int = 1) -> None:
-        self.workers = workers
+        clock = HeldClock(jobs.NOW)
+        super().__init__(Api(self._truly_succeeded, self._runs_of, clock.now), clock, workers)
         self.exclusion = Exclusion()
         self.loop = VirtualLoop()
-        self.clock = HeldClock(jobs.NOW)
-        self.api = Api(self._truly_succeeded, self._runs_of, self.clock.now)
         self.pending: list[Request] = []
-        self.boxes: dict[str, Box] = {}
         self.calls: list[Call] = []
         self.runners: dict[str, Runner] = {}
         self.starts: Counter[tuple[str, str]] = Counter()
         self.controller: Controller | None = None
-        self.is_crowded = False
-        self.deleted_at: dict[str, float] = {}
-        self.stripped: set[str] = set()
 
     def _truly_succeeded(self, claim_id: str) -> bool:
         return self.runners[claim_id].succeeded
@@ -126,13 +122,16 @@ class Cluster:
     def serve(self, request: Request, fate: str = "answered") -> None:
         """Serve a request: it is ``answered``, its answer is ``lost``, or it ``fails``."""
         self.pending.remove(request)
-        if request.method == "POST" and request.path.endswith("/pods") and fate != "fails":
-            self._check_slots(request)
+        makes_pod = request.method == "POST" and request.path.endswith("/pods")
+        if fate != "fails":
+            self._check_slots(request, makes_pod=makes_pod)
         try:
             at_work = self._at_work()
             result = None if fate == "fails" else self.api.handle(request)
             if request.method == "PATCH" and result and request.body["status"].get("claim"):
                 self.exclusion.check(result["metadata"]["uid"], at_work)
+            if makes_pod and result is not None:
+                self._count(request, result["metadata"]["uid"])
         except errors.KubeError as exc:
             result = exc
         if not request.answer.done():
@@ -143,36 +142,6 @@ class Cluster:
             else:
                 request.answer.set_result(result)
         self.loop.drain()
-
-    def _check_slots(self, request: Request) -> None:
-        """Check that a Pod is only made while no other job's may run."""
-        if request.answer.cancelled():
-            # Its sender is dead; whoever came after it could not know of it.
-            self.is_crowded = True
-        uid = request.body["metadata"]["labels"][names.LABEL_JOB_UID]
-        others = {
-            self.api.made_for[pod["metadata"]["uid"]]
-            for pod in self.api.pods.values()
-            if pod["status"]["phase"] not in ("Succeeded", "Failed") and self._may_run(pod)
-        } - {uid}
-        is_crowded = len(others) >= self.workers and not self.is_crowded
-        assert not is_crowded, "more jobs run than there are workers"
-
-    def _may_run(self, pod: dict[str, Any]) -> bool:
-        """Whether a Pod runs tasks or may get to: without its job it cannot claim any more."""
-        box = self.boxes.get(pod["metadata"]["uid"])
-        claimed = box is not None and any(runner.letters for runner in box.runners)
-        uid = self.api.made_for[pod["metadata"]["uid"]]
-        if uid in self.deleted_at:
-            # The Pods of a job that is gone are waited for, but not for ever.
-            is_ours = uid not in self.stripped
-            return claimed and is_ours and self.clock.monotonic() < self.deleted_at[uid] + 60
-        if uid in self.stripped:
-            # Nobody sees it any more: it counts as long as its verdict is awaited.
-            job = self.api.job_of(uid)
-            return claimed and job is not None and job["status"].get("state") == "WORKING"
-        never_starts = "deletionTimestamp" in pod["metadata"] and box is None
-        return claimed or not never_starts
 
     def deliver(self, kind: str, *, batched: bool = False) -> bool:
         """Deliver the next watch event; False if there is none.
@@ -234,6 +203,15 @@ class Cluster:
             spec = stored["spec"] | {"nodeName": "node-a"}
             self.api.put("pods", stored | {"spec": spec, "status": {"phase": "Running"}})
         return runner
+
+    def keep_from_starting(self, raw: dict[str, Any]) -> None:
+        """Have the kubelet say that a Pod cannot start."""
+        waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+        status = {"name": names.RUNNER_CONTAINER, "state": waiting}
+        stuck = {"phase": "Pending", "containerStatuses": [status]}
+        self.api.put("pods", raw | {"spec": raw["spec"] | {"nodeName": "node-a"}, "status": stuck})
+        # Others may have its worker as soon as that is known.
+        self.counts_until[raw["metadata"]["uid"]] = self.clock.monotonic()
 
     def delete_pod(self, raw: dict[str, Any]) -> None:
         """Delete a Pod in good order: its processes are told to stop."""

@@ -59,6 +59,7 @@ class Stage:
         namespaces: Sequence[str] = (),
         mirror: Mirror | None = None,
         api: MemoryApi | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.api = api or MemoryApi()
         self.clock = HeldClock(jobs.NOW)
@@ -68,7 +69,7 @@ class Stage:
         resolver: Any = None  # no job here has a host constraint
         self.parts = operator.build(
             api=self.api,
-            settings=Settings(max_workers=workers, namespaces=tuple(namespaces)),
+            settings=settings or Settings(max_workers=workers, namespaces=tuple(namespaces)),
             resolver=resolver,
             cache=self.cache,
             slots=self.slots,

@@ -98,6 +98,7 @@ class Desk:
         if job is None:
             return NOT_ITS_OWN
         async with self._ledger.open(request.uid) as memory:
+            memory.heard = pod.uid
             is_live = False
             for _ in range(_MAX_TRIES):
                 verdict = judge_claim(job, request, pod)

@@ -97,6 +97,7 @@ def following(
         | {
             "attempt": job.attempt + 1,
             "launch": 1,
+            "launchesGivenUp": None,
             "nextLaunchTime": format_time(not_before),
             "claim": None,
             "order": None,

@@ -27,7 +27,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do, in this order: ask, join, announce, patch, delete, create.
+    """What to do, in this order: ask, join, announce, patch, delete, create, remove.
 
     Attributes:
         ask: questions; nothing else is done until they are answered.
@@ -36,6 +36,7 @@ class Decision:
         patch: a status patch, which also fences what follows it.
         delete: Pods to delete.
         create: create the Pod of the current launch, from these facts.
+        remove: delete the job itself, if nobody changed it.
         again_in: seconds after which to look again, whatever happens.
         in_line: the job keeps its place in the queue; without, it leaves it.
     """
@@ -47,6 +48,7 @@ class Decision:
     notice: Notice | None = None
     delete: tuple[PodView, ...] = ()
     create: bool = False
+    remove: bool = False
     again_in: float | None = None
     in_line: bool = False
 

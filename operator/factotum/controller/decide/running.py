@@ -10,7 +10,7 @@ from typing import Any, Final
 from factotum.controller.decide import attempts, orders, status
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision
 from factotum.controller.decide.launching import unstarted_end
-from factotum.controller.decide.outcomes import known_report, lost, verdict_of
+from factotum.controller.decide.outcomes import cause_of, known_report, lost, verdict_of
 from factotum.controller.facts.observed import Ask, Observed, Plan
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire import termination
@@ -134,6 +134,9 @@ def _interruption(seen: Observed, message: str, now: datetime) -> tuple[str, str
     """Return why a run was shut down, as far as its Pod says."""
     claim = seen.job.claim
     pod = next((p for p in seen.pods if claim and p.uid == claim.pod_uid), None)
+    told = cause_of(pod) if pod is not None else None
+    if told is not None:
+        return told[0], f"the run was shut down: {told[1]}. {message}"
     if pod is not None and pod.reason:
         return pod.reason, f"the run was shut down: {pod.message or pod.reason}. {message}"
     deadline = seen.job.spec.get("activeDeadlineSeconds")

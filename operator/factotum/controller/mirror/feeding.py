@@ -144,6 +144,11 @@ class ConsulMirror:
         self._shelve(job)
         return await self._mirror.take(view)
 
+    def owes(self, job: FactotumJob) -> bool:
+        """Whether a job's end is still to be written: without the job nobody would know it."""
+        key = self._keys.get(job.uid)
+        return key is not None and bool(key.job_id) and self._mirror.owes(key, job.uid)
+
     # --- Subscriber -------------------------------------------------------------------
 
     def job_changed(self, job: FactotumJob, *, is_gone: bool) -> None:

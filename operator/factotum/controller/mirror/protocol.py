@@ -12,6 +12,9 @@ class Mirror(Protocol):
     async def take(self, job: FactotumJob, job_id: str) -> Taken | HeldByOther | Unreachable:
         """Write a job's entry before its Pod is created."""
 
+    def owes(self, job: FactotumJob) -> bool:
+        """Whether a job's end is still to be written: without the job nobody would know it."""
+
     def failure(self) -> str | None:
         """Return why it works no more, if it does not."""
 
@@ -25,6 +28,10 @@ class NoMirror:
     async def take(self, job: FactotumJob, job_id: str) -> Taken:  # noqa: ARG002 - Mirror
         """Have nothing to take."""
         return Taken()
+
+    def owes(self, job: FactotumJob) -> bool:  # noqa: ARG002 - Mirror
+        """Owe nothing."""
+        return False
 
     def failure(self) -> str | None:
         """Never fail."""

@@ -22,7 +22,10 @@ from factotum.controller.facts.pods import PodView
 from factotum.controller.observe import factfile, hosts
 from factotum.controller.observe.live import Live
 from factotum.controller.observe.memory import JobMemory
+from factotum.controller.observe.surroundings import Surroundings
 from factotum.controller.queue.slots import Slots
+from factotum.core.words.reasons import Reason
+from factotum.kube import errors
 from factotum.kube.resource import FactotumJob, JobUid
 
 _RIVALS: Final = 100
@@ -43,13 +46,21 @@ class Observer:
     """Puts together what is known of a job. Whoever asks holds the job's lock."""
 
     def __init__(
-        self, cache: Cache, live: Live, slots: Slots, resolver: hosts.Resolver, clock: Clock
+        self,
+        *,
+        cache: Cache,
+        live: Live,
+        slots: Slots,
+        resolver: hosts.Resolver,
+        clock: Clock,
+        surroundings: Surroundings,
     ) -> None:
         self._cache = cache
         self._live = live
         self._slots = slots
         self._resolver = resolver
         self._clock = clock
+        self._surroundings = surroundings
 
     def observe(self, job: FactotumJob, memory: JobMemory, answers: Answers) -> Observed:
         """Return every fact that is known of a job now."""
@@ -62,6 +73,11 @@ class Observer:
         report = memory.report
         if report is not None and (claim is None or report.claim_id != claim.id):
             report = None
+        around = self._surroundings
+        creation = memory.creation
+        refusal = memory.refusal(now)
+        if refusal is None and creation is None:
+            refusal = around.namespaces.refusal(job.namespace, job.uid, now)
         return Observed(
             job=job,
             pods=pods,
@@ -72,13 +88,23 @@ class Observer:
             elsewhere=memory.elsewhere(now),
             absent=frozenset(answers.absent),
             gone_seconds=memory.gone_seconds(now),
+            waited_seconds=memory.waited_seconds(now),
+            creating_seconds=None if creation is None else now - creation.since,
             pending_seconds=memory.pending_seconds(unclaimed.uid, now) if unclaimed else 0.0,
+            attempt_seconds=memory.attempt_seconds(job.attempt, now) if unclaimed else 0.0,
+            pending_limit=around.pending_limit,
+            running_seconds=memory.running_seconds(unclaimed, now) if unclaimed else 0.0,
+            heard=unclaimed is not None and memory.heard == unclaimed.uid,
             told_seconds=memory.told_seconds(now),
+            told_reasons=memory.told_reasons,
+            may_tell=around.allowance.is_left(now),
             report=report,
             progress_due=memory.is_progress_due(now),
-            refusal=memory.refusal(now),
+            refusal=refusal,
             results=answers.results,
             name_taken=memory.name_taken == (job.attempt, job.launch),
+            is_surplus=around.jobs_kept.is_surplus(job.uid),
+            has_surplus_pods=around.pods_kept.is_surplus(job.uid),
         )
 
     def _place_of(self, job: FactotumJob) -> Place | None:
@@ -135,10 +161,20 @@ class Observer:
                 memory.gone_since = now
 
     async def read_factfile(self, job: FactotumJob, memory: JobMemory) -> FactfileFact:
-        """Return the factfile as accepted, reading it only once per job."""
+        """Return the factfile as accepted, reading it only once per job.
+
+        Raises:
+            KubeError: the API server did not say, and the job is claimed.
+        """
         if memory.factfile is not None:
             return memory.factfile
-        fact = await factfile.read(job, self._live)
+        try:
+            fact = await factfile.read(job, self._live)
+        except errors.KubeError as exc:
+            if job.claim is not None:
+                raise  # its tasks' names are in it: nothing may go on without them
+            message = f"the ConfigMap of the factfile cannot be read: {exc}"
+            return Unreadable(reason=Reason.FACTFILE_UNREADABLE, message=message)
         if isinstance(fact, Unreadable):
             return fact
         if isinstance(fact, Plan):

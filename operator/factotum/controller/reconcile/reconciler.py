@@ -4,18 +4,18 @@ Order within a look: questions, then the patch, which fences what follows,
 then deletes, then the create.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from factotum.controller.apply.writer import NameTaken, Writer
+from factotum.controller.apply.writer import Writer
 from factotum.controller.clock import Clock
 from factotum.controller.decide import attempts, table
+from factotum.controller.decide.cleanup import seconds_left
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice
-from factotum.controller.decide.launching import SLOW_START_SECONDS
+from factotum.controller.decide.unclaimed.starting import is_stuck
 from factotum.controller.facts.cache import Cache
-from factotum.controller.facts.observed import HostFact, Observed, Plan, PodRefusal
+from factotum.controller.facts.observed import Observed, Plan
 from factotum.controller.facts.pods import PodView
 from factotum.controller.mirror.protocol import Mirror
 from factotum.controller.mirror.source import HeldByOther, Unreachable
@@ -23,10 +23,13 @@ from factotum.controller.observe.ledger import Ledger
 from factotum.controller.observe.live import Live
 from factotum.controller.observe.memory import JobMemory
 from factotum.controller.observe.observer import Answers, Observer
+from factotum.controller.observe.surroundings import Surroundings
 from factotum.controller.queue.admission import ALLOW, Waiting
 from factotum.controller.queue.holders import ids_of, is_holder, may_run
 from factotum.controller.queue.slots import Slots
+from factotum.controller.reconcile.creations import Creations
 from factotum.controller.reconcile.positions import Positions
+from factotum.controller.reconcile.workers import Workers
 from factotum.controller.work_queue import WorkQueue
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
@@ -35,7 +38,6 @@ from factotum.kube.resource import FactotumJob, JobUid
 
 logger = logging.getLogger(__name__)
 
-_WORKERS: Final = 16
 _MAX_ROUNDS: Final = 12
 _MAX_DELAY_SECONDS: Final = 60.0
 _ENDING_SECONDS: Final = 60.0
@@ -60,6 +62,7 @@ class Reconciler:
         ledger: Ledger,
         mirror: Mirror,
         clock: Clock,
+        surroundings: Surroundings,
     ) -> None:
         self.queue: WorkQueue[JobUid] = WorkQueue()
         self._cache = cache
@@ -70,6 +73,8 @@ class Reconciler:
         self._ledger = ledger
         self._mirror = mirror
         self._clock = clock
+        self._surroundings = surroundings
+        self._creations = Creations(writer, surroundings.namespaces, clock, self.queue.add)
         self._doubted: dict[JobUid, int] = {}
         self._positions = Positions(slots, self.queue)
 
@@ -104,6 +109,8 @@ class Reconciler:
                 self._hold(job, pods)
             if not job.is_done or pods or not job.is_observed or attempts.is_wanted(job):
                 self.queue.add(job.uid)
+            elif (left := seconds_left(job, self._clock.now())) is not None:
+                self.queue.add_later(job.uid, left)
         for pod in self._cache.pods():
             if pod.job_uid not in self._cache.jobs and _is_left(pod):
                 if pod.owner:
@@ -113,23 +120,25 @@ class Reconciler:
 
     async def run(self) -> None:
         """Look at jobs for ever."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_WORKERS):
-                group.create_task(self._work())
+        try:
+            await Workers(self.queue, self._survive, self._namespace_of, self._clock).run()
+        finally:
+            self._creations.close()
 
-    async def _work(self) -> None:
-        while True:
-            uid = await self.queue.get()
-            try:
-                await self.look(uid)
-            except errors.KubeError as exc:
-                self._later(uid, exc)
-            except Exception:
-                # A border: one job's bug must not stop the others.
-                logger.exception("job %s cannot be brought forward", self._name_of(uid))
-                self._later(uid, None)
-            finally:
-                self.queue.done(uid)
+    async def _survive(self, uid: JobUid) -> None:
+        """Have a look; what comes of it is the matter of that job alone."""
+        try:
+            await self.look(uid)
+        except errors.KubeError as exc:
+            self._later(uid, exc)
+        except Exception:
+            # A border: one job's bug must not stop the others.
+            logger.exception("job %s cannot be brought forward", self._name_of(uid))
+            self._later(uid, None)
+
+    def _namespace_of(self, uid: JobUid) -> str:
+        job = self._cache.jobs.get(uid)
+        return "" if job is None else job.namespace
 
     def _later(self, uid: JobUid, exc: errors.KubeError | None) -> None:
         delay = min(_MAX_DELAY_SECONDS, 0.25 * 2 ** self._ledger.failures(uid))
@@ -152,6 +161,7 @@ class Reconciler:
         async with self._ledger.open(uid) as memory:
             await self._dispel(uid)
             answers = Answers()
+            self._creations.take_answer(memory)
             for _ in range(_MAX_ROUNDS):
                 job = self._cache.jobs.get(uid)
                 if job is None:
@@ -184,6 +194,8 @@ class Reconciler:
     async def _apply(self, decision: Decision, seen: Observed, memory: JobMemory) -> bool:
         """Carry out a decision; False if the job is to be looked at again at once."""
         job = seen.job
+        if job.is_done:
+            self.queue.forget(job.uid)
         if decision.join and isinstance(seen.factfile, Plan):
             wants = Waiting.of(job, seen.factfile.job_id)
             self._wake(self._slots.join(wants), but=job.uid)
@@ -197,8 +209,10 @@ class Reconciler:
             return False
         for pod in decision.delete:
             await self._writer.delete_pod(pod)
+        if decision.remove:
+            return await self._remove(job)
         if decision.create and isinstance(seen.factfile, Plan) and seen.host is not None:
-            await self._create(job, seen.factfile, seen.host, memory)
+            await self._creations.create(job, seen.factfile, seen.host, memory)
         if decision.again_in is not None:
             self.queue.add_later(job.uid, decision.again_in)
         elif patch is not None and patch.get("state") != JobState.DONE:
@@ -238,25 +252,26 @@ class Reconciler:
         now = self._clock.monotonic()
         memory.patched(now - began, now)
         if patch.get("state") == JobState.QUEUED:
-            memory.told(now)
+            memory.told(patch["reason"], now)
         if patch.get("attempt", job.attempt) != job.attempt:
             memory.next_attempt()
+        if patch.get("reason") == Reason.POD_PENDING:
+            self._surroundings.allowance.spend()
         if notice is not None:
             self._writer.record(job, notice)
         return True
 
-    async def _create(
-        self, job: FactotumJob, plan: Plan, host: HostFact, memory: JobMemory
-    ) -> None:
-        match await self._writer.create_pod(job, plan, host):
-            case PodRefusal() as refusal:
-                memory.refused(refusal, self._clock.monotonic())
-                self.queue.add(job.uid)
-            case NameTaken():
-                memory.name_taken = (job.attempt, job.launch)
-                self.queue.add(job.uid)
-            case _:
-                memory.accepted()
+    async def _remove(self, job: FactotumJob) -> bool:
+        """Delete a finished job; False if it changed meanwhile: what it is now is looked at."""
+        if self._mirror.owes(job):
+            self.queue.add_later(job.uid, RETRY_SECONDS)
+            return True
+        try:
+            await self._writer.delete_job(job)
+        except errors.ConflictError:
+            await self._live.refresh(job)
+            return False
+        return True
 
     # --- worker slots ---------------------------------------------------------------
 
@@ -267,10 +282,14 @@ class Reconciler:
             return  # gone meanwhile: its next look lets go of it
         pods = self._cache.pods_of(job)
         running = [pod for pod in pods if may_run(pod)]
-        starting = [pod for pod in running if not self._is_stuck(pod, memory)]
+        starting = [pod for pod in running if not self._is_stuck(job, pod, memory)]
         if is_holder(job, starting):
             self._hold(job, pods)
             return
+        is_at_rest = job.is_done or job.reason == Reason.SUSPENDED
+        if not is_at_rest and memory.is_launching(self._clock.monotonic()):
+            return  # its Pod may be there any moment
+        memory.gives_back(job.attempt, job.launch)
         # A slot that was given back and has come again is kept for the claim that waits for it.
         is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in running)
         if running:
@@ -278,15 +297,15 @@ class Reconciler:
             started = _may_have_started(job, running)
             kept = self._slots.keep_ids(uid, ids, beside=_runs_beside(job), started=started)
             self._wake(kept, but=uid)
-        is_at_rest = job.is_done or job.reason == Reason.SUSPENDED
         if is_at_rest or not (is_awaited or (in_line and self._slots.is_waiting(uid))):
-            let_go = self._slots.give_back if running else self._slots.release
+            # A Pod that is being made has the job id, as one that is there.
+            has_id = bool(running) or (memory.creation is not None and not job.is_done)
+            let_go = self._slots.give_back if has_id else self._slots.release
             self._wake(let_go(uid))
             if in_line:
                 self.queue.add(uid)
         if job.is_done:
             self._ledger.close(uid)
-            self.queue.forget(uid)
 
     def _hold(self, job: FactotumJob, pods: Sequence[PodView]) -> None:
         self._slots.hold(
@@ -297,12 +316,23 @@ class Reconciler:
             started=_may_have_started(job, pods),
         )
 
-    def _is_stuck(self, pod: PodView, memory: JobMemory) -> bool:
-        """Whether a Pod does not get to start: others may run until its claim comes."""
+    def _is_stuck(self, job: FactotumJob, pod: PodView, memory: JobMemory) -> bool:
+        """Whether a Pod does not get to run tasks: others may until its claim comes."""
+        if job.is_done or (job.claim is not None and job.claim.pod_uid == pod.uid):
+            return False  # it may be at work, to its very end
+        if attempts.has_run(job, pod):
+            return False  # it may be at work on its last events
+        if (pod.attempt, pod.launch) < (job.attempt, job.launch):
+            return True  # its claim is refused
         now = self._clock.monotonic()
-        if pod.waiting and memory.pending_seconds(pod.uid, now) >= SLOW_START_SECONDS:
+        if is_stuck(
+            pod,
+            pending=memory.pending_seconds(pod.uid, now),
+            running=memory.running_seconds(pod, now),
+            heard=memory.heard == pod.uid,
+        ):
             memory.gave_back = pod.uid
-        return memory.gave_back == pod.uid
+        return memory.has_given_back(pod)
 
     def _forget(self, uid: JobUid, memory: JobMemory) -> None:
         """Let go of a job that is gone; its Pods go with it by their owner.

@@ -21,11 +21,14 @@ class Reason:
     WAITING_FOR_JOB_ID = "WaitingForJobId"
     QUEUE_FULL = "QueueFull"
     FACTFILE_NOT_FOUND = "FactfileNotFound"
+    FACTFILE_UNREADABLE = "FactfileUnreadable"
     HOST_CONSTRAINT_UNRESOLVED = "HostConstraintUnresolved"
     NODE_NOT_READY = "NodeNotReady"
     POD_FORBIDDEN = "PodForbidden"
+    POD_NOT_CREATED = "PodNotCreated"
     POD_PENDING = "PodPending"
     IMAGE_PULL_BACK_OFF = "ImagePullBackOff"
+    RUNNER_NOT_HEARD = "RunnerNotHeard"
     RELAUNCHING = "Relaunching"
     RETRYING = "Retrying"
     RESUMED = "Resumed"
@@ -86,6 +89,7 @@ class Row:
 
 
 _WAITS = Row(JobState.QUEUED, RunState.WAITING)
+_TROUBLE = Row(JobState.QUEUED, RunState.WAITING, "Warning")
 _WORKS = Row(JobState.WORKING, RunState.RUNNING)
 _WELL = Row(JobState.DONE, RunState.SUCCEEDED, "Normal")
 _FAILED = Row(JobState.DONE, RunState.FAILED, "Warning")
@@ -96,15 +100,19 @@ TABLE: Mapping[str, Row] = {
     Reason.WAITING_FOR_WORKER: _WAITS,
     Reason.WAITING_FOR_JOB_ID: _WAITS,
     Reason.QUEUE_FULL: _WAITS,
-    Reason.FACTFILE_NOT_FOUND: _WAITS,
-    Reason.HOST_CONSTRAINT_UNRESOLVED: _WAITS,
-    Reason.NODE_NOT_READY: _WAITS,
-    Reason.POD_FORBIDDEN: _WAITS,
+    Reason.FACTFILE_NOT_FOUND: _TROUBLE,
+    Reason.FACTFILE_UNREADABLE: _TROUBLE,
+    Reason.HOST_CONSTRAINT_UNRESOLVED: _TROUBLE,
+    Reason.NODE_NOT_READY: _TROUBLE,
+    Reason.POD_FORBIDDEN: _TROUBLE,
+    Reason.POD_NOT_CREATED: _TROUBLE,
+    # Starting takes its time now and then: nobody must see to that.
     Reason.POD_PENDING: _WAITS,
-    Reason.IMAGE_PULL_BACK_OFF: _WAITS,
-    Reason.RELAUNCHING: _WAITS,
+    Reason.IMAGE_PULL_BACK_OFF: _TROUBLE,
+    Reason.RUNNER_NOT_HEARD: _TROUBLE,
+    Reason.RELAUNCHING: _TROUBLE,
     # An attempt has failed: that this is not the end is no reason to keep it quiet.
-    Reason.RETRYING: Row(JobState.QUEUED, RunState.WAITING, "Warning"),
+    Reason.RETRYING: _TROUBLE,
     Reason.RESUMED: Row(JobState.QUEUED, RunState.WAITING, "Normal"),
     Reason.SUSPENDED: Row(JobState.QUEUED, RunState.WAITING, "Normal"),
     Reason.CLAIMED: _WORKS,
@@ -151,6 +159,8 @@ def is_retried(reason: str) -> bool:
 
 
 def notice_of(reason: str, outcome: str) -> str:
-    """Return the type of the Event that tells of what became of a job."""
+    """Return the type of the Event that tells what became of a job, or its trouble; empty: none."""
     row = TABLE.get(reason)
-    return row.notice if row is not None else "Warning" if outcome == RunState.FAILED else "Normal"
+    if row is not None:
+        return row.notice
+    return "Normal" if outcome == RunState.SUCCEEDED else "Warning"
