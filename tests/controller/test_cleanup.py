@@ -8,9 +8,11 @@ import asyncio
 import pytest
 
 from factotum.controller.decide.table import decide
+from factotum.controller.facts.observed import Ask
 from factotum.controller.mirror.protocol import NoMirror
 from factotum.controller.settings import Settings
 from factotum.kube import errors
+from factotum.kube.names import ANNOTATION_RESUME
 from factotum.kube.resource import format_time
 from support.builders.jobs import (
     CLAIM_ID,
@@ -34,6 +36,12 @@ def done(ttl=None, *, seconds_ago=10, generation=1, **metadata):
     spec = {"factfile": {}} | ({} if ttl is None else {"ttlSecondsAfterFinished": ttl})
     status = done_status(completionTime=format_time(after(-seconds_ago)))
     return make_job(spec=spec, status=status, generation=generation, **metadata)
+
+
+def failed(ttl, *, annotations, **fields):
+    spec = {"factfile": {}, "ttlSecondsAfterFinished": ttl}
+    ended = {"outcome": "FAILED", "reason": "TaskFailed", "completionTime": format_time(after(-10))}
+    return make_job(spec=spec, status=done_status(**ended, **fields), annotations=annotations)
 
 
 ENDED = ended_pod()
@@ -88,6 +96,18 @@ ROWS = [
         observed(done(), ended_pod(owner=""), has_surplus_pods=True),
         {},
         id="a Pod that somebody made his own stays",
+    ),
+    pytest.param(
+        observed(failed(0, annotations={ANNOTATION_RESUME: "1"}), ENDED, is_surplus=True),
+        {"ask": {Ask.RESULTS}},
+        id="it is to get another attempt",
+    ),
+    pytest.param(
+        observed(
+            failed(0, annotations={ANNOTATION_RESUME: "1"}, resumeSeen="1"), ENDED, is_surplus=True
+        ),
+        {"remove": True},
+        id="it has had the attempt that was asked for",
     ),
     pytest.param(
         observed(

@@ -66,8 +66,9 @@ async def test_a_resumed_job_is_queued_again(bench):
     ]
 
 
-async def test_a_job_that_wants_to_run_comes_before_one_that_is_suspended(bench):
-    bench.job("a", "QUEUED", "Suspended")
+@pytest.mark.parametrize("reason", ["Suspended", "Retrying", "Relaunching"])
+async def test_a_job_that_wants_to_run_comes_before_one_that_does_not_now(reason, bench):
+    bench.job("a", "QUEUED", reason)
     bench.job("b", "QUEUED", "WaitingForWorker")
     await bench.settled()
     both = bench.entry()

@@ -18,6 +18,7 @@ from support.builders.jobs import (
 NEW = make_job()
 QUEUED = {"state": "QUEUED", "outcome": "WAITING", "observedGeneration": 1}
 BOUNDED = make_job(spec={"factfile": {}, "activeDeadlineSeconds": 60})
+TRIED_AGAIN = make_job(spec={"factfile": {}, "activeDeadlineSeconds": 60, "retry": {"limit": 1}})
 PENDING = make_pod(phase="Pending")
 PULLING = make_pod(phase="Pending", waiting="ErrImagePull: no such image")
 GATED = make_pod(phase="Pending", waiting="SchedulingGated: not yet", node_name="")
@@ -129,6 +130,11 @@ ROWS = [
         id="its deadline ends a job whose Pod does not start",
     ),
     pytest.param(
+        observed(TRIED_AGAIN, PULLING, attempt_seconds=60.0, **SLOW),
+        {"patch": "QUEUED/WAITING Retrying", "event": "Warning"},
+        id="or only the attempt, if there is another one",
+    ),
+    pytest.param(
         observed(BOUNDED, GATED, attempt_seconds=59.0, **SLOW),
         {"patch": "QUEUED/WAITING SchedulingGated", "event": "Warning", "again": 5.0},
         id="and not before it is over",
@@ -214,3 +220,13 @@ def test_whoever_does_not_get_to_its_claim_gives_the_worker_back(pod, facts, is_
     pending, running, heard = facts
 
     assert is_stuck(pod, pending=pending, running=running, heard=heard) is is_one
+
+
+def test_another_attempt_counts_its_own_launches():
+    job = make_job(
+        spec=TRIED_AGAIN.spec, status=QUEUED | {"attempt": 1, "launch": 3, "launchesGivenUp": 2}
+    )
+    late = make_pod(phase="Pending", launch=3)
+    patch = decide(observed(job, late, attempt_seconds=60.0, **SLOW), NOW).patch
+
+    assert (patch["attempt"], patch["launch"], patch["launchesGivenUp"]) == (2, 1, None)

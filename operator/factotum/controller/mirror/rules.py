@@ -31,7 +31,7 @@ class MirrorView:
         ran: False for a job that ended without ever being Factotum's business
             (a rejected duplicate, a dry run, an invalid factfile): no entry.
         spec: the resource's spec: what the entry's arguments are made from.
-        parked: it waits and does not want to run: others of its key come first.
+        parked: it waits and does not want to run now: others of its key come first.
         job_name: what the entry calls it; empty: ``namespace/name``.
     """
 
@@ -109,7 +109,7 @@ KEEP: Final = Keep()
 def wanted(views: Iterable[MirrorView]) -> MirrorView | None:
     """Choose the job that a shared entry speaks of.
 
-    The holder, else the oldest that waits to run, else one that is suspended, else
+    The holder, else the oldest that waits to run, else one that is suspended or in back-off, else
     the one that completed last.
     A holder that is DONE, its Pod still ending, comes after one at work.
     """
