@@ -81,21 +81,22 @@ async def test_after_its_back_off_it_waits_for_whoever_has_the_job_id_by_then():
     assert status_of(stage, "a").get("launchesGivenUp") is None
 
 
-async def test_the_pod_of_an_attempt_that_failed_keeps_worker_and_job_id_to_its_end():
-    stage = Crowd(workers=1)
+async def retrying_while_its_pod_runs(stage, **spec):
+    """Have a runner that told of its failure, and is at its last events."""
     await stage.at_work("a")
-    change(stage, "a", **RETRY)
-    stage.make("b")
-    report_is_told = {"state": "QUEUED", "outcome": "WAITING", "reason": "Retrying", "attempt": 2}
-    pod = stage.pod_of("a")["metadata"]["name"]
+    change(stage, "a", **RETRY, **spec)
     path = paths.job(NAMESPACE, "a")
     raw = stage.api.stored(path)
-    begun = raw["status"] | report_is_told | {"claim": None, "launch": 1}
-    begun |= {
-        "attempts": [{"attempt": 1, "podName": pod}],
-        "nextLaunchTime": "2026-03-01T12:00:00Z",
-    }
-    stage.sees(stage.api.put(path, raw | {"status": begun}))
+    begun = {"state": "QUEUED", "outcome": "WAITING", "reason": "Retrying", "attempt": 2}
+    begun |= {"claim": None, "launch": 1, "nextLaunchTime": "2026-03-01T12:00:00Z"}
+    begun["attempts"] = [{"attempt": 1, "podName": stage.pod_of("a")["metadata"]["name"]}]
+    stage.sees(stage.api.put(path, raw | {"status": raw["status"] | begun}))
+
+
+async def test_the_pod_of_an_attempt_that_failed_keeps_worker_and_job_id_to_its_end():
+    stage = Crowd(workers=1)
+    await retrying_while_its_pod_runs(stage)
+    stage.make("b")
     for _ in range(4):
         await stage.looks("a", "b")
         stage.clock.move(11)
@@ -106,6 +107,27 @@ async def test_the_pod_of_an_attempt_that_failed_keeps_worker_and_job_id_to_its_
     await stage.looks("a", "b")
     assert pod_of_attempt(stage, "a", 2), "it is the older one"
     assert not stage.pod_of("b")
+
+
+async def test_the_deadline_of_an_attempt_does_not_begin_with_the_end_of_the_one_before():
+    stage = Crowd()
+    await retrying_while_its_pod_runs(stage, activeDeadlineSeconds=60)
+    await stage.looks("a")
+    stage.clock.move(44)
+    stage.end_pod("a")
+    await stage.looks("a")
+    path = paths.pod(NAMESPACE, names.pod_name("a", "a", 2, 1))
+    pod = stage.api.stored(path)
+    stage.cache.put_pod(stage.api.put(path, pod | {"status": {"phase": "Pending"}}))
+    await stage.looks("a")
+    stage.clock.move(30)
+    await stage.looks("a")
+
+    assert stage.says("a")[0] == "PodPending"
+    stage.clock.move(30)
+    await stage.looks("a")
+    assert stage.says("a")[0] == "Retrying"
+    assert "DeadlineExceeded" in stage.says("a")[1]
 
 
 async def test_a_suspended_job_gives_its_job_id_to_the_next_once_its_pod_is_gone():

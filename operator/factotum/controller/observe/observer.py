@@ -66,7 +66,9 @@ class Observer:
         """Return every fact that is known of a job now."""
         now = self._clock.monotonic()
         pods = self._pods_of(job, memory, now)
-        unclaimed = next((p for p in pods if not p.ended and not p.deleting), None)
+        # The Pod of an attempt before may be there to its end: no time of this one is its.
+        alive = (p for p in pods if not p.ended and not p.deleting and p.attempt == job.attempt)
+        unclaimed = next(alive, None)
         claim = job.claim
         if claim is None or any(p.uid == claim.pod_uid for p in pods):
             memory.gone_since = None
