@@ -18,7 +18,7 @@ from factotum.controller.clock import HeldClock
 from factotum.core.wire import termination
 from factotum.kube import errors, names
 from support.builders import factfiles, jobs
-from support.model.api import NAMESPACE, Api, Request
+from support.model.api import NAMESPACE, Api, Request, watched
 from support.model.controller import Controller
 from support.model.exclusion import Exclusion, is_at_work, is_seen
 from support.model.parts import Box, Call, Runner, VirtualLoop
@@ -244,7 +244,7 @@ class Cluster(Workers):
         if box.evicted:
             status = {"phase": "Failed", "reason": "Evicted", "message": "out of disk"}
         if raw["status"] != status:
-            if not box.evicted:
+            if not box.evicted and watched(raw):
                 box.ended_at = len(self.api.events["pods"])
             self.api.put("pods", raw | {"status": status})
         elif "deletionTimestamp" in raw["metadata"]:
