@@ -22,9 +22,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from factotum.controller.decide.launching import MAX_LAUNCHES
-from factotum.kube.names import ANNOTATION_RESUME
 from support.model.cluster import Cluster
+from support.model.ends import Ends, is_at_rest
 
 INDEX = st.integers(0, 7)
 KINDS = st.sampled_from(["same", "same", "other"])
@@ -48,6 +47,7 @@ class Invariants(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.cluster = Cluster()
+        self.ends = Ends(self.cluster)
         self.bugs = Bugs()
         self.logger = logging.getLogger("factotum.controller.reconcile.reconciler")
         self.logger.addHandler(self.bugs)
@@ -345,7 +345,7 @@ class Invariants(RuleBasedStateMachine):
         """Let everything work again, and everybody get on until all is over."""
         self.cluster.calls = [c for c in self.cluster.calls if c.task or c.runner.alive]
         self.settle()
-        promised = self.promises()
+        promised = self.ends.promised()
         for _ in range(40):
             self.settle()
             for runner in self.alive:
@@ -362,7 +362,7 @@ class Invariants(RuleBasedStateMachine):
             if self.is_over():
                 break
             self.cluster.pass_time(61.0)
-        self.check_ends(promised)
+        self.ends.check(promised)
 
     def play_kubelet(self):
         api = self.cluster.api
@@ -381,81 +381,7 @@ class Invariants(RuleBasedStateMachine):
 
     def is_over(self):
         jobs = self.cluster.api.jobs.values()
-        return all(self.is_at_rest(j) for j in jobs) and not self.alive
-
-    @staticmethod
-    def is_at_rest(job):
-        status, desired = job["status"], job["spec"]["desiredState"]
-        if status.get("state") == "DONE":
-            if status["outcome"] == "SUCCEEDED" or "deletionTimestamp" in job["metadata"]:
-                return True
-            asked = job["metadata"].get("annotations", {}).get(ANNOTATION_RESUME)
-            is_new = asked not in (None, status.get("resumeSeen"))
-            return desired != "Run" or not (is_new or status["reason"] == "Cancelled")
-        return desired == "Suspend" and status.get("reason") == "Suspended"
-
-    def promises(self):
-        """Return the outcomes that jobs must have, as nothing stands in their way."""
-        jobs = self.cluster.api.jobs.items()
-        promised = {name: self.promise(job) for name, job in jobs}
-        return {name: outcome for name, outcome in promised.items() if outcome is not None}
-
-    def promise(self, job):
-        status = job["status"]
-        if status.get("state") == "DONE" or "deletionTimestamp" in job["metadata"]:
-            return None
-        if job["spec"]["desiredState"] != "Run" or "order" in status:
-            return None  # which of the two was first is not known here
-        if status.get("claim") is not None:
-            outcome = self.promise_of_claim(status["claim"])
-            has_retries = status.get("retries", 0) < job["spec"].get("retry", {}).get("limit", 0)
-            is_asked = bool(job["metadata"].get("annotations"))
-            return None if outcome == "FAILED" and (has_retries or is_asked) else outcome
-        if job["spec"]["duplicatePolicy"] == "Reject":
-            return None
-        # Its launches may have been used up by somebody who wants it so.
-        is_free = job["metadata"]["uid"] not in self.cluster.stripped
-        return "SUCCEEDED" if is_free and status.get("launch", 1) < MAX_LAUNCHES - 1 else None
-
-    def promise_of_claim(self, claim):
-        runner = self.cluster.runners[claim["id"]]
-        pod = self.cluster.api.pod_of(claim["podUID"])
-        box = self.cluster.boxes[claim["podUID"]]
-        truth = "SUCCEEDED" if runner.succeeded else "FAILED"
-        wrote = runner.final and claim["id"].encode() in box.log
-        if box.ended_at is not None and box.ended_at >= self.cluster.controller.began["pods"]:
-            # This controller was told of the end, whatever became of the Pod.
-            return truth if wrote else None
-        if pod is None or box.evicted:
-            return None
-        if wrote:
-            return truth
-        if runner.alive and "deletionTimestamp" not in pod["metadata"]:
-            failed = "F" in (runner.letters or ())
-            return "FAILED" if failed or runner.stopping else "SUCCEEDED"
-        return None
-
-    def check_ends(self, promised):
-        api = self.cluster.api
-        for name, job in api.jobs.items():
-            status = job["status"]
-            assert self.is_at_rest(job), f"I4: {name} is stuck: {status}"
-            observed = status["observedGeneration"] == job["metadata"]["generation"]
-            assert observed or "deletionTimestamp" in job["metadata"], f"I4: {name} is unobserved"
-            if name in promised:
-                assert status["outcome"] == promised[name], f"I4: {name} ended wrongly: {status}"
-        for runner in self.cluster.runners.values():
-            job = next((j for j in api.jobs.values() if self.ran(j, runner)), None)
-            if job is not None and runner.told:
-                truth = "SUCCEEDED" if runner.succeeded else "FAILED"
-                assert job["status"]["outcome"] == truth, "I4: a verdict was told and not kept"
-        slots = self.cluster.controller.slots
-        lost = len(slots), slots.held_ids, slots.waiting
-        assert lost == (0, 0, 0), f"I4: workers, job ids, places in the queue are lost: {lost}"
-
-    @staticmethod
-    def ran(job, runner):
-        return (job["status"].get("claim") or {}).get("id") == runner.claim_id
+        return all(is_at_rest(j) for j in jobs) and not self.alive
 
 
 TestInvariants = Invariants.TestCase

@@ -165,6 +165,7 @@ class Api:
         if (body["uid"], body["version"]) != (metadata["uid"], metadata["resourceVersion"]):
             raise errors.from_status(409, "Conflict", "it changed, or is another")
         assert raw["status"].get("state") == "DONE", "the controller deletes a job with no verdict"
+        assert not is_wanted(raw), "a job is deleted that is to get another attempt"
         for pod in self.pods.values():
             claim = raw["status"].get("claim") or {}
             is_its_own = pod["metadata"]["uid"] == claim.get("podUID") and watched(pod)
@@ -226,10 +227,18 @@ def check_turn(job: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     assert spec["desiredState"] == "Run", "an attempt begins against an order"
     if before["state"] == "DONE":
         value = (job["metadata"].get("annotations") or {}).get(names.ANNOTATION_RESUME)
-        is_asked_for = value not in (None, before.get("resumeSeen"))
         assert before["outcome"] == "FAILED", "I2: a success was run again"
-        assert is_asked_for or before["reason"] == "Cancelled", "I2: nobody asked for it"
+        assert is_wanted(job), "I2: nobody asked for it"
         assert after.get("resumeSeen") == value, "the same value would ask again"
+
+
+def is_wanted(job: Mapping[str, Any]) -> bool:
+    """Whether another attempt is asked for of a job that is done."""
+    status, metadata = job["status"], job["metadata"]
+    value = (metadata.get("annotations") or {}).get(names.ANNOTATION_RESUME)
+    is_asked_for = value not in (None, status.get("resumeSeen")) or status["reason"] == "Cancelled"
+    is_run = job["spec"]["desiredState"] == "Run" and "deletionTimestamp" not in metadata
+    return is_asked_for and is_run and status["outcome"] == "FAILED"
 
 
 def watched(pod: Mapping[str, Any]) -> bool:

@@ -7,8 +7,6 @@ Nothing happens by itself: the test moves every part.
 """
 
 import asyncio
-import copy
-import json
 from collections import Counter
 from typing import Any
 
@@ -17,23 +15,22 @@ from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.clock import HeldClock
 from factotum.core.wire import termination
 from factotum.kube import errors, names
-from support.builders import factfiles, jobs
+from support.builders import jobs
 from support.model.api import NAMESPACE, Api, Request, watched
 from support.model.controller import Controller
-from support.model.exclusion import Exclusion, is_at_work, is_seen
+from support.model.exclusion import is_at_work, is_seen
 from support.model.parts import Box, Call, Runner, VirtualLoop
-from support.model.workers import Workers
+from support.model.people import People
 
 TASKS = 2
 
 
-class Cluster(Workers):
+class Cluster(People):
     """Everything together; each method is one thing that may happen."""
 
     def __init__(self, workers: int = 1) -> None:
         clock = HeldClock(jobs.NOW)
         super().__init__(Api(self._truly_succeeded, self._runs_of, clock.now), clock, workers)
-        self.exclusion = Exclusion()
         self.loop = VirtualLoop()
         self.pending: list[Request] = []
         self.calls: list[Call] = []
@@ -63,52 +60,12 @@ class Cluster(Workers):
 
     # --- API server and network -------------------------------------------------
 
-    def create_job(
-        self, name: str, *, kind: str = "model", policy: str = "Queue", **spec: Any
-    ) -> None:
-        """Create a job; its status is empty. All of one kind have one job id."""
-        uid = self.api.new_uid("job")
-        factfile = json.loads(factfiles.graph(kind, a=(), b=("a",)))
-        spec = {"factfile": factfile, "duplicatePolicy": policy, "desiredState": "Run"} | spec
-        self.exclusion.know(uid, kind, policy)
-        self.api.put("jobs", jobs.raw_job(name=name, uid=uid, spec=spec), "ADDED")
-
-    def order(self, name: str, desired: str) -> None:
-        """Change what is desired of a job."""
-        raw = copy.deepcopy(self.api.jobs[name])
-        if raw["spec"]["desiredState"] != desired:
-            raw["spec"]["desiredState"] = desired
-            raw["metadata"]["generation"] += 1
-            self.api.put("jobs", raw)
-
-    def annotate(self, name: str, value: str) -> None:
-        """Ask for another attempt of a job, if it has failed by then."""
-        raw = copy.deepcopy(self.api.jobs[name])
-        raw["metadata"]["annotations"] = {names.ANNOTATION_RESUME: value}
-        self.api.put("jobs", raw)
-
     def delete_job(self, name: str) -> None:
         """Delete a job; the garbage collector deletes its Pods."""
         uid = self.api.jobs[name]["metadata"]["uid"]
         self.deleted_at[uid] = self.clock.monotonic()
         self.api.remove("jobs", name)
         self.collect_garbage(uid)
-
-    def keep_deleted(self, name: str) -> None:
-        """Delete a job that somebody's finalizer keeps."""
-        raw = self.api.jobs[name]
-        raw["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
-        self.api.put("jobs", raw)
-
-    def strip(self, raw: dict[str, Any], what: str) -> None:
-        """Take our label or the owner off a Pod, as anybody may who can change Pods."""
-        raw = copy.deepcopy(raw)
-        if what == "label":
-            raw["metadata"]["labels"].pop(names.LABEL_JOB_UID, None)
-        else:
-            raw["metadata"]["ownerReferences"] = []
-        self.stripped.add(self.api.made_for[raw["metadata"]["uid"]])
-        self.api.put("pods", raw)
 
     def collect_garbage(self, uid: str) -> None:
         """Delete the Pods of a job that is gone."""
