@@ -69,7 +69,9 @@ def test_a_job_that_no_node_takes_is_told_once_and_ends_by_its_deadline_only(ben
         try:
             bench.create(constraints=None, name="endless")
             bench.api.wait_state(bench.namespace, "endless", "QUEUED", reason="Unschedulable")
-            bench.create(constraints=None, name="bounded", activeDeadlineSeconds=8)
+            bench.create(
+                constraints=None, name="bounded", activeDeadlineSeconds=8, duplicatePolicy="Allow"
+            )
             status = bench.done("bounded")
             time.sleep(1)
             endless = bench.status("endless")
@@ -97,7 +99,7 @@ def test_a_runner_that_cannot_reach_the_operator_is_told_and_holds_nobody_up(ben
             seconds=12,
         )
         deaf = bench.api.wait_state(bench.namespace, "deaf", "QUEUED", reason="RunnerNotHeard")
-        uid = bench.create(name="other")
+        uid = bench.create(name="other", duplicatePolicy="Allow")
         bench.api.wait_pod(bench.namespace, uid)
         told = warnings(bench, "deaf")
 
