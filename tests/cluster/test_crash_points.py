@@ -283,9 +283,11 @@ def test_controller_away_while_a_job_is_deleted_and_made_again(bench):
         uid = bench.create_by_hand(CHAIN)
         operator.start()
         operator.wait_ready()
-        pod = bench.pod_side(operator, uid)
 
         assert old.report(ID_A, 9, "SS", final=True)[0] in (401, 410, 503)
+        bench.api.wait_state(bench.namespace, "job", "QUEUED", reason="WaitingForJobId")
+        bench.api.delete(pods_path(bench.namespace, old.name), grace=0)
+        pod = bench.pod_side(operator, uid)
         assert pod.claim(ID_B)[0] == 200
         assert bench.status()["state"] == "WORKING"
         assert finish(pod, ID_B)[0] == 200

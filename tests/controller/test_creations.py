@@ -113,6 +113,23 @@ async def test_a_creation_that_failed_in_the_end_is_tried_again_with_a_worker():
     assert stage.holds()
 
 
+async def test_a_pod_that_is_asked_for_once_more_has_its_worker_as_long_again():
+    stage = await hung()
+    stage.api.answer = errors.from_status(500, "InternalError", "the webhook did not answer")
+    stage.api.go.set()
+    await settle()
+    await stage.look()
+    stage.api.go.clear()
+    stage.api.answer = None
+    stage.clock.move(4)
+    await stage.look()
+    assert len(stage.api.asked) == 2
+    stage.clock.move(3)
+    await stage.look()
+
+    assert stage.holds()
+
+
 async def test_jobs_of_the_same_namespace_wait_without_a_worker_and_others_run():
     stage = await hung(workers=9)
     stage.clock.move(3)

@@ -171,8 +171,8 @@ class JobMemory:
         """Note that the Pod is asked for."""
         self.creation = creation
         self._given_back = None
-        if self._unanswered_since is None:
-            self._unanswered_since = now
+        # It was asked for with a worker, which is kept for this Pod, whatever became of the last.
+        self._unanswered_since = now
 
     def refused(self, refusal: PodRefusal, now: float) -> None:
         """Remember how the Pod was refused, for a growing time."""
