@@ -203,7 +203,7 @@ async def test_an_order_while_a_pod_is_being_made_lets_go_of_everything_in_the_e
     await stage.look("a")
     change(stage, "a", desiredState=desired)
     await stage.looks("a")
-    assert len(stage.slots) == 0
+    assert stage.slots.has_worker(JobUid("a")), "its Pod may be there any moment"
     stage.api.go.set()
     await settle()
     await stage.looks("a")

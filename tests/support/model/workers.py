@@ -81,4 +81,14 @@ class Workers:
             return claimed
         never_starts = "deletionTimestamp" in pod["metadata"] and box is None
         counts = self.clock.monotonic() < self.counts_until[pod["metadata"]["uid"]]
-        return claimed or (counts and not never_starts)
+        return claimed or (counts and not never_starts and not self._is_fenced_off(pod, uid))
+
+    def _is_fenced_off(self, pod: dict[str, Any], uid: str) -> bool:
+        """Whether a Pod is of an earlier launch than its job's: its claim is refused."""
+        job = self.api.job_of(uid)
+        if job is None:
+            return False
+        made = pod["metadata"]["annotations"]
+        of_pod = int(made[names.ANNOTATION_ATTEMPT]), int(made[names.ANNOTATION_LAUNCH])
+        status = job["status"]
+        return of_pod < (status.get("attempt") or 1, status.get("launch") or 1)

@@ -287,7 +287,9 @@ class Reconciler:
             self._hold(job, pods)
             return
         is_at_rest = job.is_done or job.reason == Reason.SUSPENDED
-        if not is_at_rest and memory.is_launching(self._clock.monotonic()):
+        # Of one that does not want to run any more, only a request under way brings a Pod yet.
+        may_come = memory.creation is not None or not is_at_rest
+        if may_come and memory.is_launching(self._clock.monotonic()):
             return  # its Pod may be there any moment
         memory.gives_back(job.attempt, job.launch)
         # A slot that was given back and has come again is kept for the claim that waits for it.
