@@ -133,6 +133,7 @@ class Cluster(People):
     def kill_controller(self) -> None:
         """Kill the controller: it forgets everything, its requests may still land."""
         assert self.controller is not None
+        self.is_crowded = self.is_crowded or self._has_given_away()
         self.controller.kill()
         self.controller = None
         for call in self.calls:

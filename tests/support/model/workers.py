@@ -83,6 +83,15 @@ class Workers:
         counts = self.clock.monotonic() < self.counts_until[pod["metadata"]["uid"]]
         return claimed or (counts and not never_starts and not self._is_fenced_off(pod, uid))
 
+    def _has_given_away(self) -> bool:
+        """Whether a Pod that is there gave its worker away, as no next controller can know."""
+        now = self.clock.monotonic()
+        return any(
+            now >= self.counts_until[pod["metadata"]["uid"]]
+            for pod in self.api.pods.values()
+            if pod["status"]["phase"] not in ("Succeeded", "Failed")
+        )
+
     def _is_fenced_off(self, pod: dict[str, Any], uid: str) -> bool:
         """Whether a Pod is of an earlier launch than its job's: its claim is refused."""
         job = self.api.job_of(uid)
