@@ -26,10 +26,10 @@ from benchmarks.measuring import Report
 from factotum.core.factfile import references
 
 CASES = {
-    "unique": Side("unique ids", FACTOTUM, unique=True),
-    "shared": Side("one id", FACTOTUM),
-    "unique-consul": Side("unique ids, Consul", FACTOTUM, unique=True, consul=True),
-    "shared-consul": Side("one id, Consul", FACTOTUM, consul=True),
+    "unique": Side("unique ids", FACTOTUM),
+    "shared": Side("one id", FACTOTUM, shared=True),
+    "unique-consul": Side("unique ids, Consul", FACTOTUM, consul=True),
+    "shared-consul": Side("one id, Consul", FACTOTUM, consul=True, shared=True),
 }
 _REGISTRY = "/registry/factotum.snowplowanalytics.com/factotumjobs"
 _BATCH = 100  # etcd takes 128 writes in one
@@ -176,7 +176,7 @@ class _Rest:
         job = copy.deepcopy(self._original)
         name = f"rest-{number:06d}"
         job["metadata"] |= {"name": name, "uid": str(uuid.uuid4())}
-        if self._side.unique:
+        if not self._side.shared:
             tags = {"number": name}
             job["spec"]["tags"] = tags
             job["status"]["jobId"] = references.job_id(job["spec"]["factfile"], tags)

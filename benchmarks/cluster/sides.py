@@ -59,7 +59,7 @@ class Side(NamedTuple):
         consul: whether the operator mirrors into Consul.
         token: whether a Pod has the usual token of its service account.
         operator: which one, if any.
-        unique: whether each job has a job id of its own.
+        shared: whether all jobs have one job id, and run beside each other.
     """
 
     label: str
@@ -68,14 +68,16 @@ class Side(NamedTuple):
     consul: bool = False
     token: bool = False
     operator: Operator | None = None
-    unique: bool = False
+    shared: bool = False
 
     def manifest(self, name: str, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Build one object."""
         metadata = {"name": name, "labels": dict(labels or {})}
         if self.kind is FACTOTUM:
             spec: dict[str, Any] = {"factfile": factfile(self.tasks)}
-            if self.unique:
+            if self.shared:
+                spec["duplicatePolicy"] = "Allow"
+            else:
                 spec["tags"] = {"number": name}
             return {
                 "apiVersion": GROUP,

@@ -87,7 +87,7 @@ def node_of(bench, uid):
 
 
 def constrained(bench, value, name):
-    return bench.create(name=name, constraints={"host": value})
+    return bench.create(name=name, constraints={"host": value}, duplicatePolicy="Allow")
 
 
 def test_constraints_that_mean_a_node_bring_the_pod_there(bench: Workbench):
@@ -106,7 +106,7 @@ def test_constraints_that_mean_a_node_bring_the_pod_there(bench: Workbench):
         node_named(bench.api, "odd", *addresses),
         bench.operator(prefix=prefix),
     ):
-        anywhere = [bench.create(name="any", constraints={"host": "*"})]
+        anywhere = [constrained(bench, "*", "any")]
         uids = {v: constrained(bench, v, f"j{n}") for n, v in enumerate(means)}
         seen = {value: bench.api.wait_pod(bench.namespace, uid) for value, uid in uids.items()}
         chosen = {

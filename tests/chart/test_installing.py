@@ -45,6 +45,7 @@ def test_the_operator_may_do_its_work_and_no_more(release):
     for verb, what, *rest in (
         ("list", f"factotumjobs.{CRD.partition('.')[2]}", "--all-namespaces"),
         ("patch", "factotumjobs", "--subresource=status", "-n", "default"),
+        ("delete", "factotumjobs", "-n", "default"),
         ("create", "pods", "-n", "default"),
         ("create", "tokenreviews"),
         ("get", "namespaces/kube-system"),
@@ -56,7 +57,7 @@ def test_the_operator_may_do_its_work_and_no_more(release):
         assert may(release, operator, verb, what, *rest), (verb, what)
     for verb, what, *rest in (
         ("update", "factotumjobs", "-n", "default"),
-        ("delete", "factotumjobs", "-n", "default"),
+        ("deletecollection", "factotumjobs", "-n", "default"),
         ("update", "pods", "-n", "default"),
         ("update", "leases/another", "-n", "factotum-system"),
         ("get", "leases/factotum-operator", "-n", "default"),

@@ -112,6 +112,22 @@ def test_replicas_share_a_lease_and_have_their_pods_names(render):
     ]
 
 
+def test_what_is_kept_and_how_long_a_pod_may_take_reach_the_operator(render):
+    values = (
+        "podPendingTimeoutSeconds=2000000",
+        "history.failedJobs=3",
+        "history.successfulPods=0",
+    )
+    settings = Settings.from_arguments(arguments(render(*values)))
+
+    assert settings.pod_pending_timeout == 2_000_000
+    assert (settings.failed_jobs_history_limit, settings.successful_pods_history_limit) == (3, 0)
+    assert (settings.successful_jobs_history_limit, settings.failed_pods_history_limit) == (
+        None,
+    ) * 2
+    assert Settings.from_arguments(arguments(render())).pod_pending_timeout == 900
+
+
 def test_pods_find_the_claims_port_by_its_full_name(render):
     settings = Settings.from_arguments(arguments(render()))
 

@@ -209,7 +209,7 @@ def test_tokens_of_other_pods_and_audiences_claim_nothing(bench):
 
     with bench.operator() as operator:
         one = bench.pod_side(operator, bench.create_by_hand(CHAIN, name="one"))
-        other_uid = bench.create_by_hand(CHAIN, name="other")
+        other_uid = bench.create_by_hand(CHAIN, name="other", duplicatePolicy="Allow")
         other = bench.pod_side(operator, other_uid)
         pod = bench.api.get(pods_path(bench.namespace, one.name))
         path = f"/v1/claims/{other_uid}/1/1"
@@ -284,9 +284,11 @@ def test_controller_away_while_a_job_is_deleted_and_made_again(bench):
         uid = bench.create_by_hand(CHAIN)
         operator.start()
         operator.wait_ready()
-        pod = bench.pod_side(operator, uid)
 
         assert old.report(ID_A, 9, "SS", final=True)[0] in (401, 410, 503)
+        bench.api.wait_state(bench.namespace, "job", "QUEUED", reason="WaitingForJobId")
+        bench.api.delete(pods_path(bench.namespace, old.name), grace=0)
+        pod = bench.pod_side(operator, uid)
         assert pod.claim(ID_B)[0] == 200
         assert bench.status()["state"] == "WORKING"
         assert finish(pod, ID_B)[0] == 200

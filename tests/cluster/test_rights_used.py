@@ -12,7 +12,6 @@ import pytest
 
 from support.cluster.kube_api import jobs_path, pods_path
 from support.cluster.operator_process import ACCOUNT, AUDIT_USER, LEASE, OPERATOR_NAMESPACE, RELEASE
-from support.cluster.workbench import PLAYED
 
 pytestmark = pytest.mark.cluster
 
@@ -90,10 +89,6 @@ def claims_are_refused(bench, operator):
     bench.api.request("DELETE", jobs_path(bench.namespace, "asked"), {})
 
 
-def cordon(bench, *, is_cordoned):
-    bench.api.patch(f"/api/v1/nodes/{PLAYED[1]}", {"spec": {"unschedulable": is_cordoned}})
-
-
 def wait_event(bench, job, reason, count):
     deadline = time.monotonic() + 120
     path = f"/api/v1/namespaces/{bench.namespace}/events"
@@ -129,21 +124,13 @@ def a_pod_is_given_up(bench):
     bench.api.delete(pod, grace=0)
 
 
-def a_wait_comes_again(bench):
-    """Have a Node cordoned twice while a quota keeps the Pod away: its Event is counted up."""
-    quota = f"/api/v1/namespaces/{bench.namespace}/resourcequotas"
-    bench.api.create(quota, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
-    bench.api.wait_for(f"{quota}/none", lambda q: q.get("status", {}).get("hard"), "in force")
-    try:
-        cordon(bench, is_cordoned=True)
-        bench.create(name="again", constraints={"host": PLAYED[1]})
-        wait_event(bench, "again", "NodeNotReady", 1)
-        cordon(bench, is_cordoned=False)
-        bench.api.wait_state(bench.namespace, "again", "QUEUED", reason="PodForbidden")
-        cordon(bench, is_cordoned=True)
-        wait_event(bench, "again", "NodeNotReady", 2)
-    finally:
-        cordon(bench, is_cordoned=False)
+def the_same_comes_again(bench):
+    """Have two Pods of a job removed before their claims: the second is counted in the Event."""
+    uid = bench.create_by_hand(name="again")
+    for launch in (1, 2):
+        (pod,) = bench.api.wait_pods(bench.namespace, uid, launch=launch)
+        bench.api.delete(pods_path(bench.namespace, pod["metadata"]["name"]), grace=0)
+        wait_event(bench, "again", "Relaunching", launch)
 
 
 def a_waiting_job_is_deleted(bench):
@@ -164,7 +151,7 @@ def test_every_right_is_used_and_none_is_missing(bench):
         claims_are_refused(bench, operator)
         a_job_from_a_config_map_runs(bench)
         a_pod_is_given_up(bench)
-        a_wait_comes_again(bench)
+        the_same_comes_again(bench)
         a_waiting_job_is_deleted(bench)
         operator.stop()
         its_certificates_are_spoiled(bench)

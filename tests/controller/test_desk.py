@@ -284,23 +284,6 @@ async def test_a_factfile_that_changed_since_the_pod_was_made_ends_the_job():
     assert stage.status()["reason"] == "FactfileChanged"
 
 
-async def test_jobs_of_one_id_that_run_together_say_so():
-    stage = Stage(workers=2)
-    pod = await launched(stage)
-    beside = raw_job(name="beside", uid="beside", spec=SPEC)
-    stage.sees(stage.api.put(paths.job(NAMESPACE, "beside"), beside))
-    await stage.look("beside")
-    other = next(p for p in stage.cache.pods() if p.job_uid == "beside")
-    us = PodIdentity(namespace=NAMESPACE, pod_name=other.name, pod_uid=other.uid)
-
-    await stage.desk.claim(request(), identity(pod))
-    await stage.desk.claim(request("beside"), us)
-
-    assert "together with" not in stage.status()["message"]
-    message = stage.api.stored(paths.job(NAMESPACE, "beside"))["status"]["message"]
-    assert "together with 'nightly' of the same job id" in message
-
-
 # --- reports ------------------------------------------------------------------------------------
 
 

@@ -7,21 +7,17 @@ import asyncio
 import gc
 import types
 
-import pytest
-
 from factotum.controller.apply import events as events_module
 from factotum.controller.apply.events import Events, Pace
 from factotum.controller.clock import HeldClock
 from factotum.controller.decide.decision import Notice
 from factotum.controller.facts.cache import Cache
-from factotum.core.words.reasons import TABLE
-from factotum.core.words.states import JobState
 from factotum.kube import errors, paths
 from factotum.kube.memory import MemoryApi
 from factotum.kube.resource import FactotumJob
-from support.builders.jobs import JOB_UID, NOW, done_status, raw_job, working_status
+from support.builders.jobs import JOB_UID, NOW, raw_job
 
-PACE = Pace(lasting=10, again=20)
+PACE = Pace(again=20)
 EVENTS = paths.collection(paths.EVENTS, "pipelines")
 
 
@@ -39,7 +35,7 @@ class Scene:
     def __init__(self, pace=PACE):
         self.api, self.cache, self.recorder = MemoryApi(), Cache(), Told()
         self.clock = HeldClock(NOW)
-        self.events = Events(self.api, self.cache, self.clock, self.recorder, pace)
+        self.events = Events(self.api, self.clock, self.recorder, pace)
         self.version = 100
         # The loop's time goes on only a little by itself, and by leaps when it is told to.
         loop = asyncio.get_running_loop()
@@ -50,9 +46,6 @@ class Scene:
         self.version += 1
         raw = raw_job(status=status, resourceVersion=str(self.version), **metadata)
         return self.cache.put_job(raw)
-
-    def steps(self, status, **metadata):
-        self.events.stepped(self.job(status, **metadata))
 
     def tells(self, reason="Succeeded", message="3/3 tasks run", **metadata):
         self.events.tell(
@@ -72,10 +65,6 @@ class Scene:
 
     def writes(self):
         return [request.method for request in self.api.requests]
-
-
-def queued(reason="FactfileNotFound", message="there is no ConfigMap jobs"):
-    return {"state": "QUEUED", "outcome": "WAITING", "reason": reason, "message": message}
 
 
 async def test_an_event_says_what_happened_to_which_job():
@@ -111,7 +100,7 @@ async def test_what_happens_again_is_counted_up_in_the_same_event():
 
 
 async def test_an_event_that_has_expired_is_made_anew_with_the_whole_count():
-    scene = Scene(Pace(lasting=0.05, again=0.0))
+    scene = Scene(Pace(again=0.0))
     scene.tells()
     await scene.settles()
     scene.api.remove(paths.item(paths.EVENTS, scene.stored()[0]["metadata"]["name"], "pipelines"))
@@ -121,68 +110,6 @@ async def test_an_event_that_has_expired_is_made_anew_with_the_whole_count():
     (event,) = scene.stored()
     assert event["count"] == 2
     assert scene.writes() == ["POST", "PATCH", "POST"]
-
-
-async def test_a_wait_that_passes_soon_is_no_event():
-    scene = Scene()
-    scene.steps(queued())
-    await scene.settles(4)
-    scene.steps(working_status())
-    await scene.settles(20)
-
-    assert scene.writes() == []
-
-
-async def test_a_wait_that_lasts_is_one_event_however_often_it_is_written():
-    scene = Scene()
-    for number in range(6):
-        scene.steps(queued(message=f"for the {number}th time"))
-        await scene.settles(4)
-    await scene.settles(20)
-
-    (event,) = scene.stored()
-    assert (event["type"], event["reason"], event["count"]) == ("Warning", "FactfileNotFound", 1)
-
-
-async def test_a_job_that_is_gone_meanwhile_is_told_nothing_of():
-    scene = Scene()
-    scene.steps(queued())
-    scene.cache.drop_job(JOB_UID)
-    await scene.settles(20)
-
-    assert scene.writes() == []
-
-
-async def test_a_wait_that_comes_again_is_counted_and_another_one_is_another_event():
-    scene = Scene()
-    for reason in ("PodForbidden", "ImagePullBackOff", "PodForbidden"):
-        scene.steps(queued(reason, reason))
-        await scene.settles(16)
-    await scene.settles(30)
-
-    assert {e["reason"]: e["count"] for e in scene.stored()} == {
-        "PodForbidden": 2,
-        "ImagePullBackOff": 1,
-    }
-
-
-@pytest.mark.parametrize(
-    "reason", [r for r, row in TABLE.items() if row.state == JobState.QUEUED and not row.notice]
-)
-async def test_an_ordinary_wait_is_no_event_however_long(reason):
-    scene = Scene()
-    scene.steps(queued(reason))
-    await scene.settles(20)
-
-    assert scene.writes() == []
-
-
-async def test_a_wait_in_kubernetes_own_word_is_told():
-    scene = Scene()
-    scene.steps(queued("CreateContainerConfigError"))
-    await scene.settles(20)
-
-    assert [event["type"] for event in scene.stored()] == ["Warning"]
 
 
 async def test_one_job_cannot_be_told_of_for_ever_new_reasons():
@@ -198,19 +125,13 @@ async def test_one_job_cannot_be_told_of_for_ever_new_reasons():
 async def test_what_is_remembered_is_bounded(monkeypatch):
     monkeypatch.setattr(events_module, "_MAX_JOBS", 10)
     monkeypatch.setattr(events_module, "_MAX_QUEUED", 25)
-    monkeypatch.setattr(events_module, "_MAX_WAITS", 5)
     scene = Scene()
     for number in range(100):
         scene.tells(uid=f"uid-{number}", name=f"job-{number}")
-        scene.steps(queued(), uid=f"uid-{number}", name=f"job-{number}")
 
-    assert (len(scene.events._told), len(scene.events._queue), len(scene.events._waits)) == (
-        10,
-        25,
-        5,
-    )
+    assert (len(scene.events._told), len(scene.events._queue)) == (10, 25)
     await scene.settles(20)
-    assert scene.recorder.answers.count("dropped") == 75 + 95
+    assert scene.recorder.answers.count("dropped") == 75
 
 
 async def test_an_event_that_is_refused_is_told_in_the_log_and_stops_no_other(caplog):
@@ -267,34 +188,12 @@ async def test_the_end_waits_for_events_a_moment_and_no_longer():
         await scene.events.settle(0.005)
 
 
-async def test_a_finished_job_waits_for_nothing_any_more():
-    scene = Scene()
-    scene.steps(queued())
-    scene.steps(done_status())
-
-    assert scene.events._waits == {}
-
-
-async def test_waits_of_jobs_that_were_deleted_make_room(monkeypatch):
-    monkeypatch.setattr(events_module, "_MAX_WAITS", 5)
-    scene = Scene()
-    for number in range(5):
-        scene.steps(queued(), uid=f"uid-{number}", name=f"job-{number}")
-        scene.cache.drop_job(f"uid-{number}")
-    scene.steps(queued(), uid="another", name="another")
-    await scene.settles(20)
-
-    assert list(scene.events._waits) == ["another"]
-    assert len(scene.stored()) == 1
-
-
 async def test_no_factfile_is_kept_for_the_sake_of_an_event():
     scene = Scene()
     scene.tells(spec={"factfile": {"large": "x" * 100_000}})
-    scene.steps(queued(), spec={"factfile": {"large": "x" * 100_000}})
     await scene.settles()
 
-    reachable, seen = [scene.events._told, scene.events._waits], set()
+    reachable, seen = [scene.events._told], set()
     while reachable:
         each = reachable.pop()
         if id(each) in seen or isinstance(each, type | types.ModuleType | types.FunctionType):

@@ -1,15 +1,19 @@
 """The invariants of a job, whatever happens to anybody at any moment.
 
 Real: the reconciler, its queue and slots, decisions, claims and reports. The
-cluster around them is a model (``support.model.cluster``): hypothesis loses
+cluster around them is a model (``support.model.cluster``): hypothesis gives and
+takes back orders, asks for other attempts, loses
 answers, kills controllers, runners and Pods, delays watch events and claims,
 starts second processes, and lets time pass. Checked all along:
 
 I1  an attempt's tasks start at most once;
-I2  a verdict never changes;
+I2  a verdict never changes but by another attempt that was asked for;
 I3  SUCCEEDED only if the run truly succeeded;
 and after everything has recovered
-I4  every job has reached the right final state, and no worker slot is lost.
+I4  every job has reached the right final state, and no worker and no job id is lost.
+
+I5, that two jobs of one job id never run together unless allowed, is checked where
+a runner starts its first task.
 """
 
 import logging
@@ -18,10 +22,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from factotum.controller.decide.launching import MAX_LAUNCHES
 from support.model.cluster import Cluster
+from support.model.ends import Ends, is_at_rest
 
 INDEX = st.integers(0, 7)
+KINDS = st.sampled_from(["same", "same", "other"])
+POLICIES = st.sampled_from(["Queue", "Queue", "Reject", "Allow"])
+TTLS = st.sampled_from([None, None, 0, 90])
 FATES = st.sampled_from(["answered", "answered", "answered", "lost", "fails"])
 
 
@@ -40,11 +47,13 @@ class Invariants(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.cluster = Cluster()
+        self.ends = Ends(self.cluster)
         self.bugs = Bugs()
         self.logger = logging.getLogger("factotum.controller.reconcile.reconciler")
         self.logger.addHandler(self.bugs)
         self.logger.propagate = False
         self.deletions = 0
+        self.jobs = {}
 
     # --- what there is to choose from ---------------------------------------------
 
@@ -82,10 +91,21 @@ class Invariants(RuleBasedStateMachine):
 
     # --- the ordinary course of things ------------------------------------------------
 
-    @initialize(number=st.integers(1, 2), is_claimed=st.booleans())
-    def begin(self, number, is_claimed):
-        for index in range(number):
-            self.cluster.create_job(f"job-{index}")
+    @initialize(
+        workers=st.integers(1, 2),
+        crowd=st.lists(st.tuples(KINDS, POLICIES), min_size=1, max_size=3),
+        is_claimed=st.booleans(),
+        limit=st.sampled_from([0, 0, 1, 2]),
+        mode=st.sampled_from(["Resume", "Restart"]),
+        ttl=TTLS,
+    )
+    def begin(self, workers, crowd, is_claimed, limit, mode, ttl):
+        self.cluster.workers = workers
+        spec = {"retry": {"limit": limit, "backoffSeconds": 10, "mode": mode}}
+        spec |= {} if ttl is None else {"ttlSecondsAfterFinished": ttl}
+        for index, (kind, policy) in enumerate(crowd):
+            self.jobs[f"job-{index}"] = kind, policy
+            self.cluster.create_job(f"job-{index}", kind=kind, policy=policy, **spec)
         self.cluster.start_controller()
         if is_claimed:
             self.settle()
@@ -180,7 +200,7 @@ class Invariants(RuleBasedStateMachine):
         over = [b for b in self.cluster.boxes.values() if b.over]
         self.cluster.end_pod(over[index % len(over)])
 
-    @rule(seconds=st.sampled_from([1.0, 6.0, 61.0]))
+    @rule(seconds=st.sampled_from([1.0, 6.0, 31.0, 61.0, 901.0]))
     def pass_time(self, seconds):
         self.cluster.pass_time(seconds)
 
@@ -212,6 +232,12 @@ class Invariants(RuleBasedStateMachine):
     @rule(index=INDEX)
     def delete_pod(self, index):
         self.cluster.delete_pod(self.pods[index % len(self.pods)])
+
+    @precondition(lambda self: self.unstarted_pods())
+    @rule(index=INDEX)
+    def keep_pod_from_starting(self, index):
+        pods = self.unstarted_pods()
+        self.cluster.keep_from_starting(pods[index % len(pods)])
 
     @precondition(lambda self: self.pods)
     @rule(index=INDEX, zombie=st.booleans())
@@ -246,7 +272,8 @@ class Invariants(RuleBasedStateMachine):
         name = names[index % len(names)]
         self.cluster.delete_job(name)
         if again:
-            self.cluster.create_job(name)
+            kind, policy = self.jobs[name]
+            self.cluster.create_job(name, kind=kind, policy=policy)
 
     @precondition(lambda self: self.pods)
     @rule(index=INDEX, what=st.sampled_from(["label", "owner"]))
@@ -254,12 +281,48 @@ class Invariants(RuleBasedStateMachine):
         """Somebody takes our label or the owner off a Pod."""
         self.cluster.strip(self.pods[index % len(self.pods)], what)
 
-    @precondition(lambda self: self.cluster.api.jobs)
+    @precondition(lambda self: self.cluster.api.jobs and self.deletions < 2)
     @rule(index=INDEX)
     def delete_job_with_finalizer(self, index):
         """A job is deleted, but somebody's finalizer keeps it."""
+        self.deletions += 1
         names = list(self.cluster.api.jobs)
         self.cluster.keep_deleted(names[index % len(names)])
+
+    # --- what people ask for ----------------------------------------------------------
+
+    @precondition(lambda self: self.cluster.api.jobs)
+    @rule(index=INDEX, desired=st.sampled_from(["Run", "Run", "Suspend", "Cancel"]))
+    def order(self, index, desired):
+        names = list(self.cluster.api.jobs)
+        self.cluster.order(names[index % len(names)], desired)
+
+    @precondition(lambda self: self.running)
+    @rule(desired=st.sampled_from(["Run", "Suspend", "Cancel"]), begins=st.booleans())
+    def order_what_runs(self, desired, begins):
+        """A job that runs a task gets an order, and its runner the time to hear of it."""
+        runner = self.running[0]
+        if begins and not runner.stopping:
+            self.cluster.step(runner)
+        job = self.cluster.api.job_of(self.cluster.api.made_for[runner.pod["metadata"]["uid"]])
+        if job is not None:
+            self.cluster.order(job["metadata"]["name"], desired)
+        self.beat()
+
+    @rule()
+    def beat(self):
+        """Ten seconds pass, in which every runner says something."""
+        self.settle()
+        self.cluster.pass_time(10.0)
+        for runner in self.silent:
+            self.cluster.ask(runner)
+        self.settle()
+
+    @precondition(lambda self: self.cluster.api.jobs)
+    @rule(index=INDEX, value=st.sampled_from("ab"))
+    def ask_for_another_attempt(self, index, value):
+        names = list(self.cluster.api.jobs)
+        self.cluster.annotate(names[index % len(names)], value)
 
     # --- I4 ---------------------------------------------------------------------------
 
@@ -282,7 +345,7 @@ class Invariants(RuleBasedStateMachine):
         """Let everything work again, and everybody get on until all is over."""
         self.cluster.calls = [c for c in self.cluster.calls if c.task or c.runner.alive]
         self.settle()
-        promised = self.promises()
+        promised = self.ends.promised()
         for _ in range(40):
             self.settle()
             for runner in self.alive:
@@ -292,14 +355,14 @@ class Invariants(RuleBasedStateMachine):
                 self.cluster.ask(runner)
             self.settle()
             for runner in self.alive:
-                if runner.told or (runner.final and runner.stopping):
+                if runner.final and (runner.told or runner.dismissed or runner.stopping):
                     self.cluster.exit(runner)
             self.play_kubelet()
             self.settle()
             if self.is_over():
                 break
             self.cluster.pass_time(61.0)
-        self.check_ends(promised)
+        self.ends.check(promised)
 
     def play_kubelet(self):
         api = self.cluster.api
@@ -318,60 +381,7 @@ class Invariants(RuleBasedStateMachine):
 
     def is_over(self):
         jobs = self.cluster.api.jobs.values()
-        return all(j["status"].get("state") == "DONE" for j in jobs) and not self.alive
-
-    def promises(self):
-        """Return the outcomes that jobs must have, as nothing stands in their way."""
-        jobs = self.cluster.api.jobs.items()
-        promised = {name: self.promise(job) for name, job in jobs}
-        return {name: outcome for name, outcome in promised.items() if outcome is not None}
-
-    def promise(self, job):
-        status = job["status"]
-        if status.get("state") == "DONE" or "deletionTimestamp" in job["metadata"]:
-            return None
-        if status.get("claim") is not None:
-            return self.promise_of_claim(status["claim"])
-        # Its launches may have been used up by somebody who wants it so.
-        is_free = job["metadata"]["uid"] not in self.cluster.stripped
-        return "SUCCEEDED" if is_free and status.get("launch", 1) < MAX_LAUNCHES - 1 else None
-
-    def promise_of_claim(self, claim):
-        runner = self.cluster.runners[claim["id"]]
-        pod = self.cluster.api.pod_of(claim["podUID"])
-        box = self.cluster.boxes[claim["podUID"]]
-        truth = "SUCCEEDED" if runner.succeeded else "FAILED"
-        wrote = runner.final and claim["id"].encode() in box.log
-        if box.ended_at is not None and box.ended_at >= self.cluster.controller.began["pods"]:
-            # This controller was told of the end, whatever became of the Pod.
-            return truth if wrote else None
-        if pod is None or box.evicted:
-            return None
-        if wrote:
-            return truth
-        if runner.alive and "deletionTimestamp" not in pod["metadata"]:
-            failed = "F" in (runner.letters or ())
-            return "FAILED" if failed or runner.stopping else "SUCCEEDED"
-        return None
-
-    def check_ends(self, promised):
-        api = self.cluster.api
-        for name, job in api.jobs.items():
-            status = job["status"]
-            assert status.get("state") == "DONE", f"I4: {name} is stuck: {status}"
-            if name in promised:
-                assert status["outcome"] == promised[name], f"I4: {name} ended wrongly: {status}"
-        for runner in self.cluster.runners.values():
-            job = next((j for j in api.jobs.values() if self.ran(j, runner)), None)
-            if job is not None and runner.told:
-                truth = "SUCCEEDED" if runner.succeeded else "FAILED"
-                assert job["status"]["outcome"] == truth, "I4: a verdict was told and not kept"
-        slots = self.cluster.controller.slots
-        assert not len(slots), f"I4: {len(slots)} worker slots are lost"
-
-    @staticmethod
-    def ran(job, runner):
-        return (job["status"].get("claim") or {}).get("id") == runner.claim_id
+        return all(is_at_rest(j) for j in jobs) and not self.alive
 
 
 TestInvariants = Invariants.TestCase

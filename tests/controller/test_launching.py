@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from factotum.controller.decide.launching import LAUNCH_BACKOFF_SECONDS, MAX_LAUNCHES
+from factotum.controller.decide.launching import MAX_LAUNCHES
 from factotum.controller.decide.table import decide
+from factotum.controller.decide.unclaimed.starting import LAUNCH_BACKOFF_SECONDS
 from factotum.controller.facts.observed import (
     Ask,
     HostUnknown,
@@ -87,7 +88,7 @@ ROWS = [
     ),
     pytest.param(
         observed(NEW, factfile=Unreadable(reason="FactfileNotFound", message="no ConfigMap")),
-        {"patch": "QUEUED/WAITING FactfileNotFound", "again": 5.0},
+        {"patch": "QUEUED/WAITING FactfileNotFound", "event": "Warning", "again": 5.0},
         id="a factfile that is not there yet is waited for",
     ),
     pytest.param(
@@ -134,12 +135,12 @@ ROWS = [
     ),
     pytest.param(
         observed(NEW, host=HostUnknown(message="no answer")),
-        {"patch": "QUEUED/WAITING HostConstraintUnresolved", "again": 5.0},
+        {"patch": "QUEUED/WAITING HostConstraintUnresolved", "event": "Warning", "again": 5.0},
         id="a resolver that does not answer is waited for",
     ),
     pytest.param(
         observed(NEW, host=OnNode(name="a", label="a", unready="it is cordoned")),
-        {"patch": "QUEUED/WAITING NodeNotReady", "again": 5.0},
+        {"patch": "QUEUED/WAITING NodeNotReady", "event": "Warning", "again": 5.0},
         id="a Node that is not ready is waited for",
     ),
     pytest.param(
@@ -149,7 +150,7 @@ ROWS = [
     ),
     pytest.param(
         observed(NEW, refusal=HELD_BACK),
-        {"patch": "QUEUED/WAITING PodForbidden", "again": 5.0},
+        {"patch": "QUEUED/WAITING PodForbidden", "event": "Warning", "again": 5.0},
         id="a quota that is used up is waited for",
     ),
     pytest.param(
@@ -177,13 +178,13 @@ ROWS = [
     ),
     pytest.param(
         observed(NEW, make_pod(waiting=UNSCHEDULABLE), pending_seconds=5.0),
-        {"patch": "QUEUED/WAITING Unschedulable", "again": 5.0},
+        {"patch": "QUEUED/WAITING Unschedulable", "event": "Warning", "again": 5.0},
         id="a Pod that does not start has its reason told",
     ),
     pytest.param(
         observed(NEW, make_pod(), pending_seconds=60.0),
-        {"again": 5.0},
-        id="a Pod that does not start and says no reason is watched",
+        {"patch": "QUEUED/WAITING PodPending", "again": 5.0},
+        id="a Pod that does not start and says no reason is told, as no trouble",
     ),
     pytest.param(
         observed(SECOND, make_pod(uid="old", launch=1)),
@@ -196,14 +197,19 @@ ROWS = [
         id="a given up launch's Pod is deleted beside the current one",
     ),
     pytest.param(
-        observed(NEW, make_pod(uid="newer", launch=2)),
+        observed(NEW, make_pod(uid="newer", launch=2), waited_seconds=1.0),
         {"again": 5.0},
         id="a Pod of a later launch than is known is left alone, it may have a claim",
     ),
     pytest.param(
-        observed(NEW, make_pod(uid="newer", attempt=2)),
+        observed(NEW, make_pod(uid="newer", attempt=2), waited_seconds=1.0),
         {"again": 5.0},
         id="a Pod of a later attempt than is known is left alone, it may have a claim",
+    ),
+    pytest.param(
+        observed(NEW, make_pod(uid="newer", launch=2)),
+        {"patch": "QUEUED/WAITING PodPending", "again": 5.0},
+        id="a Pod that poses as a later launch is told",
     ),
     pytest.param(
         observed(SECOND, make_pod(uid="old", launch=1, deleting=True)),
@@ -217,22 +223,22 @@ ROWS = [
     ),
     pytest.param(
         observed(NEW, ended_pod(exit_code=75, reason="Error")),
-        {"patch": "QUEUED/WAITING Relaunching"},
+        {"patch": "QUEUED/WAITING Relaunching", "event": "Warning"},
         id="a Pod that ended unclaimed counts the next launch",
     ),
     pytest.param(
         observed(NEW, ended_pod(make_message())),
-        {"patch": "QUEUED/WAITING Relaunching"},
+        {"patch": "QUEUED/WAITING Relaunching", "event": "Warning"},
         id="a verdict without a claim counts for nothing",
     ),
     pytest.param(
         observed(NEW, make_pod(deleting=True)),
-        {"patch": "QUEUED/WAITING Relaunching"},
+        {"patch": "QUEUED/WAITING Relaunching", "event": "Warning"},
         id="an unclaimed Pod that somebody deletes is given up",
     ),
     pytest.param(
         observed(NEW, make_pod(phase="Failed", reason="Evicted")),
-        {"patch": "QUEUED/WAITING Relaunching"},
+        {"patch": "QUEUED/WAITING Relaunching", "event": "Warning"},
         id="an unclaimed Pod that was evicted is given up",
     ),
     pytest.param(

@@ -122,6 +122,19 @@ async def test_an_entry_follows_its_job_with_as_many_requests_as_the_original_ma
         assert bench.store.requests == 4
 
 
+async def test_an_end_is_owed_until_it_stands_in_its_entry(bench):
+    assert bench.mirror.owes(KEY, QUEUED.uid)  # Consul was not asked yet
+    async with running(bench):
+        bench.set(working(QUEUED))
+        await bench.mirror.settled()
+        bench.set(done(QUEUED))
+        assert bench.mirror.owes(KEY, QUEUED.uid)
+        await bench.mirror.settled()
+
+        assert bench.value == ours(done(QUEUED))
+        assert not bench.mirror.owes(KEY, QUEUED.uid)
+
+
 async def test_nothing_is_written_twice_for_a_job_that_only_makes_progress(bench):
     async with running(bench):
         bench.set(working(QUEUED))

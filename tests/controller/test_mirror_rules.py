@@ -1,5 +1,7 @@
 """Which entry a key must hold, by table. Pure: nothing runs."""
 
+from dataclasses import replace
+
 import pytest
 
 from factotum.controller.mirror.rules import Close, Held, Keep, Write, decide, wanted
@@ -10,6 +12,7 @@ WORKING_LATER = view("working-later", "WORKING", created=6, holds=True)
 CONFIRMING = view("confirming", "WORKING", created=4)
 RESERVED = view("reserved", "QUEUED", created=9, holds=True)
 QUEUED = view("queued", "QUEUED", created=2)
+PARKED = replace(view("parked", "QUEUED", created=0), parked=True)
 QUEUED_OLDER = view("queued-older", "QUEUED", created=1)
 SUCCEEDED = view("succeeded", "DONE", "SUCCEEDED", created=3, completed=20)
 FAILED_LATER = view("failed-later", "DONE", "FAILED", created=2, completed=30)
@@ -27,6 +30,8 @@ NAMELESS = view("nameless", "QUEUED", created=0, job_id="")
         ([QUEUED], QUEUED),
         ([QUEUED, QUEUED_OLDER], QUEUED_OLDER),
         ([SUCCEEDED, FAILED_LATER], FAILED_LATER),
+        ([PARKED, QUEUED], QUEUED),
+        ([PARKED, SUCCEEDED], PARKED),
         ([SUCCEEDED, FAILED_LATER, REJECTED], FAILED_LATER),
         ([SUCCEEDED, QUEUED], QUEUED),
         ([SUCCEEDED, QUEUED_OLDER, WORKING], WORKING),

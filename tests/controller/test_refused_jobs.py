@@ -24,10 +24,6 @@ QUEUED = {"state": "QUEUED", "outcome": "WAITING", "observedGeneration": 1}
 @pytest.mark.parametrize(
     "spec",
     [
-        {"desiredState": "Suspend"},
-        {"duplicatePolicy": "Reject"},
-        {"retry": {"limit": 1}},
-        {"ttlSecondsAfterFinished": 0},
         {"image": "tools:1"},
         {"podTemplate": {"spec": {}}},
     ],

@@ -6,6 +6,13 @@ from factotum.controller.settings import Settings
 
 FLAGS = {
     "--max-workers": ("7", "max_workers", 7),
+    "--max-workers-per-namespace": ("3", "max_workers_per_namespace", 3),
+    "--max-jobs": ("50", "max_jobs", 50),
+    "--pod-pending-timeout": ("60", "pod_pending_timeout", 60.0),
+    "--successful-jobs-history-limit": ("3", "successful_jobs_history_limit", 3),
+    "--failed-jobs-history-limit": ("0", "failed_jobs_history_limit", 0),
+    "--successful-pods-history-limit": ("2", "successful_pods_history_limit", 2),
+    "--failed-pods-history-limit": ("9", "failed_pods_history_limit", 9),
     "--runner-image": ("r:1", "runner_image", "r:1"),
     "--runner-image-pull-policy": ("Always", "runner_image_pull_policy", "Always"),
     "--claims-url": ("https://op:1/", "claims_url", "https://op:1"),
@@ -38,6 +45,7 @@ def clean(monkeypatch):
     ]:
         monkeypatch.delenv(variable(flag), raising=False)
     monkeypatch.delenv("FACTOTUM_FORCE_CONSUL_NAME", raising=False)
+    monkeypatch.delenv("FACTOTUM_DRAIN", raising=False)
 
 
 def variable(flag):
@@ -99,6 +107,8 @@ def test_figures_can_be_served_elsewhere_or_nowhere():
     "argv",
     [
         ["--max-workers", "0"],
+        ["--max-workers-per-namespace", "-1"],
+        ["--max-jobs", "0"],
         ["--max-workers", "many"],
         ["--lease", "no-namespace"],
         ["--lease", "a/../b"],
@@ -127,3 +137,41 @@ def test_forcing_the_consul_name_is_a_switch(text, forced, monkeypatch):
     monkeypatch.setenv("FACTOTUM_FORCE_CONSUL_NAME", text)
 
     assert Settings.from_arguments([]).force_consul_name is forced
+
+
+def test_no_limit_per_namespace_is_a_zero():
+    chosen = Settings.from_arguments(["--max-workers-per-namespace", "0"])
+
+    assert chosen.max_workers_per_namespace is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "value", "drains"),
+    [([], "", False), (["--drain"], "", True), ([], "true", True), ([], "false", False)],
+)
+def test_draining_is_a_flag_or_a_variable(argv, value, drains, monkeypatch):
+    monkeypatch.setenv("FACTOTUM_DRAIN", value)
+
+    assert Settings.from_arguments(argv).drain is drains
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--pod-pending-timeout", "-1"],
+        ["--pod-pending-timeout", "inf"],
+        ["--pod-pending-timeout", "nan"],
+        ["--pod-pending-timeout", "soon"],
+        ["--failed-jobs-history-limit", "-1"],
+        ["--successful-pods-history-limit", "all"],
+    ],
+)
+def test_times_and_limits_that_are_none_are_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        Settings.from_arguments(words)
+
+    assert words[0] in capsys.readouterr().err
+
+
+def test_a_limit_that_is_empty_is_none():
+    assert Settings.from_arguments(["--failed-jobs-history-limit", ""]) == Settings()

@@ -2,6 +2,8 @@
 have a state; namespaces; Nodes. Real: the sources and the cache, on an API in memory.
 """
 
+import asyncio
+
 import pytest
 
 from factotum.controller.facts.cache import Cache
@@ -31,6 +33,24 @@ def test_a_job_that_leaves_the_watch_of_new_ones_may_only_have_got_a_state(kind,
 
     assert doubts == ([(JOB_UID, 8)] if doubted else [])
     assert JOB_UID in cache.jobs
+
+
+async def test_a_job_that_leaves_our_watch_is_not_taken_for_what_it_was():
+    api, cache, doubted = MemoryApi(), Cache(), asyncio.Event()
+    sources = Sources(api, cache, (), lambda *_: doubted.set())
+    path = paths.job("pipelines", "nightly")
+    api.put(path, raw_job(status={"state": "DONE", "outcome": "FAILED"}))
+    await sources.jobs.list()
+    watch = asyncio.create_task(sources.jobs.run())
+    await asyncio.sleep(0)
+    # The API server tells how it was, with the version that it has now.
+    cleared = api.put(path, raw_job(status={}))
+    async with asyncio.timeout(10):
+        await doubted.wait()
+    watch.cancel()
+
+    cache.put_job(cleared)
+    assert not cache.jobs[JOB_UID].is_done
 
 
 async def test_only_the_namespaces_that_were_asked_for_are_read():

@@ -83,7 +83,7 @@ async def test_the_slot_that_comes_again_is_kept_until_the_claim_is_repeated():
     assert len(stage.slots) == 1
 
 
-async def test_a_slot_is_not_kept_for_a_claim_whose_pod_has_ended():
+async def test_a_slot_is_kept_for_the_next_launch_and_not_for_a_claim_whose_pod_has_ended():
     stage = Stage()
     claim = await stuck_pod(stage)
     await claim()
@@ -93,5 +93,7 @@ async def test_a_slot_is_not_kept_for_a_claim_whose_pod_has_ended():
     stage.slots.release("another")
     await stage.look()
 
-    assert not stage.holds()
     assert stage.status()["reason"] == "Relaunching"
+    await stage.look()
+    assert stage.api.stored(pod_path(launch=2)) is not None
+    assert len(stage.slots) == 1

@@ -174,7 +174,7 @@ ROWS = [
     ),
     pytest.param(
         observed(WORKING, ended_pod(UNSTARTED, exit_code=75, reason="Error")),
-        {"patch": "QUEUED/WAITING Relaunching"},
+        {"patch": "QUEUED/WAITING Relaunching", "event": "Warning"},
         id="a runner that never started a task releases its claim",
     ),
     pytest.param(

@@ -190,6 +190,16 @@ def test_kept_results_are_not_repeated(eager):
     assert execution.executed_count == 1
 
 
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_kept_early_end_skips_what_is_below_it(eager):
+    kept = {"b": KeptResult(99, state=models.NO_OP)}
+    execution = build(NOOP, eager=eager, kept=kept)
+
+    assert states(execution) == {"a": "WAITING", "b": models.NO_OP, "c": "SKIPPED"}
+    assert execution.find("c").error_message == "the task 'b' requested early termination"
+    assert start_all(execution) == ["a"]
+
+
 def test_kept_results_survive_a_failure_above_them():
     execution = build(CHAIN, kept={"c": KeptResult(0)})
     start_all(execution)

@@ -24,6 +24,7 @@ KUBERNETES = {
     "Preempting",
     "NodeLost",
     "Shutdown",
+    "SchedulingGated",
     "Unschedulable",
     "ErrImagePull",
 }
@@ -120,20 +121,51 @@ def test_the_reference_tells_of_every_reason_what_the_table_says(word):
     assert state == row.state
     if state == JobState.DONE:
         assert cells[:2] == [row.outcome, row.notice]
+    elif state == JobState.QUEUED:
+        assert cells[0] == row.notice
 
 
 def test_the_reference_names_no_reason_that_there_is_not():
     assert set(documented()) <= WORDS | KUBERNETES
 
 
-def test_an_end_is_told_by_an_event_and_so_is_a_wait_that_somebody_may_have_to_see_to():
+def test_an_end_and_a_turn_are_told_by_an_event_and_so_is_trouble_before_it():
+    turns = {Reason.RESUMED, Reason.SUSPENDED}
     for word, row in TABLE.items():
-        assert row.notice or row.state != JobState.DONE, word
-        assert row.state == JobState.DONE or row.notice in ("", "Warning"), word
-        assert not (row.state == JobState.WORKING and row.notice), word
         assert row.notice in ("", "Normal", "Warning"), word
+        if row.state == JobState.DONE:
+            assert row.notice, word
+        else:
+            assert (row.notice == "Normal") == (word in turns), word
         if row.outcome == RunState.FAILED:
-            assert row.notice == "Warning", word
+            asked_for = word == Reason.CANCELLED
+            assert row.notice == ("Normal" if asked_for else "Warning"), word
+    quiet = {word for word, row in TABLE.items() if not row.notice}
+    assert quiet == {
+        "WaitingForWorker",
+        "WaitingForJobId",
+        "QueueFull",
+        "PodPending",
+        "Claimed",
+        "PodGone",
+        "Suspending",
+        "Cancelling",
+    }
+
+
+def test_only_a_run_that_failed_is_tried_again():
+    tried_again = {word for word, row in TABLE.items() if row.retried}
+
+    assert tried_again == {
+        Reason.TASK_FAILED,
+        Reason.INTERRUPTED,
+        Reason.DEADLINE_EXCEEDED,
+        Reason.LOST,
+        Reason.OOM_KILLED,
+        Reason.EVICTED,
+    }
+    assert all(reasons.is_retried(word) for word in ("Preempting", "NodeLost", "Shutdown"))
+    assert not reasons.is_retried(Reason.INVALID_FACTFILE)
 
 
 def test_only_an_end_can_be_none_of_factotums_business():

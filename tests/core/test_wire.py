@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from factotum.core.wire import variables
 from factotum.core.wire.orders import WorkOrder, work_order
+from support.builders.jobs import make_report
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 MAPS = st.dictionaries(TEXTS, TEXTS, max_size=4)
@@ -53,6 +54,21 @@ def test_a_work_order_arrives_as_it_was_sent(spec, factfile):
         assert order.webhook == {key: webhook[key] for key in webhook if key != "urlFrom"}
     else:
         assert order.webhook is None
+
+
+def test_results_that_are_kept_arrive_with_what_is_known_of_them():
+    report = make_report("SWN", codes={0: 0, 2: 9}, started={0: 5}, seconds={2: 1.5})
+    body = work_order("nightly", {}, "{}", "ab" * 32, kept=report)
+
+    kept = WorkOrder(json.loads(json.dumps(body))).kept
+
+    assert kept == {
+        "states": "SWN",
+        "codes": {"0": 0, "2": 9},
+        "started": {"0": 5},
+        "seconds": {"2": 1.5},
+    }
+    assert sent({}).kept is None
 
 
 def test_a_job_that_asks_for_nothing_runs_by_levels_without_a_webhook():

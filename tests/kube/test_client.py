@@ -127,6 +127,19 @@ async def test_a_failure_is_raised_as_what_can_be_done_about_it(
     assert str(raised.value) == "because"
 
 
+async def test_an_invalid_object_is_told_with_the_fields_that_are_wrong(server, client):
+    async def answer(_):
+        causes = [{"reason": "FieldValueInvalid", "field": "spec.a"}, {"message": "no field"}]
+        body = {"kind": "Status", "reason": "Invalid", "details": {"causes": causes}}
+        return web.json_response(body, status=422)
+
+    server.script = [answer]
+    with pytest.raises(errors.InvalidError) as raised:
+        await client.create(PODS, {})
+
+    assert raised.value.fields == ("spec.a",)
+
+
 async def test_a_failure_in_other_words_than_the_apis_is_told_too(server, client):
     async def answer(_):
         return web.Response(status=503, text="<html>a proxy speaks</html>")
@@ -196,6 +209,7 @@ async def test_what_is_written_says_of_what_version_and_uid(server, client):
     await client.delete(POD, uid="u")
     await client.create(PODS, {"b": "é"})
     await client.replace(POD, {"metadata": {"resourceVersion": "8"}})
+    await client.delete(POD, uid="u", resource_version="8")
 
     asked = [(r.method, r.raw_path, r.headers["Content-Type"]) for r in server.requests]
     assert asked == [
@@ -203,12 +217,14 @@ async def test_what_is_written_says_of_what_version_and_uid(server, client):
         ("DELETE", POD, "application/json"),
         ("POST", PODS, "application/json"),
         ("PUT", POD, "application/json"),
+        ("DELETE", POD, "application/json"),
     ]
     assert [json.loads(body) for body in server.bodies] == [
         {"metadata": {"resourceVersion": "7"}, "status": {"a": 1}},
         {"preconditions": {"uid": "u"}},
         {"b": "é"},
         {"metadata": {"resourceVersion": "8"}},
+        {"preconditions": {"uid": "u", "resourceVersion": "8"}},
     ]
 
 

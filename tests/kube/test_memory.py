@@ -104,6 +104,17 @@ async def test_a_delete_means_one_uid():
     assert api.stored(A) is None
 
 
+async def test_a_delete_may_mean_one_version():
+    api = MemoryApi()
+    made = await api.create(HERE, raw())
+    api.put(A, made | {"status": {"a": 2}})
+
+    with pytest.raises(errors.ConflictError):
+        await api.delete(A, uid=made["metadata"]["uid"], resource_version="1")
+    await api.delete(A, uid=made["metadata"]["uid"], resource_version="2")
+    assert api.stored(A) is None
+
+
 @pytest.mark.parametrize(
     ("target", "patch", "merged"),
     [

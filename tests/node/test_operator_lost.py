@@ -29,7 +29,7 @@ def held(name, seconds):
         )
         for n, command in enumerate(commands)
     ]
-    return make_factfile(*tasks)
+    return make_factfile(data={"name": name, "tasks": tasks})
 
 
 def runs_of(kubelet, namespace, pod):

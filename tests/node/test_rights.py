@@ -38,6 +38,9 @@ def test_every_right_is_used_and_none_is_missing(kubelet, done, namespace):
     done(namespace, "from-configmap")
     kubelet.apply(make_job(namespace))
     done(namespace)
+    over = '{"spec": {"ttlSecondsAfterFinished": 0}}'
+    kubelet.kubectl("patch", "fj/job", "-n", namespace, "--type=merge", "-p", over)
+    kubelet.kubectl("wait", "--for=delete", "fj/job", "-n", namespace, "--timeout=60s")
 
     seen = list(requests(kubelet))
     used = {(group, resource, verb) for group, resource, verb, _ in seen}

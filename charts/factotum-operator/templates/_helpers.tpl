@@ -46,9 +46,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{/* What the operator may do in the namespaces that it serves. */}}
 {{- define "factotum-operator.namespacedRules" -}}
-- apiGroups: [factotum.snowplowanalytics.com]
+- apiGroups: [factotum.snowplowanalytics.com] # delete: finished jobs whose time is over
   resources: [factotumjobs]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, delete]
 - apiGroups: [factotum.snowplowanalytics.com]
   resources: [factotumjobs/status]
   verbs: [patch]

@@ -12,6 +12,7 @@ from factotum.controller.observe.hosts import Resolver
 from factotum.controller.observe.ledger import Ledger
 from factotum.controller.observe.live import Live
 from factotum.controller.observe.observer import Observer
+from factotum.controller.observe.surroundings import make_surroundings
 from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile.reconciler import Reconciler
 from factotum.controller.recording import NO_RECORDER, Recorder
@@ -48,7 +49,15 @@ def build(  # noqa: PLR0913 - what a controller is put together from
         authorities: gives the certificates that tell runners whom to trust; none where none runs.
     """
     live, ledger = Live(api, cache), Ledger()
-    observer = Observer(cache, live, slots, resolver, clock)
+    surroundings = make_surroundings(settings, cache, lambda uid: reconciler.queue.add(uid))
+    observer = Observer(
+        cache=cache,
+        live=live,
+        slots=slots,
+        resolver=resolver,
+        clock=clock,
+        surroundings=surroundings,
+    )
     writer = Writer(api, cache, settings, clock, authorities, recorder)
     reconciler = Reconciler(
         cache=cache,
@@ -60,6 +69,7 @@ def build(  # noqa: PLR0913 - what a controller is put together from
         mirror=mirror,
         clock=clock,
         recorder=recorder,
+        surroundings=surroundings,
     )
     desk = Desk(
         cache=cache,

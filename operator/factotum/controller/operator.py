@@ -31,6 +31,7 @@ from factotum.controller.metrics.passing import CountedApi, CountedStore, counti
 from factotum.controller.mirror.feeding import ConsulMirror
 from factotum.controller.mirror.protocol import Mirror, NoMirror
 from factotum.controller.observe.hosts import Resolver
+from factotum.controller.queue import submission
 from factotum.controller.queue.slots import Slots
 from factotum.controller.settings import Settings
 from factotum.controller.tls import keeping as certificates
@@ -54,6 +55,7 @@ _LOOK_SECONDS: Final = 600.0
 _WATCH_SECONDS: Final = 900.0
 """A watch ends after five minutes, and a list of everything takes some more."""
 _EXIT_DEPOSED: Final = 3
+_MISSING_PAUSE: Final = 5.0
 
 
 class Operator:
@@ -70,7 +72,11 @@ class Operator:
         self._health = Health()
         self._keeping = Keeping(self._cache, self._clock)
         self._pages: list[Pages] = []
-        self._slots = Slots(settings.max_workers)
+        self._slots = Slots(
+            settings.max_workers,
+            per_namespace=settings.max_workers_per_namespace,
+            max_jobs=settings.max_jobs,
+        )
         self._term = Term(self._clock.boottime, _end_at_once)
         self._me = _myself(settings)
         self._tasks: list[asyncio.Task[None]] = []
@@ -112,7 +118,7 @@ class Operator:
             recorder=keeping.figures,
             authorities=lambda: self._identity.trusted,
         )
-        await _patiently(controller.sources.read_everything)
+        await _patiently(controller.sources.read_everything, may_be_missing=True)
         keeping.courses.begin()
         self._controller = controller
         self._server.stand_by(self._passing)
@@ -131,6 +137,8 @@ class Operator:
         gc.freeze()
         self._health.started()
         logger.info("watching %d jobs", len(self._cache.jobs))
+        if settings.drain:
+            logger.warning("draining: jobs go on, new submissions to the job server are refused")
 
     async def _show(self) -> None:
         """Serve figures and health from the first moment on."""
@@ -336,6 +344,15 @@ class Operator:
         if self._term.is_over():
             self._term.lose("this process stood still for longer than its Lease")
 
+    def submissions(self) -> str:
+        """Return whether one more job may be handed in to a job server, and why not."""
+        why = submission.refusal(
+            waiting=self._slots.waiting,
+            max_jobs=self._settings.max_jobs,
+            drains=self._settings.drain,
+        )
+        return f"refused: {why}" if why else "taken"
+
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""
         if self._controller is not None:
@@ -365,19 +382,38 @@ def _end_at_once(reason: str) -> None:
     os._exit(_EXIT_DEPOSED)
 
 
-async def _patiently(read: Callable[[], Awaitable[_T]], *, forbidden_seconds: float = 10.0) -> _T:
+async def _patiently(
+    read: Callable[[], Awaitable[_T]],
+    *,
+    forbidden_seconds: float = 10.0,
+    may_be_missing: bool = False,
+) -> _T:
     """Read something at the start; a server that is not ready itself gets some time.
 
     One that has just started refuses everything until it has read its rules.
+
+    Args:
+        read: reads it.
+        forbidden_seconds: for how long it may be refused.
+        may_be_missing: wait for as long as it takes while there is no such thing.
 
     Raises:
         KubeError: it stays refused, or there was no good answer for two minutes.
     """
     now = asyncio.get_running_loop().time
     began = now()
+    was_missing = False
     while True:
         try:
-            return await read()
+            found = await read()
+        except errors.NotFoundError:
+            if not may_be_missing:
+                raise
+            if not was_missing:
+                logger.warning("FactotumJobs are not served: is their definition installed?")
+            was_missing, began = True, now()
+            await asyncio.sleep(_MISSING_PAUSE)
+            continue
         except (
             errors.UnreachableError,
             errors.ExpiredError,
@@ -389,3 +425,9 @@ async def _patiently(read: Callable[[], Awaitable[_T]], *, forbidden_seconds: fl
                 raise
             logger.warning("the API server is not ready yet: %s", exc)
             await asyncio.sleep(_START_PAUSE)
+            continue
+        if not was_missing:
+            return found
+        # What is served is found out once more, from a list that may come a moment later.
+        was_missing = False
+        await asyncio.sleep(_START_PAUSE)

@@ -1,6 +1,7 @@
 """The operator's settings: flags, or the environment, read once."""
 
 import argparse
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,9 +33,25 @@ class Settings:
     """Namespaces to watch; empty: all."""
     max_workers: int = 20
     """How many attempts may run at once."""
+    max_workers_per_namespace: int | None = None
+    """How many of them in one namespace; None: as many as there are."""
+    max_jobs: int = 1000
+    """How many jobs may wait before submissions are refused. FactotumJobs beyond wait, too."""
+    drain: bool = False
+    """Refuse submissions to the job server; FactotumJobs that are there go on."""
     runner_image: str = "factotum-runner:latest"
     """Image of the Pods that run jobs."""
     runner_image_pull_policy: str = "IfNotPresent"
+    pod_pending_timeout: float = 900.0
+    """Seconds after which a Pod that has not started is made anew; 0: never."""
+    successful_jobs_history_limit: int | None = None
+    """Finished jobs that ended well to keep in each namespace; None: all."""
+    failed_jobs_history_limit: int | None = None
+    """The same of those that failed."""
+    successful_pods_history_limit: int | None = None
+    """Finished jobs that ended well whose Pods to keep in each namespace; None: all."""
+    failed_pods_history_limit: int | None = None
+    """The same of those that failed."""
     claims_host: str = "0.0.0.0"  # noqa: S104 - Pods come from every interface
     claims_port: int = 8080
     """Where claims and reports are served."""
@@ -100,8 +117,16 @@ class Settings:
         return cls(
             namespaces=tuple(namespaces),
             max_workers=arguments.max_workers,
+            max_workers_per_namespace=arguments.max_workers_per_namespace or None,
+            max_jobs=arguments.max_jobs,
+            drain=arguments.drain,
             runner_image=arguments.runner_image,
             runner_image_pull_policy=arguments.runner_image_pull_policy,
+            pod_pending_timeout=arguments.pod_pending_timeout,
+            successful_jobs_history_limit=arguments.successful_jobs_history_limit,
+            failed_jobs_history_limit=arguments.failed_jobs_history_limit,
+            successful_pods_history_limit=arguments.successful_pods_history_limit,
+            failed_pods_history_limit=arguments.failed_pods_history_limit,
             claims_host=claims_host,
             claims_port=claims_port,
             claims_url=_claims_url(arguments.claims_url),
@@ -197,6 +222,81 @@ def _positive(text: str) -> int:
     return number
 
 
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        msg = "must be at least 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _add_limits(
+    add: Callable[..., None], parser: argparse.ArgumentParser, defaults: Settings
+) -> None:
+    add("--max-workers", defaults.max_workers, "attempts that may run at once", type=_positive)
+    add(
+        "--max-workers-per-namespace",
+        0,
+        "of them in one namespace; 0: as many as there are",
+        type=_natural,
+    )
+    add(
+        "--max-jobs",
+        defaults.max_jobs,
+        "jobs that may wait before submissions are refused; FactotumJobs beyond wait all the same",
+        type=_positive,
+    )
+    parser.add_argument(
+        "--drain",
+        action="store_true",
+        default=os.environ.get("FACTOTUM_DRAIN", "") not in ("", "0", "false"),
+        help="refuse submissions to the job server; FactotumJobs that are there go on",
+    )
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < math.inf:
+        msg = "must be a number of seconds, or 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _limit(text: str) -> int | None:
+    """Read how many to keep; nothing: all."""
+    if not text:
+        return None
+    number = int(text)
+    if number < 0:
+        msg = "must be at least 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def _add_lifetimes(add: Callable[..., None]) -> None:
+    """Add how long Pods may take, and what is kept of finished jobs."""
+    defaults = Settings()
+    add(
+        "--pod-pending-timeout",
+        defaults.pod_pending_timeout,
+        "seconds after which a Pod that has not started is made anew; 0: never",
+        type=_seconds,
+    )
+    for outcome in ("successful", "failed"):
+        add(
+            f"--{outcome}-jobs-history-limit",
+            "",
+            f"finished jobs to keep in each namespace, of those {outcome}; none: all",
+            type=_limit,
+        )
+        add(
+            f"--{outcome}-pods-history-limit",
+            "",
+            f"finished jobs whose Pods to keep in each namespace, of those {outcome}; none: all",
+            type=_limit,
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
     defaults = Settings()
     parser = argparse.ArgumentParser(
@@ -217,9 +317,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="namespace to watch, may be repeated (default: all)",
     )
-    add("--max-workers", defaults.max_workers, "attempts that may run at once", type=_positive)
+    _add_limits(add, parser, defaults)
     add("--runner-image", defaults.runner_image, "image of the Pods that run jobs")
     add("--runner-image-pull-policy", defaults.runner_image_pull_policy, "its pull policy")
+    _add_lifetimes(add)
     add(
         "--claims-address",
         f"{defaults.claims_host}:{defaults.claims_port}",

@@ -30,6 +30,10 @@ class WorkQueue(Generic[Key]):
         first = next(iter(self._since.values()), None)
         return 0.0 if first is None else time.monotonic() - first
 
+    def __contains__(self, key: Key) -> bool:
+        """Whether a key is looked at, or will be, now or later."""
+        return key in self._dirty or key in self._busy or key in self._timers
+
     def add(self, key: Key) -> None:
         """Have a key looked at as soon as may be."""
         timer = self._timers.pop(key, None)

@@ -84,8 +84,17 @@ class KubeApi(Protocol):
             ConflictError: it changed: read it again.
         """
 
-    async def delete(self, path: Path, *, uid: str) -> None:
-        """Delete the object of that UID; another one of its name stays."""
+    async def delete(self, path: Path, *, uid: str, resource_version: str = "") -> None:
+        """Delete the object of that UID; another one of its name stays.
+
+        Args:
+            path: of the object.
+            uid: of the object.
+            resource_version: delete it only if it is still at that version.
+
+        Raises:
+            ConflictError: it has another UID, or changed.
+        """
 
     async def merge(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Merge into the object at ``path``, whoever changed it meanwhile."""

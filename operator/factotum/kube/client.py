@@ -25,7 +25,7 @@ from factotum.kube.paths import Path
 _REQUEST_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 10.0
 _CREDENTIALS_SECONDS: Final = 10.0
-_CONNECTIONS: Final = 64
+_CONNECTIONS: Final = 128
 _CHUNK: Final = 500
 _MERGE_PATCH: Final = "application/merge-patch+json"
 # Answers come from next door: to pack and unpack them costs more than to send them.
@@ -142,7 +142,7 @@ class KubeClient:
             self._known_until = 0.0
         answer = _decoded(payload) or {}
         message = str(answer.get("message") or payload[:200].decode("utf-8", "replace"))
-        return errors.from_status(status, str(answer.get("reason", "")), message)
+        return errors.from_status(status, str(answer.get("reason", "")), message, _fields(answer))
 
     async def _credentials(self) -> dict[str, str]:
         """Return the headers that say who we are, asked for only now and then.
@@ -235,9 +235,12 @@ class KubeClient:
         """Replace an object, only if nobody changed it meanwhile."""
         return await self.request("PUT", path, body=body)
 
-    async def delete(self, path: Path, *, uid: str) -> None:
+    async def delete(self, path: Path, *, uid: str, resource_version: str = "") -> None:
         """Delete the object of that UID; another one of its name stays."""
-        await self.request("DELETE", path, body={"preconditions": {"uid": uid}})
+        preconditions = {"uid": uid}
+        if resource_version:
+            preconditions["resourceVersion"] = resource_version
+        await self.request("DELETE", path, body={"preconditions": preconditions})
 
     async def merge(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Merge into an object."""
@@ -281,6 +284,14 @@ def _decoded(payload: bytes) -> RawObject | None:
     except ValueError:
         return None
     return answer if isinstance(answer, dict) else None
+
+
+def _fields(answer: RawObject) -> tuple[str, ...]:
+    """Return the fields that a validation's answer names."""
+    details = answer.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    named = (c.get("field") for c in causes if isinstance(c, dict)) if causes else ()
+    return tuple(field for field in named if isinstance(field, str) and field)
 
 
 def _tls(configuration: kube_client.Configuration) -> ssl.SSLContext | bool:

@@ -15,12 +15,16 @@ class KubeError(FactotumError):
     Attributes:
         status: the HTTP status, 0 when there was no answer.
         reason: the API's CamelCase reason, e.g. ``NotFound``.
+        fields: paths of the fields that the object's own validation refused.
     """
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, reason: str = "", fields: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.fields = fields
 
 
 class UnreachableError(KubeError):
@@ -61,11 +65,11 @@ _BY_STATUS: Final[dict[int, type[KubeError]]] = {
 }
 
 
-def from_status(status: int, reason: str, message: str) -> KubeError:
+def from_status(status: int, reason: str, message: str, fields: tuple[str, ...] = ()) -> KubeError:
     """Choose the exception for an answer's HTTP status and API reason."""
     if reason == "AlreadyExists":
-        return AlreadyExistsError(message, status=status, reason=reason)
+        return AlreadyExistsError(message, status=status, reason=reason, fields=fields)
     kind = _BY_STATUS.get(status)
     if kind is None:
         kind = UnreachableError if status in (429,) or status >= 500 else KubeError
-    return kind(message, status=status, reason=reason)
+    return kind(message, status=status, reason=reason, fields=fields)

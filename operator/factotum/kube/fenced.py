@@ -68,10 +68,10 @@ class FencedApi:
         self._check()
         return await self._api.replace(path, body)
 
-    async def delete(self, path: Path, *, uid: str) -> None:
+    async def delete(self, path: Path, *, uid: str, resource_version: str = "") -> None:
         """Delete an object, if anything may be changed now."""
         self._check()
-        await self._api.delete(path, uid=uid)
+        await self._api.delete(path, uid=uid, resource_version=resource_version)
 
     async def merge(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Merge into an object, if anything may be changed now."""

@@ -44,7 +44,13 @@ class _Change(NamedTuple):
             kind = "MODIFIED" if fitted else "ADDED"
         else:
             kind = "DELETED" if fitted else ""
-        return WatchEvent(kind, copy.deepcopy(self.raw)) if kind else None
+        raw = copy.deepcopy(self.raw)
+        if kind == "DELETED" and self.before is not None:
+            # As it was when it fitted, but for the version.
+            version = raw["metadata"]["resourceVersion"]
+            raw = copy.deepcopy(self.before)
+            raw["metadata"]["resourceVersion"] = version
+        return WatchEvent(kind, raw) if kind else None
 
 
 class MemoryApi:
@@ -172,11 +178,14 @@ class MemoryApi:
             raise errors.from_status(409, "Conflict", "the object changed")
         return self.put(path, body)
 
-    async def delete(self, path: Path, *, uid: str) -> None:
+    async def delete(self, path: Path, *, uid: str, resource_version: str = "") -> None:
         """Delete an object at once."""
         self._ask("DELETE", path, {"preconditions": {"uid": uid}})
-        if self._found(path)["metadata"]["uid"] != uid:
+        metadata = self._found(path)["metadata"]
+        if metadata["uid"] != uid:
             raise errors.from_status(409, "Conflict", "the UID is another")
+        if resource_version not in ("", metadata["resourceVersion"]):
+            raise errors.from_status(409, "Conflict", "the object changed")
         self.remove(path)
 
     async def merge(self, path: Path, body: Mapping[str, Any]) -> RawObject:

@@ -27,6 +27,8 @@ ANNOTATION_FACTFILE_HASH: Final = f"{GROUP}/factfile-hash"
 """Hash of the factfile that was accepted when the Pod was made."""
 ANNOTATION_ATTEMPT: Final = f"{GROUP}/attempt"
 ANNOTATION_LAUNCH: Final = f"{GROUP}/launch"
+ANNOTATION_RESUME: Final = f"{GROUP}/resume"
+"""On a FactotumJob: another value than the last one asks for another attempt of a failed job."""
 
 ANNOTATION_CLAIMS_ADDRESS: Final = f"{GROUP}/claims-address"
 """Where the leader's claims port is: on the operator's Lease, for its other replicas."""

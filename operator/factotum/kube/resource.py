@@ -5,11 +5,12 @@ fields. The raw spec and status stay reachable for what is passed on as it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NewType, Self
 
 from factotum.core.words.states import JobState
+from factotum.kube import names
 
 JobUid = NewType("JobUid", str)
 """UID of a FactotumJob: the key of everything the controller remembers."""
@@ -46,6 +47,7 @@ _SHAPES: Final[Mapping[str, type]] = {
     "factfileHash": str,
     "attempt": int,
     "launch": int,
+    "launchesGivenUp": int,
     "nextLaunchTime": str,
     "claim": dict,
     "sequence": int,
@@ -53,9 +55,21 @@ _SHAPES: Final[Mapping[str, type]] = {
     "startTime": str,
     "completionTime": str,
     "tasks": list,
+    "taskStates": str,
+    "order": dict,
+    "attempts": list,
+    "retries": int,
+    "resumeSeen": str,
 }
+_RESUME_LIMIT: Final = 1024
+"""What the status has room for of an annotation's value."""
 _TOTAL_DIGITS: Final = 6
 """A job has fewer tasks than a number of so many digits says: they must fit a ConfigMap."""
+
+
+def _resume(annotations: object) -> str:
+    value = annotations.get(names.ANNOTATION_RESUME) if isinstance(annotations, Mapping) else None
+    return value[:_RESUME_LIMIT] if isinstance(value, str) else ""
 
 
 def _legible(status: object) -> Mapping[str, Any]:
@@ -105,8 +119,20 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What was asked of a running attempt, and since when it is being obeyed."""
+
+    desired: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FactotumJob:
-    """One job at one resource version."""
+    """One job at one resource version.
+
+    Attributes:
+        resume: value of the annotation that asks for another attempt; empty: none.
+    """
 
     namespace: str
     name: str
@@ -117,6 +143,7 @@ class FactotumJob:
     deleting: bool
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
+    resume: str = ""
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any]) -> Self:
@@ -132,7 +159,12 @@ class FactotumJob:
             deleting="deletionTimestamp" in metadata,
             spec=raw.get("spec") or {},
             status=_legible(raw.get("status")),
+            resume=_resume(metadata.get("annotations")),
         )
+
+    def with_status(self, status: Mapping[str, Any]) -> Self:
+        """Return the job with its whole status, of which maybe only a part is known."""
+        return replace(self, status=_legible(status))
 
     @property
     def version(self) -> int:
@@ -191,6 +223,11 @@ class FactotumJob:
         return int(self.status.get("launch") or 1)
 
     @property
+    def launches_given_up(self) -> int:
+        """How many of the attempt's earlier launches were given up because they did not start."""
+        return min(int(self.status.get("launchesGivenUp") or 0), self.launch - 1)
+
+    @property
     def sequence(self) -> int:
         """Number of the newest report in the status."""
         return int(self.status.get("sequence") or 0)
@@ -199,6 +236,28 @@ class FactotumJob:
     def claim(self) -> Claim | None:
         """The runner process that owns the attempt, once there is one."""
         return Claim.from_raw(self.status.get("claim"))
+
+    @property
+    def duplicate_policy(self) -> str:
+        """Queue, Reject or Allow: what to do while another job of its job id runs."""
+        return str(self.spec.get("duplicatePolicy") or "Queue")
+
+    @property
+    def order(self) -> Order | None:
+        """The order that the attempt's runner is to obey, once it is written down."""
+        raw = self.status.get("order") or {}
+        since = parse_time(raw.get("time"))
+        return None if since is None else Order(desired=raw.get("desiredState", ""), since=since)
+
+    @property
+    def desired(self) -> str:
+        """What is wanted of the job: Run, Suspend or Cancel."""
+        return str(self.spec.get("desiredState") or "Run")
+
+    @property
+    def retries(self) -> int:
+        """How often it was started again by itself."""
+        return int(self.status.get("retries") or 0)
 
     @property
     def env(self) -> dict[str, str]:

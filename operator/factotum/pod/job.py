@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from factotum.core.run.execution import ExecutionListener
+    from factotum.core.run.results import KeptResult
     from factotum.events.webhook import WebhookListener
     from factotum.pod.claiming import Work
     from factotum.pod.controller_link import ControllerLink
@@ -51,6 +52,7 @@ class Job:
             order.start,
             eager=order.is_eager,
             fail_interrupted=True,
+            kept=None if order.kept is None else _results(self._factfile, order.start, order.kept),
         )
         self._run_reference = references.run_reference(references.uuid_text(os.urandom(16)))
 
@@ -62,6 +64,8 @@ class Job:
             [run.name for run in self._execution.task_runs],
             (references.job_reference(self._factfile.compact, self._tags), self._run_reference),
         )
+        if self._work.order.kept is not None:
+            progress.take_over(self._execution.task_runs)
         stop: list[Runner] = []
         reporter = Reporter(self._surroundings, link, progress, log, lambda: stop[0].request_stop())
         webhook_settings = self._work.order.webhook or {}
@@ -154,3 +158,29 @@ class Job:
         self._console.out(" done!\n")
         if webhook.undelivered:
             self._console.out("Warning: some events failed to send\n")
+
+
+def _results(
+    factfile: Factfile, start: str | None, kept: Mapping[str, Any]
+) -> dict[str, KeptResult]:
+    """Read the results that this attempt takes over from an earlier one, by task."""
+    from factotum.core.run.results import KeptResult
+    from factotum.core.wire import reports
+
+    results = {}
+    indices = [index for level in factfile.dag.levels(start) for index in level]
+    for number, (letter, index) in enumerate(zip(kept["states"], indices, strict=False)):
+        if letter not in reports.KEPT:
+            continue
+        task, key = factfile.tasks[index], str(number)
+        state = reports.STATE_WORDS[letter]
+        good = task.continue_codes if letter == "S" else task.terminate_codes
+        started, seconds = kept["started"].get(key), kept["seconds"].get(key)
+        results[task.name] = KeptResult(
+            # Of a very large job the codes were not kept: some good one it was.
+            kept["codes"].get(key, min(good) if good and 0 not in good else 0),
+            None if started is None else int(started) * 1_000_000,
+            None if seconds is None else int(seconds * 1e9),
+            state=state,
+        )
+    return results

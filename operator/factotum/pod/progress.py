@@ -10,10 +10,13 @@ from __future__ import annotations
 from factotum.core.jsontext import quote
 from factotum.core.wire import reports, termination
 from factotum.core.wire.reports import Report
+from factotum.core.words.states import TaskState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from factotum.core.run.execution import TaskRun
 
 _ERROR_LIMIT = 500
 _ERRORS_BYTES = 100_000
@@ -39,16 +42,27 @@ class Progress:
         self.sequence = 0
         self.final = False
         self.interrupted = 0
+        self._has_begun = False
 
     @property
     def is_untouched(self) -> bool:
-        """Whether there are tasks and none was ever started."""
-        return bool(self._letters) and not self._started
+        """Whether there are tasks to run and none was ever started."""
+        return b"W" in self._letters and not self._has_begun
+
+    def take_over(self, runs: Iterable[TaskRun]) -> None:
+        """Know of the results that the run begins with, and of what is skipped because of them."""
+        for run in runs:
+            if run.state == TaskState.WAITING:
+                continue
+            if run.started_at_ns is not None:
+                self._started[run.index] = run.started_at_ns // 1_000_000
+            self.ended(run.name, run.state, run.return_code, run.duration_ns, run.error_message)
 
     def started(self, name: str, epoch_ns: int) -> None:
         """A task was started."""
         index = self._index[name]
         self._letters[index] = ord("R")
+        self._has_begun = True
         self._started[index] = epoch_ns // 1_000_000
 
     def ended(
@@ -74,8 +88,9 @@ class Progress:
         """Nothing will be run, for a reason that no other Pod would change."""
         self.final = True
         self.sequence += 1
-        if self._letters:
-            self._errors[0] = problem[:_ERROR_LIMIT]
+        first = self._letters.find(b"W")
+        if first >= 0:
+            self._errors[first] = problem[:_ERROR_LIMIT]
         else:
             # Without a task that could be seen not to have run, this says it.
             self.interrupted = 1

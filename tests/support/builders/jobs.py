@@ -220,6 +220,8 @@ def brief(decision: Decision) -> dict[str, Any]:
         told["delete"] = [pod.uid for pod in decision.delete]
     if decision.create:
         told["create"] = True
+    if decision.remove:
+        told["remove"] = True
     if decision.again_in is not None:
         told["again"] = decision.again_in
     return told

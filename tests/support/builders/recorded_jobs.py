@@ -111,7 +111,7 @@ class RecordedJobs:
             {"metadata": {"name": name}, "data": {golden.FACTFILE: record["factfile"]}},
         )
         url = spec["webhook"]["url"].replace("{WEBHOOK}", receiver.url)
-        spec = spec | {"webhook": spec["webhook"] | {"url": url}} | more
+        spec = spec | {"webhook": spec["webhook"] | {"url": url}, "duplicatePolicy": "Allow"} | more
         reference = {"configMapKeyRef": {"name": name, "key": golden.FACTFILE}}
         self._api.create_job(make_job(self._namespace, name=name, factfileFrom=reference, **spec))
         self.started.append(Started(name, record, receiver))

@@ -9,7 +9,7 @@ GROUP = "factotum.snowplowanalytics.com"
 
 # Every right of the operator. Whoever adds one says in the chart what for.
 NAMESPACED = {
-    (GROUP, "factotumjobs"): {"get", "list", "watch"},
+    (GROUP, "factotumjobs"): {"get", "list", "watch", "delete"},
     (GROUP, "factotumjobs/status"): {"patch"},
     ("", "pods"): {"get", "list", "watch", "create", "delete"},
     ("", "configmaps"): {"get"},

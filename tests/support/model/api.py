@@ -11,11 +11,13 @@ import copy
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from factotum.kube import errors, names
 from factotum.kube.api import Page
 from factotum.kube.memory import merge
+from factotum.kube.resource import parse_time
 
 NAMESPACE = "pipelines"
 PAIRS = {
@@ -36,6 +38,7 @@ class Request:
     path: str
     body: Any
     answer: "asyncio.Future[Any]"
+    sent: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -49,9 +52,13 @@ class Api:
         events: per kind, every change as a watch tells it.
         made_for: the job of each Pod, by their UIDs, whatever its labels say now.
         truly_succeeded: whether the runner of a claim did everything it had to.
+        at_work: the runners of a job, by its UID, that run tasks in a Pod that is there.
+        now: the moment, for what may be done after a time only.
     """
 
     truly_succeeded: Callable[[str], bool]
+    at_work: Callable[[str], list[str]]
+    now: Callable[[], datetime]
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, list[tuple[str, dict[str, Any]]]] = field(
@@ -109,6 +116,8 @@ class Api:
             return copy.deepcopy(listed)
         if match := _JOB.match(path):
             raw = self._found("jobs", match[1])
+            if method == "DELETE":
+                return self._delete_job(raw, body)
             return self._patch(raw, body) if method == "PATCH" else copy.deepcopy(raw)
         if match := _POD.match(path):
             raw = self._found("pods", match[1])
@@ -141,8 +150,28 @@ class Api:
         if job is not None and job["status"].get("state") != "DONE":
             claim = job["status"].get("claim") or {}
             is_running = claim.get("podUID") == uid and "deletionTimestamp" not in job["metadata"]
-            assert not is_running, "the controller deletes a Pod that runs its job"
+            assert not is_running or self._is_overdue(job), "a Pod that runs its job is deleted"
         self.mark_deleted(raw)
+        return {}
+
+    def _is_overdue(self, job: Mapping[str, Any]) -> bool:
+        """Whether a runner has had its time to obey an order."""
+        order = job["status"].get("order")
+        since = parse_time(order["time"]) if order else None
+        return since is not None and self.now() - since >= timedelta(seconds=30)
+
+    def _delete_job(self, raw: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+        metadata = raw["metadata"]
+        if (body["uid"], body["version"]) != (metadata["uid"], metadata["resourceVersion"]):
+            raise errors.from_status(409, "Conflict", "it changed, or is another")
+        assert raw["status"].get("state") == "DONE", "the controller deletes a job with no verdict"
+        assert not is_wanted(raw), "a job is deleted that is to get another attempt"
+        for pod in self.pods.values():
+            claim = raw["status"].get("claim") or {}
+            is_its_own = pod["metadata"]["uid"] == claim.get("podUID") and watched(pod)
+            has_ended = pod["status"]["phase"] in ("Succeeded", "Failed")
+            assert not is_its_own or has_ended, "a runner loses its job before its end"
+        self.remove("jobs", metadata["name"])
         return {}
 
     def mark_deleted(self, raw: dict[str, Any]) -> None:
@@ -158,13 +187,15 @@ class Api:
         changed = copy.deepcopy(raw)
         changed["status"] = merge(before, body["status"])
         self._check(before, changed["status"])
+        check_turn(raw, changed["status"])
+        if changed["status"]["reason"] in ("Suspended", "Cancelled", "Resumed", "Retrying"):
+            running = self.at_work(raw["metadata"]["uid"])
+            assert not running, f"{changed['status']['reason']} while tasks run: {running}"
         return self.put("jobs", changed)
 
     def _check(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Check what must hold of every status that is written."""
         assert (after["state"], after["outcome"]) in PAIRS
-        if before.get("state") == "DONE":
-            assert after == before, "I2: a verdict changed"
         if after["outcome"] == "SUCCEEDED":
             assert self.truly_succeeded(after["claim"]["id"]), "I3: a success that was none"
         where = [(s.get("attempt") or 1, s.get("launch") or 1) for s in (before, after)]
@@ -175,6 +206,39 @@ class Api:
             assert where[0] < where[1], "a claim was released without counting the launch"
         if claims[0] == claims[1] is not None:
             assert before.get("sequence", 0) <= after["sequence"], "an older report was taken"
+
+
+def check_turn(job: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Check that a verdict stays (I2), and that another attempt was asked for."""
+    before, spec = job["status"], job["spec"]
+    if after.get("attempt", 1) == before.get("attempt", 1):
+        if before.get("state") == "DONE":
+            said = ("state", "outcome", "reason", "message", "tasks", "claim", "completionTime")
+            assert [before.get(k) for k in said] == [after.get(k) for k in said], "I2: it changed"
+        return
+    assert after["state"] == "QUEUED", "an attempt begins with a claim"
+    assert "claim" not in after, "an attempt begins with somebody's claim"
+    if after["reason"] == "Retrying":
+        assert before["state"] == "WORKING" or not before.get("claim"), "I2: it was done"
+        limit = (spec.get("retry") or {}).get("limit", 0)
+        assert before.get("retries", 0) < after["retries"] <= limit, "it was tried too often"
+        return
+    assert after["reason"] == "Resumed", "nobody asked for this attempt"
+    assert spec["desiredState"] == "Run", "an attempt begins against an order"
+    if before["state"] == "DONE":
+        value = (job["metadata"].get("annotations") or {}).get(names.ANNOTATION_RESUME)
+        assert before["outcome"] == "FAILED", "I2: a success was run again"
+        assert is_wanted(job), "I2: nobody asked for it"
+        assert after.get("resumeSeen") == value, "the same value would ask again"
+
+
+def is_wanted(job: Mapping[str, Any]) -> bool:
+    """Whether another attempt is asked for of a job that is done."""
+    status, metadata = job["status"], job["metadata"]
+    value = (metadata.get("annotations") or {}).get(names.ANNOTATION_RESUME)
+    is_asked_for = value not in (None, status.get("resumeSeen")) or status["reason"] == "Cancelled"
+    is_run = job["spec"]["desiredState"] == "Run" and "deletionTimestamp" not in metadata
+    return is_asked_for and is_run and status["outcome"] == "FAILED"
 
 
 def watched(pod: Mapping[str, Any]) -> bool:
@@ -204,8 +268,8 @@ class ModelClient:
     async def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await self._send("POST", path, body)
 
-    async def delete(self, path: str, *, uid: str) -> None:
-        await self._send("DELETE", path, {"uid": uid})
+    async def delete(self, path: str, *, uid: str, resource_version: str = "") -> None:
+        await self._send("DELETE", path, {"uid": uid, "version": resource_version})
 
     async def merge(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await self._send("PATCH", path, body)
@@ -217,6 +281,7 @@ class ModelClient:
         return await self._send("PATCH", f"{path}/status", body)
 
     async def _send(self, method: str, path: str, body: Any = None) -> Any:
-        answer = asyncio.get_running_loop().create_future()
-        self.pending.append(Request(method, path, copy.deepcopy(body), answer))
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        self.pending.append(Request(method, path, copy.deepcopy(body), answer, loop.time()))
         return await answer

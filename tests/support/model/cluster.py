@@ -7,8 +7,6 @@ Nothing happens by itself: the test moves every part.
 """
 
 import asyncio
-import copy
-import json
 from collections import Counter
 from typing import Any
 
@@ -17,42 +15,50 @@ from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.clock import HeldClock
 from factotum.core.wire import termination
 from factotum.kube import errors, names
-from support.builders import factfiles, jobs
-from support.model.api import NAMESPACE, Api, Request
+from support.builders import jobs
+from support.model.api import NAMESPACE, Api, Request, watched
 from support.model.controller import Controller
+from support.model.exclusion import is_at_work, is_seen
 from support.model.parts import Box, Call, Runner, VirtualLoop
+from support.model.people import People
 
 TASKS = 2
-_FACTFILE = factfiles.graph("model", a=(), b=("a",))
 
 
-class Cluster:
+class Cluster(People):
     """Everything together; each method is one thing that may happen."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
+        clock = HeldClock(jobs.NOW)
+        super().__init__(Api(self._truly_succeeded, self._runs_of, clock.now), clock, workers)
         self.loop = VirtualLoop()
-        self.clock = HeldClock(jobs.NOW)
-        self.api = Api(self._truly_succeeded)
         self.pending: list[Request] = []
-        self.boxes: dict[str, Box] = {}
         self.calls: list[Call] = []
         self.runners: dict[str, Runner] = {}
         self.starts: Counter[tuple[str, str]] = Counter()
         self.controller: Controller | None = None
-        self.is_crowded = False
-        self.deleted_at: dict[str, float] = {}
-        self.stripped: set[str] = set()
 
     def _truly_succeeded(self, claim_id: str) -> bool:
         return self.runners[claim_id].succeeded
 
-    # --- API server and network -------------------------------------------------
+    def _runs_of(self, uid: str) -> list[str]:
+        """Return the runners of a job that run tasks, or may start one, in a Pod that is there."""
+        return [
+            claim_id
+            for claim_id, runner in self.runners.items()
+            if runner.alive
+            and runner.started
+            and not runner.final
+            and self.api.made_for[runner.pod["metadata"]["uid"]] == uid
+            and self._is_seen(runner)
+        ]
 
-    def create_job(self, name: str) -> None:
-        """Create a job; its status is empty."""
-        uid = self.api.new_uid("job")
-        raw = jobs.raw_job(name=name, uid=uid, spec={"factfile": json.loads(_FACTFILE)})
-        self.api.put("jobs", raw, "ADDED")
+    def _is_seen(self, runner: Runner) -> bool:
+        """Whether the API server has a runner's Pod, and has not been told that it ended."""
+        raw = self.api.pod_of(runner.pod["metadata"]["uid"])
+        return raw is not None and raw["status"]["phase"] not in ("Succeeded", "Failed")
+
+    # --- API server and network -------------------------------------------------
 
     def delete_job(self, name: str) -> None:
         """Delete a job; the garbage collector deletes its Pods."""
@@ -60,22 +66,6 @@ class Cluster:
         self.deleted_at[uid] = self.clock.monotonic()
         self.api.remove("jobs", name)
         self.collect_garbage(uid)
-
-    def keep_deleted(self, name: str) -> None:
-        """Delete a job that somebody's finalizer keeps."""
-        raw = self.api.jobs[name]
-        raw["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
-        self.api.put("jobs", raw)
-
-    def strip(self, raw: dict[str, Any], what: str) -> None:
-        """Take our label or the owner off a Pod, as anybody may who can change Pods."""
-        raw = copy.deepcopy(raw)
-        if what == "label":
-            raw["metadata"]["labels"].pop(names.LABEL_JOB_UID, None)
-        else:
-            raw["metadata"]["ownerReferences"] = []
-        self.stripped.add(self.api.made_for[raw["metadata"]["uid"]])
-        self.api.put("pods", raw)
 
     def collect_garbage(self, uid: str) -> None:
         """Delete the Pods of a job that is gone."""
@@ -89,10 +79,16 @@ class Cluster:
     def serve(self, request: Request, fate: str = "answered") -> None:
         """Serve a request: it is ``answered``, its answer is ``lost``, or it ``fails``."""
         self.pending.remove(request)
-        if request.method == "POST" and request.path.endswith("/pods") and fate != "fails":
-            self._check_slots(request)
+        makes_pod = request.method == "POST" and request.path.endswith("/pods")
+        if fate != "fails":
+            self._check_slots(request, makes_pod=makes_pod)
         try:
+            at_work = self._at_work()
             result = None if fate == "fails" else self.api.handle(request)
+            if request.method == "PATCH" and result and request.body["status"].get("claim"):
+                self.exclusion.check(result["metadata"]["uid"], at_work)
+            if makes_pod and result is not None:
+                self._count(request, result["metadata"]["uid"])
         except errors.KubeError as exc:
             result = exc
         if not request.answer.done():
@@ -103,35 +99,6 @@ class Cluster:
             else:
                 request.answer.set_result(result)
         self.loop.drain()
-
-    def _check_slots(self, request: Request) -> None:
-        """Check that a Pod is only made while no other job's may run."""
-        if request.answer.cancelled():
-            # Its sender is dead; whoever came after it could not know of it.
-            self.is_crowded = True
-        uid = request.body["metadata"]["labels"][names.LABEL_JOB_UID]
-        others = {
-            self.api.made_for[pod["metadata"]["uid"]]
-            for pod in self.api.pods.values()
-            if pod["status"]["phase"] not in ("Succeeded", "Failed") and self._may_run(pod)
-        } - {uid}
-        assert not others or self.is_crowded, "more jobs run than there are workers"
-
-    def _may_run(self, pod: dict[str, Any]) -> bool:
-        """Whether a Pod runs tasks or may get to: without its job it cannot claim any more."""
-        box = self.boxes.get(pod["metadata"]["uid"])
-        claimed = box is not None and any(runner.letters for runner in box.runners)
-        uid = self.api.made_for[pod["metadata"]["uid"]]
-        if uid in self.deleted_at:
-            # The Pods of a job that is gone are waited for, but not for ever.
-            is_ours = uid not in self.stripped
-            return claimed and is_ours and self.clock.monotonic() < self.deleted_at[uid] + 60
-        if uid in self.stripped:
-            # Nobody sees it any more: it counts as long as its verdict is awaited.
-            job = self.api.job_of(uid)
-            return claimed and job is not None and job["status"].get("state") == "WORKING"
-        never_starts = "deletionTimestamp" in pod["metadata"] and box is None
-        return claimed or not never_starts
 
     def deliver(self, kind: str, *, batched: bool = False) -> bool:
         """Deliver the next watch event; False if there is none.
@@ -158,7 +125,7 @@ class Cluster:
 
     def start_controller(self) -> None:
         """Start a controller and let it read everything."""
-        self.controller = Controller(self.loop, self.pending, self.api, self.clock)
+        self.controller = Controller(self.loop, self.pending, self.api, self.clock, self.workers)
         self.loop.drain()
         while self.controller.desk is None:
             self.serve(next(r for r in self.pending if r.method == "LIST" and not r.answer.done()))
@@ -166,6 +133,7 @@ class Cluster:
     def kill_controller(self) -> None:
         """Kill the controller: it forgets everything, its requests may still land."""
         assert self.controller is not None
+        self.is_crowded = self.is_crowded or self._has_given_away()
         self.controller.kill()
         self.controller = None
         for call in self.calls:
@@ -193,6 +161,15 @@ class Cluster:
             spec = stored["spec"] | {"nodeName": "node-a"}
             self.api.put("pods", stored | {"spec": spec, "status": {"phase": "Running"}})
         return runner
+
+    def keep_from_starting(self, raw: dict[str, Any]) -> None:
+        """Have the kubelet say that a Pod cannot start."""
+        waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+        status = {"name": names.RUNNER_CONTAINER, "state": waiting}
+        stuck = {"phase": "Pending", "containerStatuses": [status]}
+        self.api.put("pods", raw | {"spec": raw["spec"] | {"nodeName": "node-a"}, "status": stuck})
+        # Others may have its worker as soon as that is known.
+        self.counts_until[raw["metadata"]["uid"]] = self.clock.monotonic()
 
     def delete_pod(self, raw: dict[str, Any]) -> None:
         """Delete a Pod in good order: its processes are told to stop."""
@@ -225,7 +202,7 @@ class Cluster:
         if box.evicted:
             status = {"phase": "Failed", "reason": "Evicted", "message": "out of disk"}
         if raw["status"] != status:
-            if not box.evicted:
+            if not box.evicted and watched(raw):
                 box.ended_at = len(self.api.events["pods"])
             self.api.put("pods", raw | {"status": status})
         elif "deletionTimestamp" in raw["metadata"]:
@@ -280,14 +257,31 @@ class Cluster:
                 self.stop(runner)
         elif isinstance(result, Denied):
             assert result.status == 410, result
+            runner.dismissed = True
             self.stop(runner)
 
     def _claim_answered(self, runner: Runner, answer: Any) -> None:
         if isinstance(answer, Denied):
             self._exit(runner, 75)
         elif isinstance(answer, Granted):
-            runner.letters = ["W"] * TASKS
+            kept = answer.body.get("kept")
+            runner.letters = list(kept["states"]) if kept else ["W"] * TASKS
+            self._check_kept(runner)
+            # What has nothing left to do has its verdict at once.
+            runner.final = not set(runner.letters) & {"W", "R"}
             self._write(runner)
+
+    def _check_kept(self, runner: Runner) -> None:
+        """Check that a runner is given no result that there never was."""
+        uid = self.api.made_for[runner.pod["metadata"]["uid"]]
+        before = [
+            other.letters
+            for other in self.runners.values()
+            if other is not runner and self.api.made_for[other.pod["metadata"]["uid"]] == uid
+        ]
+        for index, letter in enumerate(runner.letters or ()):
+            is_true = letter == "W" or any(b and b[index] == letter for b in before)
+            assert is_true, f"I3: task {index} is kept and was never done"
 
     def step(self, runner: Runner, *, succeeds: bool = True) -> None:
         """Start the runner's next task, or end the one that runs."""
@@ -296,9 +290,12 @@ class Cluster:
         if not runner.started:
             runner.started = True
             metadata = runner.pod["metadata"]
-            run = self.api.made_for[metadata["uid"]], "1"
+            uid = self.api.made_for[metadata["uid"]]
+            run = uid, metadata["annotations"][names.ANNOTATION_ATTEMPT]
             self.starts[run] += 1
             assert self.starts[run] == 1, "I1: an attempt's tasks were started twice"
+            others = [other for other in self._runs_of(uid) if other != runner.claim_id]
+            assert not others, "two attempts of a job run together"
         if "R" in letters:
             letters[letters.index("R")] = "S" if succeeds else "F"
             if not succeeds:
@@ -308,14 +305,28 @@ class Cluster:
         runner.final = not set(letters) & {"W", "R"}
         self._write(runner)
 
+    def _at_work(self) -> set[str]:
+        """Return the UIDs of the jobs that are seen to be at work, or to have been claimed."""
+        found = {
+            job["metadata"]["uid"]
+            for job in self.api.jobs.values()
+            if job["status"].get("state") == "WORKING"
+        }
+        for runner in filter(is_at_work, self.runners.values()):
+            pod = self.api.pod_of(runner.pod["metadata"]["uid"])
+            if pod is not None and is_seen(pod):
+                found.add(self.api.made_for[pod["metadata"]["uid"]])
+        return found
+
     def stop(self, runner: Runner) -> None:
         """Tell a runner to stop: it ends its tasks, which failed then, whatever their codes."""
         if not runner.alive or runner.stopping or runner.final:
             return
         runner.stopping = True
-        if runner.letters is None:
+        if runner.letters is None or not runner.started:
             box = self._box(runner)
-            box.log = box.log or termination.unstarted(runner.claim_id)
+            if runner.letters is not None or not box.log:
+                box.log = termination.unstarted(runner.claim_id)
             self._exit(runner, 75)
             return
         runner.interrupted += runner.letters.count("R")

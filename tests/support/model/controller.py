@@ -18,15 +18,20 @@ class Controller:
     """One process of the controller, from its start to its death."""
 
     def __init__(
-        self, loop: VirtualLoop, pending: list[Request], api: Api, clock: HeldClock
+        self,
+        loop: VirtualLoop,
+        pending: list[Request],
+        api: Api,
+        clock: HeldClock,
+        workers: int = 1,
     ) -> None:
         client: Any = ModelClient(pending)
         resolver: Any = None  # no job of the model has a host constraint
         self.cache = Cache()
-        self.slots = Slots(1)
+        self.slots = Slots(workers)
         self.parts = operator.build(
             api=client,
-            settings=Settings(max_workers=1),
+            settings=Settings(max_workers=workers),
             resolver=resolver,
             cache=self.cache,
             slots=self.slots,

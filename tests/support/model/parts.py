@@ -40,6 +40,7 @@ class Runner:
         letters: its tasks; None until its claim is granted.
         call: the request it waits for.
         told: the controller has acknowledged its verdict.
+        dismissed: the controller does not want to hear of it any more.
     """
 
     pod: dict[str, Any]
@@ -52,6 +53,7 @@ class Runner:
     stopping: bool = False
     alive: bool = True
     told: bool = False
+    dismissed: bool = False
     call: Call | None = None
 
     @property

@@ -65,19 +65,21 @@ class Stage:
         api: MemoryApi | None = None,
         recorder: Recorder = NO_RECORDER,
         fence: Callable[[], None] = lambda: None,
+        settings: Settings | None = None,
     ) -> None:
         self.api = api or MemoryApi()
         self.clock = HeldClock(jobs.NOW)
         self.cache = Cache()
         self.slots = Slots(workers)
+        self.mirror: Any = mirror or NoMirror()
         resolver: Any = None  # no job here has a host constraint
         self.parts = operator.build(
             api=FencedApi(self.api, fence),
-            settings=Settings(max_workers=workers, namespaces=tuple(namespaces)),
+            settings=settings or Settings(max_workers=workers, namespaces=tuple(namespaces)),
             resolver=resolver,
             cache=self.cache,
             slots=self.slots,
-            mirror=mirror or NoMirror(),
+            mirror=self.mirror,
             clock=self.clock,
             recorder=recorder,
         )

@@ -1,9 +1,8 @@
 """Kubernetes Events about jobs: few, and each for somebody who should know.
 
 The same reason about the same job is one Event with a count, written at most
-once a minute. A reason to wait is told only if it lasts: most pass before
-anybody looks. What is remembered is bounded, and so is what is under way;
-whatever is too much is dropped and counted.
+once a minute. What is remembered is bounded, and so is what is under way;
+whatever is too much is dropped and counted. What is told is for ``decide``.
 """
 
 import asyncio
@@ -17,10 +16,7 @@ from typing import Any, Final, NamedTuple, Self
 from factotum.controller import log
 from factotum.controller.clock import Clock
 from factotum.controller.decide.decision import Notice
-from factotum.controller.facts.cache import Cache
 from factotum.controller.recording import Recorder
-from factotum.core.words.reasons import TABLE
-from factotum.core.words.states import JobState
 from factotum.kube import errors, names, paths
 from factotum.kube.api import KubeApi
 from factotum.kube.resource import FactotumJob, JobUid, format_time
@@ -34,9 +30,6 @@ _MAX_JOBS: Final = 2048
 """Jobs whose Events are remembered; the one that was told of longest ago makes room."""
 _MAX_REASONS: Final = 16
 """Reasons of one job."""
-_MAX_WAITS: Final = 8192
-"""Jobs of which it is remembered what they wait for."""
-_TIDY_SECONDS: Final = 10.0
 _MESSAGE_LIMIT: Final = 1024
 _NAME_PART: Final = 200
 
@@ -45,8 +38,6 @@ _NAME_PART: Final = 200
 class Pace:
     """The spans of time of Events, in seconds."""
 
-    lasting: float = 10.0
-    """How long a reason to wait must hold before it is told."""
     again: float = 60.0
     """How long an Event is left alone before its count is written again."""
 
@@ -96,19 +87,15 @@ class Events:
     def __init__(
         self,
         api: KubeApi,
-        cache: Cache,
         clock: Clock,
         recorder: Recorder,
         pace: Pace | None = None,
     ) -> None:
         self._api = api
-        self._cache = cache
         self._clock = clock
         self._recorder = recorder
         self._pace = pace or Pace()
         self._told: OrderedDict[JobUid, dict[str, _Series]] = OrderedDict()
-        self._waits: dict[JobUid, tuple[str, asyncio.TimerHandle]] = {}
-        self._tidied_at = -_TIDY_SECONDS
         self._queue: deque[_Series] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._host = socket.gethostname()[:128]
@@ -126,39 +113,6 @@ class Events:
         series.last = format_time(self._clock.now())
         series.count += 1
         self._send(series)
-
-    def stepped(self, job: FactotumJob) -> None:
-        """Hear of a job's new status: a reason to wait that lasts will be told."""
-        kind = _kind_of_wait(job)
-        before = self._waits.get(job.uid)
-        if before is not None:
-            if kind and before[0] == job.reason:
-                return  # in other words only: it is being told, or was
-            before[1].cancel()
-            del self._waits[job.uid]
-        if not kind:
-            return
-        loop = asyncio.get_running_loop()
-        if len(self._waits) >= _MAX_WAITS:
-            self._tidy(loop.time())
-        if len(self._waits) >= _MAX_WAITS:
-            self._recorder.told("dropped")
-            return
-        timer = loop.call_later(self._pace.lasting, self._lasted, job.uid, job.reason, kind)
-        self._waits[job.uid] = job.reason, timer
-
-    def _tidy(self, now: float) -> None:
-        """Forget the waits of jobs that were deleted: nobody tells of their next step."""
-        if now - self._tidied_at < _TIDY_SECONDS:
-            return
-        self._tidied_at = now
-        for uid in [uid for uid in self._waits if uid not in self._cache.jobs]:
-            self._waits.pop(uid)[1].cancel()
-
-    def _lasted(self, uid: JobUid, reason: str, kind: str) -> None:
-        job = self._cache.jobs.get(uid)
-        if job is not None and job.state == JobState.QUEUED and job.reason == reason:
-            self.tell(job, Notice(type=kind, reason=reason, message=job.message))
 
     def _series(self, job: FactotumJob, reason: str) -> _Series | None:
         of_job = self._told.setdefault(job.uid, {})
@@ -278,15 +232,7 @@ class Events:
         """Give up what is still to be told."""
         for task in self._tasks:
             task.cancel()
-        timers = [timer for _, timer in self._waits.values()]
-        timers += [s.timer for told in self._told.values() for s in told.values() if s.timer]
-        for timer in timers:
-            timer.cancel()
-
-
-def _kind_of_wait(job: FactotumJob) -> str:
-    """Return the type of the Event that tells why a job waits; empty if none should."""
-    if job.state != JobState.QUEUED:
-        return ""
-    row = TABLE.get(job.reason)
-    return "Warning" if row is None else row.notice
+        for told in self._told.values():
+            for series in told.values():
+                if series.timer is not None:
+                    series.timer.cancel()

@@ -12,6 +12,7 @@ from typing import Any, Final
 from factotum.controller import log
 from factotum.controller.apply.events import Events
 from factotum.controller.apply.manifest import build_runner_pod
+from factotum.controller.apply.refusals import refusal_of
 from factotum.controller.clock import Clock
 from factotum.controller.decide.decision import Notice
 from factotum.controller.facts.cache import Cache
@@ -19,14 +20,12 @@ from factotum.controller.facts.observed import HostFact, Plan, PodRefusal
 from factotum.controller.facts.pods import PodView
 from factotum.controller.recording import NO_RECORDER, Recorder
 from factotum.controller.settings import Settings
-from factotum.core.words.reasons import Reason
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
 from factotum.kube.resource import FactotumJob
 
 logger = logging.getLogger(__name__)
 
-_UNPROCESSABLE: Final = 422
 _EVENT_SECONDS: Final = 2.0
 """How long the end of the operator waits for Events under way."""
 
@@ -52,7 +51,7 @@ class Writer:
         self._cache = cache
         self._settings = settings
         self._authorities = authorities
-        self._events = Events(api, cache, clock, recorder)
+        self._events = Events(api, clock, recorder)
 
     async def patch(self, job: FactotumJob, patch: Mapping[str, Any]) -> FactotumJob:
         """Write a job's status and return its new version.
@@ -74,37 +73,22 @@ class Writer:
             log.of(logger, job, patch.get("attempt")).info(
                 "%s %s: %s", patch["state"], patch["reason"], patch["message"]
             )
-            self._events.stepped(written)
         return written
 
     async def create_pod(
         self, job: FactotumJob, plan: Plan, host: HostFact
     ) -> PodView | PodRefusal | NameTaken:
-        """Create the Pod of the job's current launch, or find that it is there already.
-
-        Raises:
-            KubeError: whether it was created is unknown.
-        """
+        """Create the Pod of the job's current launch, or find that it is there already."""
         manifest = build_runner_pod(job, plan, host, self._settings, self._authorities())
         try:
             raw = await self._api.create(paths.collection(paths.PODS, job.namespace), manifest)
         except errors.AlreadyExistsError:
-            return await self._adopt(job, manifest["metadata"]["name"])
-        except errors.ForbiddenError as exc:
-            # Quotas, policies and rights are changed by people: it may pass yet.
-            return PodRefusal(
-                permanent=False,
-                reason=Reason.POD_FORBIDDEN,
-                message=f"the Pod was refused: {exc}",
-            )
-        except errors.InvalidError as exc:
-            # Webhooks that deny without a code of their own answer 400.
-            is_final = exc.status == _UNPROCESSABLE
-            return PodRefusal(
-                permanent=is_final,
-                reason=Reason.POD_REJECTED if is_final else Reason.POD_FORBIDDEN,
-                message=f"the Pod was refused: {exc}",
-            )
+            try:
+                return await self._adopt(job, manifest["metadata"]["name"])
+            except errors.KubeError as exc:
+                return refusal_of(exc)
+        except errors.KubeError as exc:
+            return refusal_of(exc)
         return self._cache.made_pod(raw)
 
     async def _adopt(self, job: FactotumJob, name: str) -> PodView | NameTaken:
@@ -119,6 +103,20 @@ class Writer:
             await self._api.delete(paths.pod(pod.namespace, pod.name), uid=pod.uid)
         except (errors.NotFoundError, errors.ConflictError):
             self._cache.drop_pod(pod.uid)
+
+    async def delete_job(self, job: FactotumJob) -> None:
+        """Delete a finished job, its Pods with it, if it is still what it was.
+
+        Raises:
+            ConflictError: it changed, and is perhaps finished no more.
+            KubeError: whether it was deleted is unknown, or it was refused.
+        """
+        path = paths.job(job.namespace, job.name)
+        try:
+            await self._api.delete(path, uid=job.uid, resource_version=job.resource_version)
+        except errors.NotFoundError:
+            self._cache.drop_job(job.uid)
+        log.of(logger, job).info("deleted, its time is over")
 
     def record(self, job: FactotumJob, notice: Notice) -> None:
         """Record an Event, without waiting for it."""

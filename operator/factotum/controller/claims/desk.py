@@ -9,7 +9,7 @@ runner, so it is only given after a live read; whatever is not known is
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from factotum.controller.apply.writer import Writer
 from factotum.controller.claims.judging import (
@@ -27,7 +27,7 @@ from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.clock import Clock
 from factotum.controller.decide import status
 from factotum.controller.facts.cache import Cache
-from factotum.controller.facts.observed import Held, Plan, Unreadable
+from factotum.controller.facts.observed import Plan, Unreadable
 from factotum.controller.facts.pods import PodView
 from factotum.controller.observe import factfile
 from factotum.controller.observe.ledger import Ledger
@@ -97,6 +97,7 @@ class Desk:
         if job is None:
             return NOT_ITS_OWN
         async with self._ledger.open(request.uid) as memory:
+            memory.heard = pod.uid
             is_live = False
             for _ in range(_MAX_TRIES):
                 verdict = judge_claim(job, request, pod)
@@ -153,21 +154,20 @@ class Desk:
             return Later(message=plan.message)
         if isinstance(plan, Plan) and pod.factfile_hash != plan.digest:
             memory.factfile = plan = factfile.changed(plan, pod.factfile_hash)
-        if not isinstance(plan, Plan) or job.spec.get("desiredState", "Run") != "Run":
+        # A claim that stands is not taken back here: an order reaches its runner by its reports.
+        if not isinstance(plan, Plan) or (job.desired != "Run" and not is_claimed):
             # Its next look ends the job; this Pod will have nothing to do.
             self._look_later(job.uid)
             told = "the job is not to run" if isinstance(plan, Plan) else plan.message
             return Denied(status=410, message=told)
         if is_claimed:
-            return Granted(body=work_order(job.name, job.spec, plan.text, plan.digest))
-        if not self._has_worker(job):
-            # Its Pod was stuck and gave it back, or was never made by us.
+            return Granted(body=_work_order(job, plan))
+        if why := self._not_its_turn(job, plan):
             memory.wants_back = pod.uid
-            return Later(message="all workers are busy")
+            return Later(message=why)
         began = self._clock.monotonic()
-        beside = self._cache.at_work(job.namespace, plan.job_id) - {job.name}
         patch = status.claimed(
-            job, plan, pod, request.claim_id, self._clock.now(), beside=sorted(beside)
+            job, plan, pod, request.claim_id, self._clock.now(), caveat=memory.caveat
         )
         try:
             claimed = await self._writer.patch(job, patch)
@@ -176,16 +176,24 @@ class Desk:
         now = self._clock.monotonic()
         memory.patched(now - began, now)
         self._slots.hold(job.uid)
-        return Granted(body=work_order(claimed.name, claimed.spec, plan.text, plan.digest))
+        return Granted(body=_work_order(claimed, plan))
 
-    def _has_worker(self, job: FactotumJob) -> bool:
-        """Whether a job holds a worker, having asked for one if it did not."""
-        if isinstance(self._slots.place(job.uid), Held):
-            return True
-        for uid in self._slots.join(Waiting(job.created, job.uid)):
+    def _not_its_turn(self, job: FactotumJob, plan: Plan) -> str:
+        """Reserve the start of a job; say why not, if it must wait.
+
+        Its Pod was stuck and gave the worker back, or was never made by us, or
+        another job of its job id has a Pod as well.
+        """
+        wants = Waiting.of(job, plan.job_id)
+        for uid in self._slots.join(wants):
             if uid != job.uid:
                 self._look_later(uid)
-        return isinstance(self._slots.place(job.uid), Held)
+        if not self._slots.has_worker(job.uid):
+            return "all workers are busy"
+        if not self._slots.start(wants):
+            self._look_later(job.uid)
+            return "another job of the same job id has not ended"
+        return ""
 
     # --- reports ----------------------------------------------------------------------
 
@@ -207,11 +215,12 @@ class Desk:
             return Denied(status=400, message=f"the job has {job.total_tasks} tasks")
         async with self._ledger.open(uid) as memory:
             memory.hear(report)
-            is_gone = job.deleting or memory.gone_since is not None
+            job = self._cache.jobs.get(uid, job)
+            is_over = job.deleting or memory.gone_since is not None or job.order is not None
         if report.final:
-            return await self._deliver(uid)
+            return await self._deliver(uid, attempt, report)
         self._look_later(uid)
-        return Granted(body={"order": Order.STOP if is_gone else None})
+        return Granted(body={"order": Order.STOP if is_over else None})
 
     async def _reported_on(
         self, uid: JobUid, attempt: int, report: Report, identity: PodIdentity
@@ -245,14 +254,23 @@ class Desk:
             return NOT_ITS_OWN
         return await self._live.job(pod.namespace, pod.owner, uid) or NOT_ITS_OWN
 
-    async def _deliver(self, uid: JobUid) -> Answer:
+    async def _deliver(self, uid: JobUid, attempt: int, report: Report) -> Answer:
         """Bring a final report into the status before it is answered."""
         for _ in range(_MAX_TRIES):
             await self._bring_forward(uid)
             job = self._cache.jobs.get(uid)
             if job is None:
                 return Denied(status=410, message="the job was deleted")
-            if job.is_done:
+            # It is over for this runner, too, if it was stopped or another attempt follows.
+            if job.is_done or job.claim is None or job.attempt != attempt:
+                return Granted(body={"order": None})
+            if job.claim.id == report.claim_id and job.sequence >= report.sequence:
                 return Granted(body={"order": None})
             await asyncio.sleep(0.05)
         return Later(message="the verdict is not written yet")
+
+
+def _work_order(job: FactotumJob, plan: Plan) -> dict[str, Any]:
+    """Return what a claim is answered with: also the results that its attempt keeps."""
+    kept = status.kept_report(job, len(plan.task_names))
+    return work_order(job.name, job.spec, plan.text, plan.digest, kept=kept)

@@ -4,6 +4,7 @@ Each is there only while it holds, and only if something reads it:
 
 =============  ================================================================
 Reconciling    kstatus (Flux, kpt, Helm's ``--wait``): in progress
+Suspended      ``kubectl wait --for=condition=Suspended``, as on batch Jobs
 Complete       ``kubectl wait --for=condition=Complete``, as on batch Jobs
 Failed         ``kubectl wait --for=condition=Failed``, as on batch Jobs
 Stalled        kstatus: failed
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState
 from factotum.kube.resource import FactotumJob, format_time
 
@@ -48,6 +50,8 @@ def _true_ones(
 ) -> Iterator[tuple[str, str, str]]:
     if state == JobState.WORKING:
         yield "Reconciling", "JobWorking", "a runner has claimed the job"
+    elif reason == Reason.SUSPENDED:
+        yield "Suspended", "JobSuspended", message
     elif state != JobState.DONE:
         yield "Reconciling", "JobQueued", f"the job waits: {reason}"
     elif outcome == RunState.SUCCEEDED:

@@ -5,7 +5,7 @@ out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from factotum.controller.facts.observed import Ask
@@ -27,7 +27,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do, in this order: ask, join, announce, patch, delete, create.
+    """What to do, in this order: ask, join, announce, patch, delete, create, remove.
 
     Attributes:
         ask: questions; nothing else is done until they are answered.
@@ -36,7 +36,9 @@ class Decision:
         patch: a status patch, which also fences what follows it.
         delete: Pods to delete.
         create: create the Pod of the current launch, from these facts.
+        remove: delete the job itself, if nobody changed it.
         again_in: seconds after which to look again, whatever happens.
+        in_line: the job keeps its place in the queue; without, it leaves it.
     """
 
     ask: frozenset[Ask] = field(default_factory=frozenset)
@@ -46,7 +48,9 @@ class Decision:
     notice: Notice | None = None
     delete: tuple[PodView, ...] = ()
     create: bool = False
+    remove: bool = False
     again_in: float | None = None
+    in_line: bool = False
 
 
 NOTHING: Final = Decision()
@@ -60,3 +64,8 @@ def done(patch: Mapping[str, Any]) -> Decision:
         message=patch["message"],
     )
     return Decision(patch=patch, notice=notice)
+
+
+def told(patch: Mapping[str, Any], *, delete: tuple[PodView, ...] = ()) -> Decision:
+    """Write a turn in a job's life that is not its end, and record an Event about it."""
+    return replace(done(patch), delete=delete)

@@ -3,12 +3,21 @@
 Pure; one half of ``table``.
 """
 
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from factotum.controller.decide import status
+from factotum.controller.decide import attempts, orders, status
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, done
+from factotum.controller.decide.outcomes import cause_of
+from factotum.controller.decide.unclaimed import queueing
+from factotum.controller.decide.unclaimed.starting import (
+    SLOW_START_SECONDS,
+    being_made,
+    next_launch,
+    relaunch_notice,
+    starting,
+)
+from factotum.controller.decide.unclaimed.telling import RETELL_SECONDS, wait
 from factotum.controller.facts.observed import (
     Ask,
     HostUnknown,
@@ -28,13 +37,6 @@ from factotum.kube.resource import FactotumJob, parse_time
 
 MAX_LAUNCHES: Final = 6
 """Pods of one attempt that may end unclaimed before the job fails."""
-LAUNCH_BACKOFF_SECONDS: Final = (0, 5, 10, 20, 40)
-SLOW_START_SECONDS: Final = 5.0
-"""An unclaimed Pod that takes longer gets its reason told, and its worker slot back to others."""
-RETELL_SECONDS: Final = 60.0
-"""How often the words may change that go with one reason: kubelets alternate between some."""
-_ONE_REASON: Final = {"ErrImagePull": Reason.IMAGE_PULL_BACK_OFF}
-"""What Kubernetes says in turns, and which of the two is told."""
 
 
 def launch(seen: Observed, now: datetime) -> Decision:
@@ -43,67 +45,52 @@ def launch(seen: Observed, now: datetime) -> Decision:
     this = (job.attempt, job.launch)
     current = [p for p in seen.pods if (p.attempt, p.launch) == this]
     running = [p for p in seen.pods if not p.ended and not p.deleting]
-    given_up = tuple(p for p in running if (p.attempt, p.launch) < this)
+    before = [p for p in running if (p.attempt, p.launch) < this]
+    ending = tuple(p for p in before if attempts.has_run(job, p))
+    given_up = tuple(p for p in before if p not in ending)
     if given_up:
         return Decision(delete=given_up, again_in=RETRY_SECONDS)
-    if any((p.attempt, p.launch) > this for p in running):
+    later = next((p for p in running if (p.attempt, p.launch) > this), None)
+    if later is not None:
         # This version of the job is old: its newer one may be that Pod's claim.
-        return Decision(again_in=RETRY_SECONDS)
+        return _posing(seen, later, now)
+    first = orders.before_claim(seen, current, now) or attempts.end_earlier(job, ending, now)
+    if first is not None:
+        return first
     alive = next((p for p in current if p in running), None)
     if alive is not None:
-        # Nothing will ever run: its claim found the content changed, or an order came meanwhile.
+        # Nothing will ever run: its claim found the content changed, or a field is not served.
         is_over = isinstance(seen.factfile, Refused) or bool(_unserved(job))
-        stop = _refuse(seen, now) if is_over else None
-        return stop or _starting(seen, alive, now)
+        stop = _refuse(seen, now) if is_over or queueing.duplicate_of(seen) else None
+        return stop or queueing.behind(seen, now) or starting(seen, alive, now)
     if current:
         return unstarted_end(job, current[-1], now)
     if seen.name_taken:
         why = "the name of its Pod is taken by one that is not ours"
         return _another_launch(job, why, why, now)
+    if seen.creating_seconds is not None:
+        return being_made(seen, seen.creating_seconds, now)
     return _prepare(seen, now)
 
 
-def _starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
-    if seen.pending_seconds < SLOW_START_SECONDS:
-        return Decision(again_in=SLOW_START_SECONDS)
-    if not pod.waiting:
+def _posing(seen: Observed, pod: PodView, now: datetime) -> Decision:
+    """Wait for the version of the job that knows of a Pod; or say that nobody of us made it."""
+    if seen.waited_seconds < SLOW_START_SECONDS:
         return Decision(again_in=RETRY_SECONDS)
-    reason, _, _ = pod.waiting.partition(":")
-    reason = _ONE_REASON.get(reason, reason) or Reason.POD_PENDING
-    message = f"Pod {pod.name} does not start: {pod.waiting}"
-    return _wait(seen, reason, message, now, retell=RETELL_SECONDS)
-
-
-def _wait(
-    seen: Observed,
-    reason: str,
-    message: str,
-    now: datetime,
-    *,
-    retell: float = 0.0,
-) -> Decision:
-    """Tell why a job waits.
-
-    Args:
-        retell: seconds before the words may change that go with one reason.
-    """
-    job = seen.job
-    patch = status.waiting(job, reason, message, now)
-    if patch is not None and job.reason == reason and seen.told_seconds < retell:
-        return Decision(again_in=min(RETRY_SECONDS, retell - seen.told_seconds))
-    if patch is not None and isinstance(seen.factfile, Plan):
-        patch |= {"jobId": seen.factfile.job_id}
-    return Decision(patch=patch, again_in=RETRY_SECONDS)
+    message = f"Pod {pod.name} says that it is of a later launch: if that goes on, delete it"
+    return wait(seen, Reason.POD_PENDING, message, now, retell=RETELL_SECONDS)
 
 
 def unstarted_end(job: FactotumJob, pod: PodView, now: datetime) -> Decision:
     """Decide about a Pod that ended, or will, without having started a task."""
     if pod.reason == Reason.DEADLINE_EXCEEDED:
         message = f"Pod {pod.name} did not start before the deadline"
-        return done(
+        return attempts.ended(
+            job,
             status.finished(
                 job, succeeded=False, reason=Reason.DEADLINE_EXCEEDED, message=message, now=now
-            )
+            ),
+            now,
         )
     why = f"Pod {pod.name} ended before a task was started: {_why(pod)}"
     return _another_launch(job, why, _why(pod), now)
@@ -111,29 +98,23 @@ def unstarted_end(job: FactotumJob, pod: PodView, now: datetime) -> Decision:
 
 def _another_launch(job: FactotumJob, why: str, in_short: str, now: datetime) -> Decision:
     """Give a launch up for the next one, or the job if it had all of them."""
-    if job.launch >= MAX_LAUNCHES:
-        message = f"{job.launch} Pods ended before a task was started; the last: {in_short}"
+    ended = job.launch - job.launches_given_up
+    if ended >= MAX_LAUNCHES:
+        message = f"{ended} Pods ended before a task was started; the last: {in_short}"
         return done(
             status.finished(
                 job, succeeded=False, reason=Reason.LAUNCH_FAILED, message=message, now=now
             )
         )
-    delay = LAUNCH_BACKOFF_SECONDS[min(job.launch - 1, len(LAUNCH_BACKOFF_SECONDS) - 1)]
-    patch = status.relaunch(
-        job,
-        reason=Reason.RELAUNCHING,
-        message=why,
-        not_before=now + timedelta(seconds=delay),
-        now=now,
-    )
-    return Decision(patch=patch)
+    return Decision(patch=next_launch(job, why, now), notice=relaunch_notice(why))
 
 
 def _why(pod: PodView) -> str:
     if pod.terminated is not None:
         return f"{pod.terminated.reason or 'ended'}, exit code {pod.terminated.exit_code}"
+    cause = cause_of(pod)
     if pod.deleting:
-        return "it was deleted"
+        return "it was deleted" if cause is None else f"{cause[0]}: {cause[1]}"
     return f"{pod.reason or pod.phase} {pod.message}".strip()
 
 
@@ -149,27 +130,21 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
     stop = _refuse(seen, now)
     if stop is not None:
         return stop
-    wait = _hold_back(seen)
-    if wait is not None:
-        return _wait(
-            seen,
-            wait.reason,
-            wait.message,
-            now,
-            retell=0.0 if seen.refusal is None else RETELL_SECONDS,
-        )
+    held_back = _hold_back(seen)
+    if held_back is not None:
+        return _held_back(seen, held_back, now)
     if job.spec.get("dryRun") and isinstance(seen.factfile, Plan):
         return done(status.simulated(job, seen.factfile, now) | {"jobId": seen.factfile.job_id})
     not_before = parse_time(job.status.get("nextLaunchTime"))
     if not_before is not None and now < not_before:
+        if not job.is_observed and job.state:
+            return Decision(patch=status.observed(job, now))
         return Decision(again_in=(not_before - now).total_seconds())
     if seen.place is None:
         return Decision(join=True)
     if isinstance(seen.place, Waits):
-        # Whoever frees a worker wakes it.
-        waits = _wait(seen, Reason.WAITING_FOR_WORKER, "all workers are busy", now)
-        return replace(waits, again_in=None)
-    if not seen.mirrored:
+        return queueing.in_line(seen, seen.place, now)
+    if not seen.mirrored and not seen.elsewhere:
         return Decision(announce=True)
     return Decision(create=True, again_in=SLOW_START_SECONDS)
 
@@ -197,6 +172,8 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
         )
     elif seen.refusal is not None and seen.refusal.permanent:
         refused = (seen.refusal.reason, seen.refusal.message)
+    elif rival := queueing.duplicate_of(seen):
+        refused = (Reason.DUPLICATE, f"{rival}, and duplicatePolicy is Reject")
     if refused is None:
         return None
     return done(
@@ -218,10 +195,6 @@ def _unserved(job: FactotumJob) -> str:
     """
     spec = job.spec
     asked = {
-        "spec.desiredState": spec.get("desiredState", "Run") != "Run",
-        "spec.duplicatePolicy": spec.get("duplicatePolicy", "Queue") != "Queue",
-        "spec.retry.limit": bool((spec.get("retry") or {}).get("limit")),
-        "spec.ttlSecondsAfterFinished": spec.get("ttlSecondsAfterFinished") is not None,
         "spec.image": bool(spec.get("image")),
         "spec.podTemplate": bool(spec.get("podTemplate")),
     }
@@ -229,6 +202,15 @@ def _unserved(job: FactotumJob) -> str:
     if not fields:
         return ""
     return f"this version of the operator does not serve {', '.join(fields)} yet: leave it out"
+
+
+def _held_back(seen: Observed, why: Unreadable, now: datetime) -> Decision:
+    """Tell for what a job waits; what may be a hiccup only if it lasts."""
+    is_doubtful = why.reason in (Reason.POD_NOT_CREATED, Reason.FACTFILE_UNREADABLE)
+    if is_doubtful and seen.waited_seconds < SLOW_START_SECONDS:
+        return Decision(again_in=min(1.0, SLOW_START_SECONDS - seen.waited_seconds))
+    retell = 0.0 if seen.refusal is None and not is_doubtful else RETELL_SECONDS
+    return wait(seen, why.reason, why.message, now, retell=retell)
 
 
 def _hold_back(seen: Observed) -> Unreadable | None:
@@ -243,4 +225,4 @@ def _hold_back(seen: Observed) -> Unreadable | None:
         )
     if seen.refusal is not None:
         return Unreadable(reason=seen.refusal.reason, message=seen.refusal.message)
-    return None
+    return queueing.held_elsewhere(seen)

@@ -4,24 +4,48 @@ Pure: reads a Pod's own words about its end and the last that was known of the
 tasks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
+from factotum.controller.decide import status
 from factotum.controller.facts.observed import Observed
 from factotum.controller.facts.pods import PodView
-from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
 from factotum.core.wire.termination import Verdict
 from factotum.core.words.reasons import Reason
-from factotum.kube.resource import parse_time
 
-_TELLING = (Reason.DEADLINE_EXCEEDED, Reason.EVICTED, "Preempting", "NodeLost", "Shutdown")
+_OWN_WORDS: Final = frozenset(
+    {Reason.DEADLINE_EXCEEDED, Reason.EVICTED, "Preempting", "NodeLost", "Shutdown"}
+)
 """What the kubelet says of a Pod that explains its end."""
+_DISRUPTIONS: Final[Mapping[str, str]] = {
+    "PreemptionByScheduler": "Preempting",
+    "EvictionByEvictionAPI": Reason.EVICTED,
+    "DeletionByTaintManager": "NodeLost",
+    "DeletionByPodGC": "NodeLost",
+}
+"""Why a Pod was ended by somebody else than its kubelet, and the word that is told."""
+_NODE_SHUTDOWN: Final = "Terminated"
+"""The kubelet's word for a Pod whose Node shuts down."""
+
+
+def cause_of(pod: PodView) -> tuple[str, str] | None:
+    """Return what Kubernetes says of a Pod's end: a reason and a sentence, if it says any."""
+    if pod.reason in _OWN_WORDS:
+        return pod.reason, pod.message or f"Pod {pod.name}: {pod.reason}"
+    if pod.reason == _NODE_SHUTDOWN and pod.disruption[0]:
+        return "Shutdown", pod.message or f"the Node of Pod {pod.name} was shut down"
+    why, message = pod.disruption
+    if why in _DISRUPTIONS:
+        return _DISRUPTIONS[why], message or f"Pod {pod.name}: {why}"
+    return None
 
 
 def lost(pod: PodView) -> tuple[str, str]:
     """Return reason and message for a claimed Pod that ended without a verdict."""
-    if pod.reason in _TELLING:
-        return pod.reason, pod.message or f"Pod {pod.name}: {pod.reason}"
+    cause = cause_of(pod)
+    if cause is not None:
+        return cause
     if pod.terminated is None:
         detail = f" ({pod.reason})" if pod.reason else ""
         return Reason.LOST, f"Pod {pod.name} ended without a word of its runner{detail}"
@@ -92,24 +116,4 @@ def known_report(seen: Observed, names: Sequence[str]) -> Report | None:
     report = seen.report
     if report is not None and len(report.states) == len(names):
         return report
-    tasks = seen.job.status.get("tasks") or ()
-    if len(tasks) != len(names):
-        return None
-    started = {}
-    for index, task in enumerate(tasks):
-        moment = parse_time(task.get("startedAt"))
-        if moment is not None:
-            started[index] = int(moment.timestamp() * 1000)
-    return Report(
-        claim_id="",
-        sequence=seen.job.sequence,
-        final=False,
-        interrupted=0,
-        states="".join(reports.STATE_LETTERS[task["state"]] for task in tasks),
-        codes={i: t["returnCode"] for i, t in enumerate(tasks) if "returnCode" in t},
-        started=started,
-        seconds={i: t["durationSeconds"] for i, t in enumerate(tasks) if "durationSeconds" in t},
-        errors={i: t["errorMessage"] for i, t in enumerate(tasks) if "errorMessage" in t},
-        job_reference=str(seen.job.status.get("jobReference", "")),
-        run_reference=str(seen.job.status.get("runReference", "")),
-    )
+    return status.last_report(seen.job, len(names))

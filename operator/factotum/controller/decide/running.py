@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from factotum.controller.decide import status
-from factotum.controller.decide.decision import RETRY_SECONDS, Decision, done
+from factotum.controller.decide import attempts, orders, status
+from factotum.controller.decide.decision import RETRY_SECONDS, Decision
 from factotum.controller.decide.launching import unstarted_end
-from factotum.controller.decide.outcomes import known_report, lost, verdict_of
+from factotum.controller.decide.outcomes import cause_of, known_report, lost, verdict_of
 from factotum.controller.facts.observed import Ask, Observed, Plan
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire import termination
@@ -29,7 +29,9 @@ def watch(seen: Observed, claim: Claim, now: datetime) -> Decision:
     report = seen.report
     fresh = report is not None and report.sequence > job.sequence
     if report is not None and fresh and report.final:
-        return _verdict(seen, report, now)
+        # What was stopped has tasks left to tell of, but no end before its Pod has ended.
+        is_stopped = orders.is_ordered(job) and not orders.is_whole(report)
+        return _progress(seen, report) if is_stopped else _verdict(seen, report, now)
     pod = next((p for p in seen.pods if p.uid == claim.pod_uid), None)
     if pod is not None and pod.ended:
         return _ended(seen, claim, pod, now)
@@ -37,13 +39,17 @@ def watch(seen: Observed, claim: Claim, now: datetime) -> Decision:
         gone = _gone(seen, claim, now)
         if gone is not None:
             return gone
+    if pod is not None and (step := orders.pursue(seen, pod, now)) is not None:
+        return step
     if report is not None and fresh:
-        if not seen.progress_due:
-            return Decision(again_in=1.0)
-        if (names := _task_names(seen)) is None:
-            return Decision(ask=frozenset({Ask.FACTFILE}))
-        return Decision(patch=status.progressed(job, report, names))
+        return _progress(seen, report) if seen.progress_due else Decision(again_in=1.0)
     return _running(seen, pod, now)
+
+
+def _progress(seen: Observed, report: Report) -> Decision:
+    if (names := _task_names(seen)) is None:
+        return Decision(ask=frozenset({Ask.FACTFILE}))
+    return Decision(patch=status.progressed(seen.job, report, names))
 
 
 def _running(seen: Observed, pod: PodView | None, now: datetime) -> Decision:
@@ -57,13 +63,20 @@ def _running(seen: Observed, pod: PodView | None, now: datetime) -> Decision:
         is_ours = pod is not None and pod.belongs_to(job) and not pod.deleting
         orphan = (pod,) if pod is not None and is_ours else ()
         return Decision(delete=orphan, again_in=again)
-    return Decision(patch=status.too_late(job, now), again_in=again)
+    if orders.is_ordered(job) and pod is not None and not pod.deleting:
+        left = max(1.0, orders.seconds_left(job, now))
+        again = left if again is None else min(left, again)
+    patch = None if job.is_observed else status.observed(job, now)
+    return Decision(patch=patch, again_in=again)
 
 
 def _gone(seen: Observed, claim: Claim, now: datetime) -> Decision | None:
     """Decide about a claim whose Pod is not in sight; None: go on as usual."""
     if claim.pod_uid not in seen.absent:
         return Decision(ask=frozenset({Ask.CLAIMED_POD}))
+    report = seen.report
+    if orders.is_ordered(seen.job) and report is not None and report.final:
+        return _lose(seen, now, Reason.INTERRUPTED, "the run was stopped")
     if seen.gone_seconds >= GONE_SECONDS:
         message = f"Pod {claim.pod_name} was removed and its runner did not report"
         return _lose(seen, now, Reason.LOST, message)
@@ -75,7 +88,10 @@ def _ended(seen: Observed, claim: Claim, pod: PodView, now: datetime) -> Decisio
     message = termination.decode(pod.terminated.message) if pod.terminated else None
     if message is not None and message.claim_id == claim.id:
         if message.kind == "unstarted":
-            return unstarted_end(seen.job, pod, now)
+            is_ordered = orders.is_ordered(seen.job)
+            return (
+                orders.unstarted(seen.job, now) if is_ordered else unstarted_end(seen.job, pod, now)
+            )
         if message.kind == "final":
             if (names := _task_names(seen)) is None:
                 return Decision(ask=frozenset({Ask.FACTFILE}))
@@ -98,22 +114,29 @@ def _verdict(seen: Observed, report: Report, now: datetime) -> Decision:
     names = _task_names(seen)
     if names is None:
         return Decision(ask=frozenset({Ask.FACTFILE}))
+    if orders.is_ordered(seen.job) and not orders.is_whole(report):
+        return orders.obeyed(seen.job, status.progressed(seen.job, report, names), now)
     tasks = status.tasks_of(report, names)
     reason, message = status.end_message(tasks)
-    if report.states and not report.states.strip("W") and not report.interrupted:
-        reason, message = Reason.NOT_RUN, report.errors.get(0, "the runner started no task")
+    refusal = next((text for i, text in report.errors.items() if report.states[i] == "W"), "")
+    is_untouched = bool(report.states) and not report.states.strip("W")
+    if (refusal or is_untouched) and not report.interrupted:
+        reason, message = Reason.NOT_RUN, refusal or "the runner started no task"
     elif report.interrupted or (not report.succeeded and reason != Reason.TASK_FAILED):
         reason, message = _interruption(seen, message, now)
     patch = status.progressed(seen.job, report, names) | status.finished(
         seen.job, succeeded=report.succeeded, reason=reason, message=message, now=now
     )
-    return done(patch)
+    return attempts.ended(seen.job, patch, now)
 
 
 def _interruption(seen: Observed, message: str, now: datetime) -> tuple[str, str]:
     """Return why a run was shut down, as far as its Pod says."""
     claim = seen.job.claim
     pod = next((p for p in seen.pods if claim and p.uid == claim.pod_uid), None)
+    told = cause_of(pod) if pod is not None else None
+    if told is not None:
+        return told[0], f"the run was shut down: {told[1]}. {message}"
     if pod is not None and pod.reason:
         return pod.reason, f"the run was shut down: {pod.message or pod.reason}. {message}"
     deadline = seen.job.spec.get("activeDeadlineSeconds")
@@ -136,10 +159,11 @@ def _lose(seen: Observed, now: datetime, reason: str, message: str) -> Decision:
         if task["state"] == TaskState.RUNNING:
             task["state"] = TaskState.FAILED
             task["errorMessage"] = f"{reason}: {message}"
-    patch = status.finished(
-        seen.job, succeeded=False, reason=reason, message=message, now=now
-    ) | status.task_fields(tasks)
-    return done(patch)
+    told = status.task_fields(tasks)
+    if orders.is_ordered(seen.job):
+        return orders.obeyed(seen.job, told, now)
+    patch = status.finished(seen.job, succeeded=False, reason=reason, message=message, now=now)
+    return attempts.ended(seen.job, patch | told, now)
 
 
 def _tasks_now(seen: Observed, names: tuple[str, ...]) -> list[dict[str, Any]]:

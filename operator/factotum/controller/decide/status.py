@@ -6,7 +6,6 @@ grow.
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,10 +15,10 @@ from factotum.controller.facts.observed import Plan
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
-from factotum.core.words import sentences
+from factotum.core.words import reasons, sentences
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState, TaskState
-from factotum.kube.resource import FactotumJob, format_time
+from factotum.kube.resource import FactotumJob, format_time, parse_time
 
 MAX_TASK_BYTES: Final = 112 * 1024
 """What the task list may take; the whole status stays under 128 KiB."""
@@ -28,8 +27,6 @@ MAX_TASKS: Final = 2000
 _MESSAGE_LIMIT: Final = 2048
 _SHORT_ERROR: Final = 160
 _NOT_RUN: Final = (TaskState.WAITING, TaskState.SKIPPED)
-_ORDER: Final = "; spec.desiredState: "
-"""Stands in a running job's message before an order that came too late."""
 _NAMED_IN_MESSAGE: Final = 20
 
 Patch = dict[str, Any]
@@ -41,7 +38,7 @@ def waiting(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch
     said = (job.state, job.reason, job.message) == (JobState.QUEUED, reason, message)
     if said and job.is_observed:
         return None
-    return _step(job, JobState.QUEUED, RunState.WAITING, reason, message, now)
+    return step(job, reason, message, now)
 
 
 def observed(job: FactotumJob, now: datetime) -> Patch:
@@ -50,17 +47,31 @@ def observed(job: FactotumJob, now: datetime) -> Patch:
     return _step(job, job.state, outcome, job.reason, job.message, now)
 
 
-def too_late(job: FactotumJob, now: datetime) -> Patch | None:
-    """WORKING, though another state is desired by now; None if the status says so already."""
-    order = job.spec.get("desiredState", "Run")
-    head = job.message.partition(_ORDER)[0]
-    if order == "Run":
-        message = head
-    else:
-        message = f"{head}{_ORDER}{order} has no effect on a running attempt in this version"
-    if message == job.message and job.is_observed:
-        return None
-    return _step(job, JobState.WORKING, RunState.RUNNING, job.reason, message, now)
+def resume_seen(job: FactotumJob) -> Patch:
+    """Remember the value that asks for another attempt: only another one asks again."""
+    is_new = bool(job.resume) and job.resume != job.status.get("resumeSeen")
+    return {"resumeSeen": job.resume} if is_new else {}
+
+
+def kept_fields(last: Mapping[str, Any], *, keeps: bool) -> Patch:
+    """Return the tasks as another attempt finds them: those that ended well, and no others.
+
+    Args:
+        last: the status at the end of the attempt before.
+        keeps: whether anything is kept at all.
+    """
+    tasks, letters = last.get("tasks") or (), last.get("taskStates") or ""
+    if len(letters) > len(tasks):
+        # The names are in the factfile, and follow with the claim.
+        left = "".join(c if keeps and c in reports.KEPT else "W" for c in letters)
+        return {**_counted(left), "tasks": []}
+    fresh = [
+        dict(task)
+        if keeps and reports.STATE_LETTERS.get(task.get("state", "")) in tuple(reports.KEPT)
+        else {"name": task.get("name", ""), "state": TaskState.WAITING}
+        for task in tasks
+    ]
+    return task_fields(fresh) if fresh else {}
 
 
 def claimed(
@@ -70,21 +81,21 @@ def claimed(
     claim_id: str,
     now: datetime,
     *,
-    beside: Sequence[str] = (),
+    caveat: str = "",
 ) -> Patch:
     """WORKING: the attempt belongs to one runner process.
 
     Args:
-        beside: names of jobs of the same job id that are at work already.
+        caveat: what is to be told beside that.
     """
     moment = format_time(now)
-    tasks = [{"name": name, "state": TaskState.WAITING} for name in plan.task_names]
-    message = f"running in Pod {pod.name}"
-    if beside:
-        message += (
-            f" together with {_quoted(beside)} of the same job id:"
-            " this version does not queue duplicates"
-        )
+    kept = kept_report(job, len(plan.task_names))
+    tasks = (
+        [{"name": name, "state": TaskState.WAITING} for name in plan.task_names]
+        if kept is None
+        else tasks_of(kept, plan.task_names)
+    )
+    message = f"running in Pod {pod.name}" + (f"; {caveat}" if caveat else "")
     return _step(job, JobState.WORKING, RunState.RUNNING, Reason.CLAIMED, message, now) | {
         "jobId": plan.job_id,
         "factfileHash": plan.digest,
@@ -100,6 +111,8 @@ def claimed(
         },
         "sequence": 0,
         "startTime": moment,
+        **({"order": None} if "order" in job.status else {}),
+        **resume_seen(job),
         **task_fields(tasks),
     }
 
@@ -156,6 +169,8 @@ def finished(
     return _step(job, JobState.DONE, outcome, reason, message, now) | {
         "completionTime": format_time(now),
         "nextLaunchTime": None,
+        **({"order": None} if "order" in job.status else {}),
+        **resume_seen(job),
     }
 
 
@@ -166,6 +181,13 @@ def simulated(job: FactotumJob, plan: Plan, now: datetime) -> Patch:
     tasks = [{"name": name, "state": TaskState.SUCCEEDED} for name in plan.task_names]
     patch = finished(job, succeeded=True, reason=Reason.DRY_RUN, message=message, now=now)
     return patch | {"factfileHash": plan.digest} | task_fields(tasks)
+
+
+def step(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch:
+    """Return a step into the state that a reason belongs to; one that is not ours is of QUEUED."""
+    row = reasons.TABLE.get(reason)
+    state = (JobState.QUEUED, RunState.WAITING) if row is None else (row.state, row.outcome)
+    return _step(job, *state, reason, message, now)
 
 
 def _step(
@@ -217,10 +239,8 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
 
     Error messages are shortened first, then tasks that succeeded keep no more
     than their name; if that is not enough, the tasks that need no attention go
-    and only their number stays, in ``taskCounts``, which a whole list does not need.
+    and only their letters and numbers stay, which a whole list does not need.
     """
-    counts = Counter(str(task["state"]) for task in tasks)
-    executed = sum(counts[state] for state in TaskState.ENDED)
     kept = [dict(task) for task in tasks]
     if not _fits(kept):
         for task in kept:
@@ -238,13 +258,53 @@ def task_fields(tasks: Sequence[Mapping[str, Any]]) -> Patch:
         kept = [task for task in kept if task["state"] not in unremarkable]
     while not _fits(kept):
         kept = kept[: len(kept) // 2]
+    counted = _counted("".join(reports.STATE_LETTERS.get(t["state"], "W") for t in tasks))
+    if len(kept) == len(tasks):
+        counted |= {"taskCounts": None, "taskStates": None}
+    return {**counted, "tasks": kept}
+
+
+def _counted(letters: str) -> Patch:
+    """Return what is told of all tasks, in whichever room there is."""
+    counts = {word: letters.count(letter) for word, letter in reports.STATE_LETTERS.items()}
+    executed = sum(counts[state] for state in TaskState.ENDED)
     return {
-        "progress": f"{executed}/{len(tasks)}",
-        "taskCounts": {state: counts.get(state, 0) for state in reports.STATE_LETTERS}
-        if len(kept) < len(tasks)
-        else None,
-        "tasks": kept,
+        "progress": f"{executed}/{len(letters)}",
+        "taskCounts": counts,
+        "taskStates": letters,
     }
+
+
+def kept_report(job: FactotumJob, total: int) -> Report | None:
+    """Return the results that an attempt of so many tasks begins with; None: it keeps none."""
+    known = last_report(job, total)
+    return known if known is not None and set(known.states) & set(reports.KEPT) else None
+
+
+def last_report(job: FactotumJob, total: int) -> Report | None:
+    """Return what a status says of all of so many tasks, as a report; None: it does not say."""
+    tasks = job.status.get("tasks") or ()
+    letters = str(job.status.get("taskStates") or "")
+    if len(tasks) == total:
+        letters = "".join(reports.STATE_LETTERS.get(task.get("state", ""), "?") for task in tasks)
+    elif len(letters) == total:
+        tasks = ()
+    if len(letters) != total or set(letters) - set(reports.STATE_WORDS):
+        return None
+    moments = {index: parse_time(task.get("startedAt")) for index, task in enumerate(tasks)}
+    return Report(
+        claim_id="",
+        sequence=job.sequence,
+        final=False,
+        interrupted=0,
+        states=letters,
+        codes={i: t["returnCode"] for i, t in enumerate(tasks) if "returnCode" in t},
+        started={i: int(m.timestamp() * 1000) for i, m in moments.items() if m is not None},
+        seconds={i: t["durationSeconds"] for i, t in enumerate(tasks) if "durationSeconds" in t},
+        errors={i: t["errorMessage"] for i, t in enumerate(tasks) if "errorMessage" in t},
+        job_reference=str(job.status.get("jobReference", "")),
+        run_reference=str(job.status.get("runReference", "")),
+    )
 
 
 def _bare(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ the same facts gives the same, and a decision carried out leaves nothing to do.
 
 from datetime import datetime
 
-from factotum.controller.decide import status
-from factotum.controller.decide.decision import NOTHING, RETRY_SECONDS, Decision, done
+from factotum.controller.decide import attempts, status
+from factotum.controller.decide.cleanup import clean_up
+from factotum.controller.decide.decision import RETRY_SECONDS, Decision, done
 from factotum.controller.decide.launching import launch
 from factotum.controller.decide.running import watch
 from factotum.controller.facts.observed import Observed
@@ -33,10 +34,15 @@ def decide(seen: Observed, now: datetime) -> Decision:
 
 
 def _tidy(seen: Observed, now: datetime) -> Decision:
-    """Leave a finished job as it should be: no Pods but its claim's, and its spec observed."""
+    """Leave a finished job as it should be: observed, no Pods but its claim's, and not for ever."""
+    again = attempts.resume(seen, now)
+    if again is not None:
+        return again
     if not seen.job.is_observed and not seen.job.deleting:
         return Decision(patch=status.observed(seen.job, now))
     claim = seen.job.claim
     mine = claim.pod_uid if claim else ""
     stray = tuple(p for p in seen.pods if not p.ended and not p.deleting and p.uid != mine)
-    return Decision(delete=stray, again_in=RETRY_SECONDS) if stray else NOTHING
+    if stray:
+        return Decision(delete=stray, again_in=RETRY_SECONDS)
+    return clean_up(seen, now)

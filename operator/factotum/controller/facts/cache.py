@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from factotum.controller.facts.nodes import NodeView
 from factotum.controller.facts.pods import PodView
 from factotum.core.words.states import JobState
+from factotum.kube import names
 from factotum.kube.resource import FactotumJob, JobUid
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ _KEPT_OF_DONE: Final = (
     "claim",
     "sequence",
     "observedGeneration",
+    "resumeSeen",
 )
 
 
@@ -60,7 +62,6 @@ class Cache:
         self._by_job: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
         self._last_words: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
         self._made: set[str] = set()
-        self._at_work: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -83,7 +84,6 @@ class Cache:
         if known is not None and known.version >= int(metadata["resourceVersion"]):
             return known
         job = FactotumJob.from_raw(_trimmed(raw))
-        self._file(known, job)
         self.jobs[job.uid] = job
         if job.is_done:
             self._last_words.pop(job.uid, None)
@@ -93,23 +93,9 @@ class Cache:
     def drop_job(self, uid: JobUid) -> None:
         """Forget a job that is gone."""
         job = self.jobs.pop(uid, None)
-        self._file(job, None)
         self._last_words.pop(uid, None)
         if job is not None:
             self._tell(lambda subscriber: subscriber.job_changed(job, is_gone=True))
-
-    def at_work(self, namespace: str, job_id: str) -> set[str]:
-        """Return the names of the jobs of that id that are claimed and not done."""
-        return set(self._at_work.get((namespace, job_id), ()))
-
-    def _file(self, before: FactotumJob | None, after: FactotumJob | None) -> None:
-        if before is not None and before.is_claimed:
-            key = before.namespace, before.job_id
-            self._at_work[key].discard(before.name)
-            if not self._at_work[key]:
-                del self._at_work[key]
-        if after is not None and after.is_claimed:
-            self._at_work[after.namespace, after.job_id].add(after.name)
 
     # --- Pods -------------------------------------------------------------------------
 
@@ -197,9 +183,9 @@ class Cache:
             if pod.namespace == job.namespace and (pod.uid == claimed or pod.belongs_to(job))
         )
 
-    def pods_owned_by(self, uid: JobUid) -> tuple[PodView, ...]:
-        """Return the Pods that have a job of that UID as owner, be it known or gone."""
-        return tuple(pod for pod in self._by_job.get(uid, {}).values() if pod.owner)
+    def pods_labelled(self, uid: JobUid) -> tuple[PodView, ...]:
+        """Return the Pods that say they belong to a job, be it known or gone, whoever owns them."""
+        return tuple(self._by_job.get(uid, {}).values())
 
     def pod(self, uid: str) -> PodView | None:
         """Return one Pod by its UID."""
@@ -228,6 +214,10 @@ class Cache:
 def _trimmed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """Leave out what is large and not needed: most jobs are done."""
     metadata = {key: raw["metadata"][key] for key in _KEPT_OF_METADATA if key in raw["metadata"]}
+    annotations = raw["metadata"].get("annotations") or {}
+    if names.ANNOTATION_RESUME in annotations:
+        resume = annotations[names.ANNOTATION_RESUME]
+        metadata["annotations"] = {names.ANNOTATION_RESUME: resume}
     status = raw.get("status")
     if not isinstance(status, Mapping) or status.get("state") != JobState.DONE:
         return {"metadata": metadata, "spec": raw.get("spec"), "status": status}

@@ -5,8 +5,10 @@ None there, never a guess, and the decision then asks for it.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire.reports import Report
@@ -95,11 +97,17 @@ HostFact = AnyNode | OnNode | NoNode | SeveralNodes | HostUnknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodRefusal:
-    """How the API server refused to create the Pod."""
+    """How the API server refused to create the Pod.
+
+    Attributes:
+        permanent: it can never pass.
+        is_answer: it was surely not made; False: nobody knows.
+    """
 
     permanent: bool
     reason: str
     message: str
+    is_answer: bool = True
 
 
 class Ask(StrEnum):
@@ -107,17 +115,45 @@ class Ask(StrEnum):
 
     FACTFILE = "read the factfile"
     HOST = "resolve the host constraint"
+    RESULTS = "read the whole status of a job that is done"
     CLAIMED_POD = "look for the claim's Pod, which no watch shows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """The job has a worker."""
+    """The job has a worker, and its job id unless it may run beside others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """Who has the job's id, or is before it to have it.
+
+    Attributes:
+        who: what it is called, for people.
+        is_over: its job is done or gone, and only its Pod has not ended.
+        has_id: it has the job id; else it waits, and is before this one.
+    """
+
+    who: str
+    is_over: bool = False
+    has_id: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """The job is in the queue for a worker; nobody has one to spare."""
+    """The job is in the queue, for a worker or for its job id.
+
+    Attributes:
+        position: from 1, if it is one of those that are told.
+        rival: whom it waits for because of its job id.
+        namespace_is_full: its namespace has as many workers as it may.
+        is_beyond: more wait before it than should.
+    """
+
+    position: int | None = None
+    rival: Rival | None = None
+    namespace_is_full: bool = False
+    is_beyond: bool = False
 
 
 Place = Held | Waits
@@ -134,11 +170,24 @@ class Observed:
         absent: UIDs of Pods that a live read, sent after this version of the
             job was read, found gone.
         gone_seconds: how long the claim's Pod has been known to be gone.
+        waited_seconds: how long ago the job was first looked at.
+        creating_seconds: how long the request that makes the Pod is under way; None: none is.
         pending_seconds: how long the unclaimed Pod has been known.
+        attempt_seconds: how long the attempt has had a Pod, this one or another.
+        pending_limit: how long it may take to start, in seconds.
+        running_seconds: how long it has been known to run.
+        heard: its runner has asked for the attempt.
         told_seconds: how long ago the status was last given a reason to wait.
+        told_reasons: every reason that it was given so far.
+        may_tell: there is room for a status that tells of no trouble.
         mirrored: the Consul entry was taken, or need not be.
+        elsewhere: who else has the job queued or running by its Consul entry,
+            until it is to be looked up again; empty: nobody that is known.
         progress_due: enough time has passed since the last progress patch.
+        results: the whole status of this version, of a job that is done.
         name_taken: the name of this launch's Pod belongs to an object that is not ours.
+        is_surplus: there are newer finished jobs, as many as are to be kept.
+        has_surplus_pods: the same of those whose Pods are to be kept.
     """
 
     job: FactotumJob
@@ -147,11 +196,23 @@ class Observed:
     host: HostFact | None = None
     place: Place | None = None
     mirrored: bool = False
+    elsewhere: str = ""
     absent: frozenset[str] = field(default_factory=frozenset)
     gone_seconds: float = 0.0
+    waited_seconds: float = math.inf
+    creating_seconds: float | None = None
     pending_seconds: float = 0.0
+    attempt_seconds: float = 0.0
+    pending_limit: float = math.inf
+    running_seconds: float = 0.0
+    heard: bool = False
     told_seconds: float = math.inf
+    told_reasons: frozenset[str] = field(default_factory=frozenset)
+    may_tell: bool = True
     report: Report | None = None
     progress_due: bool = True
     refusal: PodRefusal | None = None
+    results: Mapping[str, Any] | None = None
     name_taken: bool = False
+    is_surplus: bool = False
+    has_surplus_pods: bool = False

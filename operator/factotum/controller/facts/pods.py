@@ -6,6 +6,7 @@ give to one: namespace, the owner's group, kind, name and UID, and its own
 name, which follows from job, attempt and launch.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeGuard
@@ -16,6 +17,8 @@ from factotum.kube.resource import FactotumJob, JobUid
 _MAX_NUMBER_LENGTH: Final = 9
 _HASH_LENGTH: Final = 64
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
+_BACK_OFF: Final = re.compile(r'^Back-off pulling image "[^"]*": ErrImagePull: ')
+"""Before the cause, which the kubelet says with these words and without them in turns."""
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 
 
@@ -40,6 +43,7 @@ class PodView:
         job_id: SHA-256, hex; empty if it is none.
         waiting: why it does not start, if that is known: a reason and a sentence.
         started: when the kubelet took it on: what its deadline counts from.
+        disruption: why Kubernetes itself ends it, in its word: a reason and a sentence.
     """
 
     namespace: str
@@ -60,6 +64,7 @@ class PodView:
     waiting: str
     terminated: Terminated | None
     started: str = ""
+    disruption: tuple[str, str] = ("", "")
 
     @property
     def ended(self) -> bool:
@@ -74,6 +79,11 @@ class PodView:
             and self.owner == job.name
             and self.name == names.pod_name(job.name, job.uid, self.attempt, self.launch)
         )
+
+    @property
+    def is_named_as_ours(self) -> bool:
+        """Whether its name is one that we give, as far as that can be told without its job."""
+        return self.name.endswith(names.pod_name("", self.job_uid, self.attempt, self.launch))
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any]) -> Self:
@@ -102,6 +112,7 @@ class PodView:
             node_name=(raw.get("spec") or {}).get("nodeName", ""),
             waiting=_waiting(status, container),
             started=status.get("startTime") or "",
+            disruption=_disruption(status),
             terminated=None
             if ended is None
             else Terminated(
@@ -147,8 +158,16 @@ def _runner_status(status: Mapping[str, Any]) -> Mapping[str, Any]:
 def _waiting(status: Mapping[str, Any], container: Mapping[str, Any]) -> str:
     waiting = (container.get("state") or {}).get("waiting") or {}
     if waiting.get("reason") and waiting["reason"] not in _STARTING:
-        return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+        cause = _BACK_OFF.sub("", str(waiting.get("message", "")))
+        return f"{waiting['reason']}: {cause}".rstrip(": ")
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return f"{condition.get('reason', '')}: {condition.get('message', '')}".rstrip(": ")
     return ""
+
+
+def _disruption(status: Mapping[str, Any]) -> tuple[str, str]:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            return str(condition.get("reason", "")), str(condition.get("message", ""))
+    return "", ""

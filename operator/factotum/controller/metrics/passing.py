@@ -91,9 +91,10 @@ class CountedApi:
         """Replace an object."""
         return await self._timed("update", path, self._api.replace(path, body))
 
-    async def delete(self, path: Path, *, uid: str) -> None:
+    async def delete(self, path: Path, *, uid: str, resource_version: str = "") -> None:
         """Delete an object."""
-        await self._timed("delete", path, self._api.delete(path, uid=uid))
+        asked = self._api.delete(path, uid=uid, resource_version=resource_version)
+        await self._timed("delete", path, asked)
 
     async def merge(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Merge into an object."""

@@ -20,6 +20,7 @@ from factotum.controller.mirror.source import HeldByOther, Taken, Unreachable
 from factotum.controller.queue.holders import is_holder
 from factotum.controller.queue.slots import Slots
 from factotum.core.words import reasons
+from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState
 from factotum.kube import errors, paths
 from factotum.kube.api import KubeApi
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 _FLUSH_SECONDS: Final = 2.0
 _STUCK_SECONDS: Final = 600.0
 """An entry takes some requests of five seconds each; so long only if something hangs."""
+_PARKED: Final = (Reason.SUSPENDED, Reason.RETRYING, Reason.RELAUNCHING)
+"""Why a job waits that does not want to run now: suspended, or in back-off."""
 _SLACK: Final = 16
 """How many of a key's jobs may be gone before its heap is made anew, beside as many as exist."""
 
@@ -163,20 +166,19 @@ class ConsulMirror:
             await asyncio.gather(self._task, return_exceptions=True)
         self._consul.close()
 
-    async def take(self, job: FactotumJob, job_id: str) -> str:
-        """Write a job's entry before its Pod is created; return what is to be told."""
+    async def take(self, job: FactotumJob, job_id: str) -> Taken | HeldByOther | Unreachable:
+        """Write a job's entry before its Pod is created."""
         self._ids[job.uid] = job_id
         view = self._view(job)
         if view is None:
-            return ""
+            return Taken()
         self._shelve(job)
-        match await self._mirror.take(view):
-            case HeldByOther(last_run_from=other):
-                return f"its Consul entry is held by {other!r} and is left alone"
-            case Unreachable(message=message):
-                return f"its Consul entry follows later: {message}"
-            case Taken():
-                return ""
+        return await self._mirror.take(view)
+
+    def owes(self, job: FactotumJob) -> bool:
+        """Whether a job's end is still to be written: without the job nobody would know it."""
+        key = self._keys.get(job.uid)
+        return key is not None and bool(key.job_id) and self._mirror.owes(key, job.uid)
 
     # --- Subscriber -------------------------------------------------------------------
 
@@ -309,5 +311,6 @@ class ConsulMirror:
             holds=(not job.is_done and isinstance(self._slots.place(job.uid), Held))
             or is_holder(job, self._cache.pods_of(job)),
             ran=reasons.ran(job.reason),
+            parked=job.reason in _PARKED,
             spec=job.spec,
         )

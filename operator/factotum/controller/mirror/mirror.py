@@ -101,6 +101,11 @@ class Mirror:
         self._watch(key, changed)
         self._queue.add(key)
 
+    def owes(self, key: JobKey, uid: str) -> bool:
+        """Whether the end of a job may not stand in its entry yet; while Consul is away, any."""
+        is_open = key in self._queue or uid in self._owed.get(key, {})
+        return is_open or not self._presence.up.is_set()
+
     async def take(self, view: MirrorView) -> Taken | HeldByOther | Unreachable:
         """Write a job's entry before its Pod is created.
 

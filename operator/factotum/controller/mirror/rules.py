@@ -31,6 +31,7 @@ class MirrorView:
         ran: False for a job that ended without ever being Factotum's business
             (a rejected duplicate, a dry run, an invalid factfile): no entry.
         spec: the resource's spec: what the entry's arguments are made from.
+        parked: it waits and does not want to run now: others of its key come first.
         job_name: what the entry calls it; empty: ``namespace/name``.
     """
 
@@ -45,6 +46,7 @@ class MirrorView:
     holds: bool
     ran: bool
     spec: Mapping[str, Any]
+    parked: bool = False
     job_name: str = ""
 
     @property
@@ -107,7 +109,8 @@ KEEP: Final = Keep()
 def wanted(views: Iterable[MirrorView]) -> MirrorView | None:
     """Choose the job that a shared entry speaks of.
 
-    The holder, else the oldest that waits, else the one that completed last.
+    The holder, else the oldest that waits to run, else one that is suspended or in back-off, else
+    the one that completed last.
     A holder that is DONE, its Pod still ending, comes after one at work.
     """
     jobs = [view for view in views if view.ran and view.job_id]
@@ -118,7 +121,7 @@ def wanted(views: Iterable[MirrorView]) -> MirrorView | None:
     finished = [view for view in jobs if view.done]
     ending = [view for view in finished if view.holds]
     if unfinished and not ending:
-        return min(unfinished, key=_age)
+        return min(unfinished, key=lambda view: (view.parked, *_age(view)))
     return max(ending or finished, key=_completion, default=None)
 
 

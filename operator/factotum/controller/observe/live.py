@@ -36,6 +36,20 @@ class Live:
         """Read a known job again."""
         return await self.job(job.namespace, job.name, job.uid)
 
+    async def whole_status(self, job: FactotumJob) -> Mapping[str, Any] | None:
+        """Read all of a status of which the cache keeps a part; None if the job has changed.
+
+        Raises:
+            KubeError: the API server did not say.
+        """
+        raw = await self._named(paths.JOBS, job.namespace, job.name)
+        if raw is None or raw["metadata"]["uid"] != job.uid:
+            self._cache.drop_job(job.uid)
+            return None
+        self._cache.put_job(raw)
+        is_same = raw["metadata"]["resourceVersion"] == job.resource_version
+        return dict(raw.get("status") or {}) if is_same else None
+
     async def pod(self, namespace: str, name: str, uid: str) -> PodView | None:
         """Read a Pod by its UID, whatever its labels say; None if it is gone.
 

@@ -4,9 +4,10 @@ All of it can be lost: a restarted controller finds it out again. Moments are
 the clock's monotonic seconds, and passed in.
 """
 
+import asyncio
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from factotum.controller.facts.observed import Plan, PodRefusal, Refused
 from factotum.controller.facts.pods import PodView
@@ -16,8 +17,20 @@ _MIN_PROGRESS_SECONDS: Final = 1.0
 _PROGRESS_SHARE: Final = 20
 """A job's progress patches may take one part in this many of the time."""
 _MAX_REFUSAL_SECONDS: Final = 60.0
+_FIRST_DOUBT_SECONDS: Final = 0.25
+_LAUNCHING_SECONDS: Final = 5.0
+"""How long a Pod of which nobody knows whether it was made keeps the worker slot."""
 _SIGHTING_SECONDS: Final = 4.0
 """How long a live read of a running Pod, which no watch shows, counts."""
+
+
+class Creation(NamedTuple):
+    """A request for a launch's Pod that is under way."""
+
+    attempt: int
+    launch: int
+    since: float
+    answer: "asyncio.Task[Any]"
 
 
 @dataclass(slots=True)
@@ -26,26 +39,44 @@ class JobMemory:
 
     Attributes:
         factfile: what was read and accepted, or refused for good.
-        mirrored: its Consul entry was taken.
+        mirrored: its Consul entry was taken, or is to follow.
+        caveat: what is to be told of that.
         report: the newest report of the claim's runner.
         gone_since: when the claim's Pod, or in the end the job itself, was found gone.
         gave_back: UID of the Pod for which the worker slot was given back.
         wants_back: UID of the Pod whose claim waits for a worker since.
         name_taken: attempt and launch whose Pod name is another's.
         failures: looks in a row that ended in an error.
+        creation: the request that makes its Pod, while it is under way.
+        heard: UID of the Pod whose runner has asked for the attempt.
+        told_reasons: every reason to wait that the status was given.
     """
 
     factfile: Plan | Refused | None = None
     mirrored: bool = False
+    caveat: str = ""
     report: Report | None = None
     gone_since: float | None = None
     gave_back: str = ""
     wants_back: str = ""
     name_taken: tuple[int, int] | None = None
     failures: int = 0
+    creation: "Creation | None" = None
+    heard: str = ""
+    told_reasons: frozenset[str] = frozenset()
+    _unanswered_since: float | None = None
+    _given_back: tuple[int, int] | None = None
+    _first_look: float | None = None
+    _attempt: int = 0
+    _attempt_since: float = 0.0
+    _running: str = ""
+    _running_since: float = 0.0
     _refusal: PodRefusal | None = None
     _refusal_until: float = 0.0
     _refusals: int = 0
+    _elsewhere: str = ""
+    _elsewhere_until: float = 0.0
+    _elsewhere_times: int = 0
     _pending: str = ""
     _pending_since: float = 0.0
     _told_at: float = -math.inf
@@ -58,6 +89,14 @@ class JobMemory:
         known = self.report
         if known is None or known.claim_id != report.claim_id or known.sequence < report.sequence:
             self.report = report
+
+    def next_attempt(self) -> None:
+        """Forget what was said and done of the attempt before; the factfile is the same."""
+        self.report = None
+        self.mirrored = False
+        self.caveat = ""
+        self.told_reasons = frozenset()
+        self.gone_since = None
 
     def pending_seconds(self, pod_uid: str, now: float) -> float:
         """Return how long this Pod has been known to be unclaimed."""
@@ -73,9 +112,30 @@ class JobMemory:
         """Return how long ago the status was last given a reason to wait."""
         return now - self._told_at
 
-    def told(self, now: float) -> None:
+    def told(self, reason: str, now: float) -> None:
         """Note that the status was given a reason to wait."""
         self._told_at = now
+        self.told_reasons |= {reason}
+
+    def waited_seconds(self, now: float) -> float:
+        """Return how long ago the job was first looked at."""
+        if self._first_look is None:
+            self._first_look = now
+        return now - self._first_look
+
+    def attempt_seconds(self, attempt: int, now: float) -> float:
+        """Return for how long this attempt has had a Pod, this one or an earlier one."""
+        if self._attempt != attempt:
+            self._attempt, self._attempt_since = attempt, now
+        return now - self._attempt_since
+
+    def running_seconds(self, pod: PodView, now: float) -> float:
+        """Return how long this Pod has been known to run unclaimed."""
+        if pod.phase != "Running":
+            return 0.0
+        if self._running != pod.uid:
+            self._running, self._running_since = pod.uid, now
+        return now - self._running_since
 
     def sighted(self, pod: PodView, now: float) -> None:
         """Note that a live read found a Pod."""
@@ -95,16 +155,54 @@ class JobMemory:
         """Count a status patch that took so long."""
         self._progress_due = now + max(_MIN_PROGRESS_SECONDS, seconds * _PROGRESS_SHARE)
 
+    def held_elsewhere(self, who: str, now: float) -> None:
+        """Remember who else has the job by its Consul entry, for a growing time."""
+        self._elsewhere = who
+        self._elsewhere_times += 1
+        self._elsewhere_until = now + min(_MAX_REFUSAL_SECONDS, 2.0**self._elsewhere_times)
+
+    def elsewhere(self, now: float) -> str:
+        """Return who else has the job, while that still counts."""
+        return self._elsewhere if now < self._elsewhere_until else ""
+
+    # --- the Pod's creation -------------------------------------------------------------
+
+    def began(self, creation: "Creation", now: float) -> None:
+        """Note that the Pod is asked for."""
+        self.creation = creation
+        self._given_back = None
+        # It was asked for with a worker, which is kept for this Pod, whatever became of the last.
+        self._unanswered_since = now
+
     def refused(self, refusal: PodRefusal, now: float) -> None:
         """Remember how the Pod was refused, for a growing time."""
         self._refusals += 1
         self._refusal = refusal
-        self._refusal_until = now + min(_MAX_REFUSAL_SECONDS, 2.0**self._refusals)
+        first = 1.0 if refusal.is_answer else _FIRST_DOUBT_SECONDS
+        self._refusal_until = now + min(_MAX_REFUSAL_SECONDS, first * 2.0**self._refusals)
+        if refusal.is_answer:
+            self._unanswered_since = None
 
     def accepted(self) -> None:
         """Forget every refusal: the Pod was taken."""
         self._refusal = None
         self._refusals = 0
+        self._unanswered_since = None
+
+    def is_launching(self, now: float) -> bool:
+        """Whether the Pod may be there any moment: it was asked for just now, and nobody knows."""
+        since = self._unanswered_since
+        return since is not None and now - since < _LAUNCHING_SECONDS
+
+    def gives_back(self, attempt: int, launch: int) -> None:
+        """Note that the worker slot was given back before the Pod of a launch came."""
+        if self._unanswered_since is not None:
+            self._given_back = attempt, launch
+            self._unanswered_since = None
+
+    def has_given_back(self, pod: PodView) -> bool:
+        """Whether the worker slot was given back for this Pod: its claim asks for one."""
+        return self.gave_back == pod.uid or self._given_back == (pod.attempt, pod.launch)
 
     def refusal(self, now: float) -> PodRefusal | None:
         """Return the refusal that still counts."""

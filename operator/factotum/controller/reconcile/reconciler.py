@@ -6,35 +6,41 @@ then deletes, then the create.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from factotum.controller import log
-from factotum.controller.apply.writer import NameTaken, Writer
+from factotum.controller.apply.writer import Writer
 from factotum.controller.clock import Clock
-from factotum.controller.decide import table
+from factotum.controller.decide import attempts, table
+from factotum.controller.decide.cleanup import seconds_left
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice
-from factotum.controller.decide.launching import SLOW_START_SECONDS
+from factotum.controller.decide.unclaimed.starting import is_stuck
 from factotum.controller.facts.cache import Cache
-from factotum.controller.facts.observed import Held, HostFact, Observed, Plan, PodRefusal
+from factotum.controller.facts.observed import Observed, Plan
 from factotum.controller.facts.pods import PodView
 from factotum.controller.mirror.protocol import Mirror
+from factotum.controller.mirror.source import HeldByOther, Unreachable
 from factotum.controller.observe.ledger import Ledger
 from factotum.controller.observe.live import Live
 from factotum.controller.observe.memory import JobMemory
 from factotum.controller.observe.observer import Answers, Observer
-from factotum.controller.queue.admission import Waiting
-from factotum.controller.queue.holders import is_holder, may_run
+from factotum.controller.observe.surroundings import Surroundings
+from factotum.controller.queue.admission import ALLOW, Waiting
+from factotum.controller.queue.holders import ids_of, is_holder, may_run
 from factotum.controller.queue.slots import Slots
+from factotum.controller.reconcile.creations import Creations
+from factotum.controller.reconcile.positions import Positions
+from factotum.controller.reconcile.workers import Workers
 from factotum.controller.recording import NO_RECORDER, Recorder
 from factotum.controller.work_queue import WorkQueue
+from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 from factotum.kube import errors
 from factotum.kube.resource import FactotumJob, JobUid
 
 logger = logging.getLogger(__name__)
 
-_WORKERS: Final = 16
 _MAX_ROUNDS: Final = 12
 _MAX_DELAY_SECONDS: Final = 60.0
 _DOUBT_SECONDS: Final = 2.0
@@ -60,6 +66,7 @@ class Reconciler:
         ledger: Ledger,
         mirror: Mirror,
         clock: Clock,
+        surroundings: Surroundings,
         recorder: Recorder = NO_RECORDER,
     ) -> None:
         self.queue: WorkQueue[JobUid] = WorkQueue()
@@ -72,8 +79,11 @@ class Reconciler:
         self._mirror = mirror
         self._clock = clock
         self._recorder = recorder
+        self._surroundings = surroundings
+        self._creations = Creations(writer, surroundings.namespaces, clock, self.queue.add)
         self._doubted: dict[JobUid, int] = {}
-        self._looks: dict[JobUid, float] = {}
+        self._positions = Positions(slots, self.queue)
+        self._workers = Workers(self.queue, self._survive, self._namespace_of, clock)
 
     # --- what happens elsewhere -----------------------------------------------------
 
@@ -96,16 +106,23 @@ class Reconciler:
         self.queue.add(uid)
 
     def start(self) -> None:
-        """Count everybody who is seen to run, and queue a look at every job that needs one."""
-        for uid, job in self._cache.jobs.items():
+        """Count everybody who is seen to run, and queue a look at every job that needs one.
+
+        Nobody is given anything before all are counted; then whoever came first looks first.
+        """
+        for job in sorted(self._cache.jobs.values(), key=lambda job: (job.created, job.uid)):
             pods = self._cache.pods_of(job)
             if is_holder(job, pods):
-                self._slots.hold(uid)
-            if not job.is_done or pods or not job.is_observed:
-                self.queue.add(uid)
+                self._hold(job, pods)
+            if not job.is_done or pods or not job.is_observed or attempts.is_wanted(job):
+                self.queue.add(job.uid)
+            elif (left := seconds_left(job, self._clock.now())) is not None:
+                self.queue.add_later(job.uid, left)
         for pod in self._cache.pods():
-            if pod.job_uid not in self._cache.jobs and pod.owner and may_run(pod):
-                self._slots.hold(pod.job_uid)
+            if pod.job_uid not in self._cache.jobs and _is_left(pod):
+                if pod.owner:
+                    self._slots.hold(pod.job_uid, namespace=pod.namespace)
+                self._slots.keep_ids(pod.job_uid, ids_of(None, [pod]), started=True)
                 self.queue.add(pod.job_uid)
 
     async def stand_by(self) -> None:
@@ -125,34 +142,34 @@ class Reconciler:
 
     async def run(self) -> None:
         """Look at jobs for ever."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_WORKERS):
-                group.create_task(self._work())
+        try:
+            await self._workers.run()
+        finally:
+            self._creations.close()
 
-    async def _work(self) -> None:
-        while True:
-            uid = await self.queue.get()
-            began = self._looks[uid] = self._clock.monotonic()
-            failure = ""
-            try:
-                await self.look(uid)
-            except errors.KubeError as exc:
-                failure = "api"
-                self._later(uid, exc)
-            except Exception:  # noqa: BLE001 - it is logged, by the job's own logger
-                # A border: one job's bug must not stop the others.
-                failure = "internal"
-                self._log(uid).exception("it cannot be brought forward")
-                self._later(uid, None)
-            finally:
-                del self._looks[uid]
-                self.queue.done(uid)
-            self._recorder.looked(self._clock.monotonic() - began, failure)
+    async def _survive(self, uid: JobUid) -> None:
+        """Have a look; what comes of it is the matter of that job alone."""
+        began = self._clock.monotonic()
+        failure = ""
+        try:
+            await self.look(uid)
+        except errors.KubeError as exc:
+            failure = "api"
+            self._later(uid, exc)
+        except Exception:  # noqa: BLE001 - it is logged, by the job's own logger
+            # A border: one job's bug must not stop the others.
+            failure = "internal"
+            self._log(uid).exception("it cannot be brought forward")
+            self._later(uid, None)
+        self._recorder.looked(self._clock.monotonic() - began, failure)
 
     def longest_look(self) -> float:
         """Return for how many seconds the look goes on that began first."""
-        first = next(iter(self._looks.values()), None)
-        return 0.0 if first is None else self._clock.monotonic() - first
+        return self._workers.longest_look()
+
+    def _namespace_of(self, uid: JobUid) -> str:
+        job = self._cache.jobs.get(uid)
+        return "" if job is None else job.namespace
 
     def _later(self, uid: JobUid, exc: errors.KubeError | None) -> None:
         delay = min(_MAX_DELAY_SECONDS, 0.25 * 2 ** self._ledger.failures(uid))
@@ -175,6 +192,7 @@ class Reconciler:
         async with self._ledger.open(uid) as memory:
             await self._dispel(uid)
             answers = Answers()
+            self._creations.take_answer(memory)
             for _ in range(_MAX_ROUNDS):
                 job = self._cache.jobs.get(uid)
                 if job is None:
@@ -186,7 +204,8 @@ class Reconciler:
                     await self._observer.answer(decision.ask, job, memory, answers)
                 elif await self._apply(decision, seen, memory):
                     memory.failures = 0
-                    self._settle(uid, memory)
+                    if not _goes_on(job, decision):
+                        self._settle(uid, memory, in_line=decision.in_line)
                     return
         self.queue.add_later(uid, 1.0)
 
@@ -206,8 +225,12 @@ class Reconciler:
     async def _apply(self, decision: Decision, seen: Observed, memory: JobMemory) -> bool:
         """Carry out a decision; False if the job is to be looked at again at once."""
         job = seen.job
-        if decision.join:
-            self._wake(self._slots.join(Waiting(job.created, job.uid)), but=job.uid)
+        if job.is_done:
+            self.queue.forget(job.uid)
+        if decision.join and isinstance(seen.factfile, Plan):
+            wants = Waiting.of(job, seen.factfile.job_id)
+            self._wake(self._slots.join(wants), but=job.uid)
+            self._positions.expect()
             return False
         if decision.announce:
             await self._announce(seen, memory)
@@ -217,8 +240,10 @@ class Reconciler:
             return False
         for pod in decision.delete:
             await self._writer.delete_pod(pod)
+        if decision.remove:
+            return await self._remove(job)
         if decision.create and isinstance(seen.factfile, Plan) and seen.host is not None:
-            await self._create(job, seen.factfile, seen.host, memory)
+            await self._creations.create(job, seen.factfile, seen.host, memory)
         if decision.again_in is not None:
             self.queue.add_later(job.uid, decision.again_in)
         elif patch is not None and patch.get("state") != JobState.DONE:
@@ -228,9 +253,15 @@ class Reconciler:
     async def _announce(self, seen: Observed, memory: JobMemory) -> None:
         """Take the job's entry in Consul before its Pod is made."""
         if isinstance(seen.factfile, Plan):
-            problem = await self._mirror.take(seen.job, seen.factfile.job_id)
-            if problem:
-                log.of(logger, seen.job).warning("%s", problem)
+            taken = await self._mirror.take(seen.job, seen.factfile.job_id)
+            about = log.of(logger, seen.job)
+            if isinstance(taken, HeldByOther):
+                about.warning("its Consul entry is held by %r", taken.last_run_from)
+                memory.held_elsewhere(taken.last_run_from, self._clock.monotonic())
+                return
+            if isinstance(taken, Unreachable):
+                about.warning("its Consul entry follows later: %s", taken.message)
+                memory.caveat = "Consul could not be asked whether others run it too"
         memory.mirrored = True
 
     async def _patch(
@@ -252,67 +283,111 @@ class Reconciler:
         now = self._clock.monotonic()
         memory.patched(now - began, now)
         if patch.get("state") == JobState.QUEUED:
-            memory.told(now)
+            memory.told(patch["reason"], now)
+        if patch.get("attempt", job.attempt) != job.attempt:
+            memory.next_attempt()
+        if patch.get("reason") == Reason.POD_PENDING:
+            self._surroundings.allowance.spend()
         if notice is not None:
             self._writer.record(job, notice)
         return True
 
-    async def _create(
-        self, job: FactotumJob, plan: Plan, host: HostFact, memory: JobMemory
-    ) -> None:
-        match await self._writer.create_pod(job, plan, host):
-            case PodRefusal() as refusal:
-                memory.refused(refusal, self._clock.monotonic())
-                self.queue.add(job.uid)
-            case NameTaken():
-                memory.name_taken = (job.attempt, job.launch)
-                self.queue.add(job.uid)
-            case _:
-                memory.accepted()
+    async def _remove(self, job: FactotumJob) -> bool:
+        """Delete a finished job; False if it changed meanwhile: what it is now is looked at."""
+        if self._mirror.owes(job):
+            self.queue.add_later(job.uid, RETRY_SECONDS)
+            return True
+        try:
+            await self._writer.delete_job(job)
+        except errors.ConflictError:
+            await self._live.refresh(job)
+            return False
+        return True
 
     # --- worker slots ---------------------------------------------------------------
 
-    def _settle(self, uid: JobUid, memory: JobMemory) -> None:
-        """Keep or free the worker slot, by what is known after a look."""
+    def _settle(self, uid: JobUid, memory: JobMemory, *, in_line: bool) -> None:
+        """Keep or free worker, job id and place in the line, by what is known after a look."""
         job = self._cache.jobs.get(uid)
         if job is None:
             return  # gone meanwhile: its next look lets go of it
         pods = self._cache.pods_of(job)
-        starting = [pod for pod in pods if may_run(pod) and not self._is_stuck(pod, memory)]
+        running = [pod for pod in pods if may_run(pod)]
+        starting = [pod for pod in running if not self._is_stuck(job, pod, memory)]
         if is_holder(job, starting):
-            self._slots.hold(uid)
+            self._hold(job, pods)
             if job.is_done and not all(pod.belongs_to(job) for pod in starting):
                 # That Pod's end is told to the job that its label names by now.
                 self.queue.add_later(uid, RETRY_SECONDS)
             return
+        is_at_rest = job.is_done or job.reason == Reason.SUSPENDED
+        # Of one that does not want to run any more, only a request under way brings a Pod yet.
+        may_come = memory.creation is not None or not is_at_rest
+        if may_come and memory.is_launching(self._clock.monotonic()):
+            return  # its Pod may be there any moment
+        memory.gives_back(job.attempt, job.launch)
         # A slot that was given back and has come again is kept for the claim that waits for it.
-        is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in pods if may_run(p))
-        if job.is_done or (isinstance(self._slots.place(uid), Held) and not is_awaited):
-            self._wake(self._slots.release(uid))
+        is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in running)
+        if running:
+            ids = ids_of(job, pods)
+            started = _may_have_started(job, running)
+            kept = self._slots.keep_ids(uid, ids, beside=_runs_beside(job), started=started)
+            self._wake(kept, but=uid)
+        if is_at_rest or not (is_awaited or (in_line and self._slots.is_waiting(uid))):
+            # A Pod that is being made has the job id, as one that is there.
+            has_id = bool(running) or (memory.creation is not None and not job.is_done)
+            let_go = self._slots.give_back if has_id else self._slots.release
+            self._wake(let_go(uid))
+            if in_line:
+                self.queue.add(uid)
         if job.is_done:
             self._ledger.close(uid)
-            self.queue.forget(uid)
 
-    def _is_stuck(self, pod: PodView, memory: JobMemory) -> bool:
-        """Whether a Pod does not get to start: others may run until its claim comes."""
+    def _hold(self, job: FactotumJob, pods: Sequence[PodView]) -> None:
+        self._slots.hold(
+            job.uid,
+            ids_of(job, pods),
+            namespace=job.namespace,
+            beside=_runs_beside(job),
+            started=_may_have_started(job, pods),
+        )
+
+    def _is_stuck(self, job: FactotumJob, pod: PodView, memory: JobMemory) -> bool:
+        """Whether a Pod does not get to run tasks: others may until its claim comes."""
+        if job.is_done or (job.claim is not None and job.claim.pod_uid == pod.uid):
+            return False  # it may be at work, to its very end
+        if attempts.has_run(job, pod):
+            return False  # it may be at work on its last events
+        if (pod.attempt, pod.launch) < (job.attempt, job.launch):
+            return True  # its claim is refused
         now = self._clock.monotonic()
-        if pod.waiting and memory.pending_seconds(pod.uid, now) >= SLOW_START_SECONDS:
+        if is_stuck(
+            pod,
+            pending=memory.pending_seconds(pod.uid, now),
+            running=memory.running_seconds(pod, now),
+            heard=memory.heard == pod.uid,
+        ):
             memory.gave_back = pod.uid
-        return memory.gave_back == pod.uid
+        return memory.has_given_back(pod)
 
     def _forget(self, uid: JobUid, memory: JobMemory) -> None:
         """Let go of a job that is gone; its Pods go with it by their owner.
 
         They keep its worker slot while they end, but not longer than ours
-        take: anybody can make a Pod that does not.
+        take: anybody can make a Pod that does not. The job id they keep until
+        they have ended, orphans too: a task may be running there.
         """
-        held = isinstance(self._slots.place(uid), Held)
-        if held and any(may_run(pod) for pod in self._cache.pods_owned_by(uid)):
+        running = [pod for pod in self._cache.pods_labelled(uid) if _is_left(pod)]
+        if running:
+            self._wake(self._slots.keep_ids(uid, ids_of(None, running), started=True), but=uid)
             now = self._clock.monotonic()
             memory.gone_since = now if memory.gone_since is None else memory.gone_since
-            if now - memory.gone_since < _ENDING_SECONDS:
+            is_ending = now - memory.gone_since < _ENDING_SECONDS
+            if is_ending and self._slots.has_worker(uid) and any(pod.owner for pod in running):
                 self.queue.add_later(uid, RETRY_SECONDS)
-                return
+            else:
+                self._wake(self._slots.give_back(uid))
+            return
         self._wake(self._slots.release(uid))
         self._ledger.close(uid)
         self.queue.forget(uid)
@@ -321,3 +396,28 @@ class Reconciler:
         for uid in admitted:
             if uid != but:
                 self.queue.add(uid)
+
+
+def _goes_on(job: FactotumJob, decision: Decision) -> bool:
+    """Whether the next look follows at once and wants what the job has: its next launch."""
+    patch = decision.patch or {}
+    is_step = patch.get("state") == JobState.QUEUED and "launch" in patch
+    # Another attempt queues anew, and one that is suspended wants nothing.
+    is_same = patch.get("attempt", job.attempt) == job.attempt
+    is_step = is_step and is_same and patch.get("reason") != Reason.SUSPENDED
+    return is_step and decision.again_in is None and not decision.in_line
+
+
+def _is_left(pod: PodView) -> bool:
+    """Whether a Pod whose job is gone may be at work still; an orphan has no owner any more."""
+    return may_run(pod) and bool(pod.owner or pod.is_named_as_ours)
+
+
+def _may_have_started(job: FactotumJob, pods: Sequence[PodView]) -> bool:
+    """Whether tasks of a job may be running: also those of an attempt before, whose Pod ends."""
+    earlier = any(may_run(pod) and attempts.has_run(job, pod) for pod in pods)
+    return job.is_claimed or job.is_done or earlier
+
+
+def _runs_beside(job: FactotumJob) -> bool:
+    return job.duplicate_policy == ALLOW

@@ -163,7 +163,9 @@ class Reflector:
             seconds=_WATCH_SECONDS,
         ):
             if event.kind == "DELETED":
-                self._take_in(event.raw)  # its last words
+                if not self._fields:
+                    self._take_in(event.raw)  # its last words
+                # What no longer fits the field comes as it was, with the version that it has now.
                 self._target.drop(event.raw)
             elif event.kind in ("ADDED", "MODIFIED"):
                 self._take_in(event.raw)

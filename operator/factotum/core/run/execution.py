@@ -284,17 +284,7 @@ class Execution:
             if self.eager:
                 self._release_children(run)
             return transitions
-        if run.state == TaskState.FAILED:
-            reason = f"the task '{run.name}' failed"
-        else:
-            reason = f"the task '{run.name}' requested early termination"
-        for descendant in self._descendants(run):
-            previous = descendant.state
-            if previous in (TaskState.WAITING, TaskState.SKIPPED):
-                self._change(descendant, TaskState.SKIPPED)
-                descendant.skip(reason)
-                transitions.append(TaskTransition(descendant, previous, TaskState.SKIPPED))
-        return transitions
+        return transitions + self._skip_below(run)
 
     def stop(self) -> None:
         """Let nothing more start; tasks that are running count as interrupted."""
@@ -329,7 +319,9 @@ class Execution:
         run.return_code = result.return_code
         run.started_at_ns = result.started_at_ns
         run.duration_ns = result.duration_ns
-        self._change(run, TaskState.SUCCEEDED)
+        self._change(run, result.state)
+        if result.state == TaskState.SUCCEEDED_NO_OP:
+            self._skip_below(run)
 
     def _count_missing(self) -> None:
         first = None if self.start_task is None else self.find(self.start_task)
@@ -365,6 +357,21 @@ class Execution:
         if run.return_code in run.task.continue_codes:
             return TaskState.SUCCEEDED
         return TaskState.FAILED
+
+    def _skip_below(self, run: TaskRun) -> list[TaskTransition]:
+        """Skip what cannot run because of how a task ended."""
+        if run.state == TaskState.FAILED:
+            reason = f"the task '{run.name}' failed"
+        else:
+            reason = f"the task '{run.name}' requested early termination"
+        transitions = []
+        for descendant in self._descendants(run):
+            previous = descendant.state
+            if previous in (TaskState.WAITING, TaskState.SKIPPED):
+                self._change(descendant, TaskState.SKIPPED)
+                descendant.skip(reason)
+                transitions.append(TaskTransition(descendant, previous, TaskState.SKIPPED))
+        return transitions
 
     def _release_children(self, run: TaskRun) -> None:
         freed = []

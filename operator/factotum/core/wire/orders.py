@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from factotum.core.wire.reports import Report
+
 _WEBHOOK_FIELDS = ("url", "maxStdouterrSize", "heartbeatIntervalSeconds")
 
 
@@ -27,9 +29,21 @@ class WorkOrder:
         start: task to start from, if any.
         is_eager: a task starts when its own dependencies ended, not its level.
         webhook: settings of the webhook; None: there is none.
+        kept: results of an earlier attempt: a letter a task in level order
+            (``reports.STATE_LETTERS``), and by task, as text, their codes,
+            start times and durations; None: there are none.
     """
 
-    __slots__ = ("env", "factfile", "factfile_hash", "is_eager", "start", "tags", "webhook")
+    __slots__ = (
+        "env",
+        "factfile",
+        "factfile_hash",
+        "is_eager",
+        "kept",
+        "start",
+        "tags",
+        "webhook",
+    )
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         self.factfile: str = body["factfile"]
@@ -39,10 +53,16 @@ class WorkOrder:
         self.start: str | None = body.get("start")
         self.is_eager = body.get("scheduling") == "Eager"
         self.webhook: Mapping[str, Any] | None = body.get("webhook")
+        self.kept: Mapping[str, Any] | None = body.get("kept")
 
 
 def work_order(
-    name: str, spec: Mapping[str, Any], factfile: str, factfile_hash: str
+    name: str,
+    spec: Mapping[str, Any],
+    factfile: str,
+    factfile_hash: str,
+    *,
+    kept: Report | None = None,
 ) -> dict[str, Any]:
     """Return the answer to a claim: what ``WorkOrder`` reads.
 
@@ -51,9 +71,10 @@ def work_order(
         spec: of the FactotumJob.
         factfile: its text as it was accepted.
         factfile_hash: SHA-256 of that, hex.
+        kept: the results that the attempt begins with.
     """
     webhook = spec.get("webhook")
-    return {
+    order = {
         "factfile": factfile,
         "factfileHash": factfile_hash,
         "jobName": name,
@@ -65,3 +86,11 @@ def work_order(
         if webhook
         else None,
     }
+    if kept is not None:
+        order["kept"] = {
+            "states": kept.states,
+            "codes": kept.codes,
+            "started": kept.started,
+            "seconds": kept.seconds,
+        }
+    return order

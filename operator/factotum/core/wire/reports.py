@@ -28,6 +28,9 @@ STATE_WORDS = {letter: word for word, letter in STATE_LETTERS.items()}
 UNFINISHED = "WRF"
 """Letters that a successful run has none of."""
 
+KEPT = "SN"
+"""Letters of results that another attempt need not repeat."""
+
 MAX_BYTES = 256 * 1024
 _REFERENCE_LENGTH = 64
 _MOST = 2**53

@@ -1,0 +1,135 @@
+"""What to do about a Pod that is to be made, or was made and is not claimed yet. Pure.
+
+Waiting costs nothing and may end at any moment, so a Pod that does not start
+never ends its job; but what keeps it may be what it was made from, an image
+that has been put right since. So it is given up after a while, and made anew.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from factotum.controller.decide import attempts, status
+from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice
+from factotum.controller.decide.unclaimed.telling import RETELL_SECONDS, wait
+from factotum.controller.facts.observed import Observed, Waits
+from factotum.controller.facts.pods import PodView
+from factotum.core.words import reasons
+from factotum.core.words.reasons import Reason
+from factotum.core.words.states import RunState
+from factotum.kube.resource import FactotumJob
+
+SLOW_START_SECONDS: Final = 5.0
+"""A job whose Pod takes longer gets its reason told, and gives its worker slot to others."""
+UNHEARD_SECONDS: Final = 10.0
+"""A runner asks for its attempt as the first thing; in an outage again after 8 s at most."""
+NAMELESS_SECONDS: Final = 60.0
+"""A Pod that takes longer gives the slot back though nothing is known to keep it."""
+LAUNCH_BACKOFF_SECONDS: Final = (0, 5, 10, 20, 40)
+_ONE_REASON: Final = {"ErrImagePull": Reason.IMAGE_PULL_BACK_OFF}
+"""What Kubernetes says in turns, and which of the two is told."""
+
+
+def being_made(seen: Observed, seconds: float, now: datetime) -> Decision:
+    """Decide about a job whose Pod the API server was asked for, without an answer yet."""
+    if seconds < SLOW_START_SECONDS:
+        return Decision(again_in=SLOW_START_SECONDS - seconds)
+    message = (
+        "the API server has not answered the request for the Pod yet:"
+        " an admission webhook that hangs, or the server itself"
+    )
+    return wait(seen, Reason.POD_NOT_CREATED, message, now, retell=RETELL_SECONDS)
+
+
+def starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
+    """Decide about an unclaimed Pod that has not ended."""
+    if seen.pending_seconds < SLOW_START_SECONDS:
+        return Decision(again_in=SLOW_START_SECONDS)
+    if pod.phase == "Pending" and (end := _late(seen, pod, now)) is not None:
+        return end
+    if pod.waiting:
+        word, _, cause = pod.waiting.partition(": ")
+        reason = _ONE_REASON.get(word, word) or Reason.POD_PENDING
+        # Its two words for one thing must not make two messages.
+        why = cause if cause and reason == Reason.IMAGE_PULL_BACK_OFF else pod.waiting
+        message = f"Pod {pod.name} does not start: {why}"
+        return wait(seen, reason, message, now, retell=RETELL_SECONDS)
+    if isinstance(seen.place, Waits):
+        message = f"Pod {pod.name} is ready; all workers are busy"
+        return wait(seen, Reason.WAITING_FOR_WORKER, message, now)
+    if seen.heard:
+        return Decision(again_in=RETRY_SECONDS)
+    if seen.running_seconds >= UNHEARD_SECONDS:
+        message = (
+            f"Pod {pod.name} runs, but its runner has not asked for the job: can it reach the"
+            " operator (--claims-url, NetworkPolicies, DNS)? Its log says what it tries"
+        )
+        return wait(seen, Reason.RUNNER_NOT_HEARD, message, now, retell=RETELL_SECONDS)
+    if not seen.may_tell:
+        return Decision(again_in=RETRY_SECONDS)
+    return wait(seen, Reason.POD_PENDING, _progress(pod), now, retell=RETELL_SECONDS)
+
+
+def _progress(pod: PodView) -> str:
+    if not pod.node_name:
+        return f"Pod {pod.name} is not scheduled yet"
+    if pod.phase == "Pending":
+        return f"Pod {pod.name} is being started on Node {pod.node_name}"
+    return f"Pod {pod.name} runs and has not asked for the job yet"
+
+
+def is_stuck(pod: PodView, *, pending: float, running: float, heard: bool) -> bool:
+    """Whether a Pod does not get to its claim, so that others may run until it does.
+
+    Args:
+        pod: an unclaimed one.
+        pending: seconds since it is known.
+        running: seconds since it is known to run.
+        heard: its runner has asked for the attempt.
+    """
+    if pod.waiting:
+        return pending >= SLOW_START_SECONDS
+    if pod.phase == "Pending":
+        return pending >= NAMELESS_SECONDS
+    return not heard and running >= UNHEARD_SECONDS
+
+
+def _late(seen: Observed, pod: PodView, now: datetime) -> Decision | None:
+    """Decide about a Pod that has not started in time; None: it has time left.
+
+    Its deadline is the kubelet's business, but one that has no Node has no kubelet.
+    """
+    deadline = seen.job.spec.get("activeDeadlineSeconds")
+    if deadline is not None and seen.attempt_seconds >= deadline:
+        message = f"Pod {pod.name} did not start before the deadline: {pod.waiting}".rstrip(": ")
+        patch = status.finished(
+            seen.job, succeeded=False, reason=Reason.DEADLINE_EXCEEDED, message=message, now=now
+        )
+        return attempts.ended(seen.job, patch, now)
+    return _give_up(seen, pod, now) if seen.pending_seconds >= seen.pending_limit else None
+
+
+def _give_up(seen: Observed, pod: PodView, now: datetime) -> Decision:
+    """Count the launch, so that its claim is refused; its Pod is deleted by what follows."""
+    job = seen.job
+    why = pod.waiting or "nobody says why"
+    message = f"Pod {pod.name} did not start within {seen.pending_limit:g} s and is replaced: {why}"
+    patch = next_launch(job, message, now) | {"launchesGivenUp": job.launches_given_up + 1}
+    return Decision(patch=patch, notice=relaunch_notice(message))
+
+
+def next_launch(job: FactotumJob, message: str, now: datetime) -> status.Patch:
+    """Give the attempt its next launch, later each time."""
+    delay = LAUNCH_BACKOFF_SECONDS[min(job.launch, len(LAUNCH_BACKOFF_SECONDS)) - 1]
+    return status.relaunch(
+        job,
+        reason=Reason.RELAUNCHING,
+        message=message,
+        not_before=now + timedelta(seconds=delay),
+        now=now,
+    )
+
+
+def relaunch_notice(message: str) -> Notice:
+    """Tell that a Pod was of no use: each time, since each may have its own cause."""
+    kind = reasons.notice_of(Reason.RELAUNCHING, RunState.WAITING)
+    return Notice(type=kind, reason=Reason.RELAUNCHING, message=message)
