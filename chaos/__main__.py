@@ -36,8 +36,6 @@ def main() -> int:
         for seed in given.seeds:
             print(plan.draw(seed, given.jobs, quick=given.quick).to_json(), end="")
         return 0
-    if plan.NOT_SERVED:
-        print(f"left out, not served yet: {', '.join(plan.NOT_SERVED)}")
     # As an exception, so that what was started ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results: list[Result] = []

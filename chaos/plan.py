@@ -17,15 +17,6 @@ from random import Random
 from chaos import behaviours
 from chaos.behaviours import Act, Job
 
-NOT_SERVED: Mapping[str, str] = {
-    "retrying": "spec.retry",
-    "resumed": "the annotation that asks for a new attempt",
-    "suspended": "spec.desiredState: Suspend",
-    "cancelled": "spec.desiredState: Cancel",
-    "duplicate": "jobs of one job id wait for each other",
-}
-"""Behaviours and disturbances that the operator does not serve yet, and what they need."""
-
 REPLICAS = 2
 NODES = 4
 WORKERS = 12
@@ -136,7 +127,7 @@ def _deck(chance: Random, weights: Mapping[str, int], count: int) -> list[str]:
     """Deal kinds so that all come about as often as their weights say."""
     cards: list[str] = []
     while len(cards) < count:
-        fresh = [kind for kind, n in weights.items() for _ in range(n) if kind not in NOT_SERVED]
+        fresh = [kind for kind, n in weights.items() for _ in range(n)]
         chance.shuffle(fresh)
         cards += fresh
     return cards[:count]

@@ -3,7 +3,7 @@
 import pytest
 
 from factotum.controller.settings import Settings, TlsFiles
-from support.cluster.chart_reading import named, of_kind
+from support.cluster.chart_reading import arguments, named, of_kind
 
 
 def webhook(manifests):
@@ -15,7 +15,7 @@ def operator(manifests):
     """Return the operator's Pod, its container, and its settings."""
     pod = named(manifests, "Deployment", "factotum-operator")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    return pod, container, Settings.from_arguments(container["args"])
+    return pod, container, Settings.from_arguments(arguments(manifests))
 
 
 def test_an_operator_that_does_not_answer_holds_nobody_up_for_long(render):

@@ -86,7 +86,7 @@ def test_a_failed_job_is_tried_again_by_itself(bench, mode, runs):
         ("QUEUED", "Retrying", 3, "InProgress"),
     ]
     assert turns[-1] == ("DONE", "Succeeded", 3, "Current")
-    assert sorted(told) == ["Retrying", "Retrying", "Succeeded"]
+    assert sorted(told) == ["Retrying", "Succeeded"]  # the second is a count in the first
 
 
 def test_a_limit_that_is_reached_is_the_end_and_the_annotation_goes_on_from_there(bench):

@@ -143,7 +143,7 @@ def test_looks_that_fail_are_counted_and_the_operator_stays_well(bench):
     with Proxy(host, int(port), tls=bench.api.tls_without_identity()) as proxy, bench.nodes():
         with bench.operator(server=proxy.url) as operator:
             figures = Scraper(operator)
-            proxy.rule = lambda call: Act.REFUSE if call.method == "POST" else Act.PASS
+            proxy.rule = lambda call: Act.REFUSE if call.method in ("POST", "PATCH") else Act.PASS
             bench.create()
             figures.wait("reconcile_errors_total", "api")
             figures.wait("api_requests_total", "create", "pods", "none")
@@ -154,7 +154,7 @@ def test_looks_that_fail_are_counted_and_the_operator_stays_well(bench):
 
     assert health == [(200, "ok\n")] * 2
     line = next(line for line in text.splitlines() if "again in" in line)
-    assert f"job {bench.namespace}/job: attempt 1: POST " in line
+    assert f"job {bench.namespace}/job: attempt 1: PATCH " in line
 
 
 def test_a_port_that_is_asked_before_the_start_says_what_is_missing(bench):

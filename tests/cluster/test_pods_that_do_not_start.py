@@ -89,7 +89,7 @@ def test_a_job_that_no_node_takes_is_told_once_and_ends_by_its_deadline_only(ben
 
 def test_a_runner_that_cannot_reach_the_operator_is_told_and_holds_nobody_up(bench):
     (nowhere,) = free_ports(1)
-    away = f"http://127.0.0.1:{nowhere}"
+    away = f"https://127.0.0.1:{nowhere}"
     with bench.nodes(), bench.operator("--max-workers=1", claims_url=away):
         bench.create(name="deaf")
         first = bench.api.wait_for(

@@ -78,7 +78,7 @@ def its_certificates_are_spoiled(bench):
 
 def claims_are_refused(bench, operator):
     """Have a Pod looked at once more before it is refused, and a token of nobody's key reviewed."""
-    uid = bench.create_by_hand(name="asked")
+    uid = bench.create_by_hand(name="asked", duplicatePolicy="Allow")
     pod = bench.pod_side(operator, uid)
     claim = f"/v1/claims/{uid}/1/7", json.dumps({"claim": "c" * 32}).encode()
     assert pod.post(*claim, pod.token)[0] == 410
@@ -111,7 +111,7 @@ def a_job_from_a_config_map_runs(bench):
 
 def a_pod_is_given_up(bench):
     """Cancel a job before its Pod claims it: that Pod is deleted."""
-    uid = bench.create_by_hand(name="cancelled")
+    uid = bench.create_by_hand(name="cancelled", duplicatePolicy="Allow")
     name = bench.api.wait_pod(bench.namespace, uid)["metadata"]["name"]
     path = jobs_path(bench.namespace, "cancelled")
     bench.api.patch(path, {"spec": {"desiredState": "Cancel"}})
@@ -124,11 +124,19 @@ def a_pod_is_given_up(bench):
     bench.api.delete(pod, grace=0)
 
 
+def a_finished_job_goes(bench):
+    bench.create(name="short", ttlSecondsAfterFinished=0, tags={"a": "b"})
+    deadline = time.monotonic() + 30
+    while bench.api.find(jobs_path(bench.namespace, "short")):
+        assert time.monotonic() < deadline, "the job is still there"
+        time.sleep(0.2)
+
+
 def the_same_comes_again(bench):
     """Have two Pods of a job removed before their claims: the second is counted in the Event."""
-    uid = bench.create_by_hand(name="again")
+    uid = bench.create_by_hand(name="again", duplicatePolicy="Allow")
     for launch in (1, 2):
-        (pod,) = bench.api.wait_pods(bench.namespace, uid, launch=launch)
+        pod = bench.api.wait_pod(bench.namespace, uid)
         bench.api.delete(pods_path(bench.namespace, pod["metadata"]["name"]), grace=0)
         wait_event(bench, "again", "Relaunching", launch)
 
@@ -150,6 +158,7 @@ def test_every_right_is_used_and_none_is_missing(bench):
     with bench.nodes(), bench.operator(f"--consul-address={NOBODY}") as operator:
         claims_are_refused(bench, operator)
         a_job_from_a_config_map_runs(bench)
+        a_finished_job_goes(bench)
         a_pod_is_given_up(bench)
         the_same_comes_again(bench)
         a_waiting_job_is_deleted(bench)

@@ -59,7 +59,7 @@ async def test_a_look_that_hangs_is_seen():
     workers = asyncio.create_task(stage.reconciler.run())
     stage.reconciler.queue.add(JOB_UID)
     async with asyncio.timeout(5):
-        while not stage.reconciler._looks:  # noqa: ASYNC110 - it says when, nobody else
+        while not stage.reconciler._workers._since:  # noqa: ASYNC110 - it says when, nobody else
             await asyncio.sleep(0)
 
     assert stage.reconciler.longest_look() == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factotum.controller.operator import _patiently
+from factotum.controller.starting import patiently
 from factotum.kube import errors
 
 
@@ -38,7 +38,7 @@ class Server:
 async def test_a_list_that_fails_at_the_start_is_tried_again(failure):
     server = Server(failure)
 
-    assert await _patiently(server.read) == "read"
+    assert await patiently(server.read) == "read"
     assert server.asked == 2
 
 
@@ -46,5 +46,5 @@ async def test_a_list_that_stays_forbidden_ends_the_start():
     server = Server(*[errors.from_status(403, "Forbidden", "no right to")] * 9)
 
     with pytest.raises(errors.ForbiddenError):
-        await _patiently(server.read, forbidden_seconds=1.0)
+        await patiently(server.read, forbidden_seconds=1.0)
     assert server.asked == 2

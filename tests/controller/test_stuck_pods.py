@@ -74,7 +74,7 @@ async def test_the_slot_that_comes_again_is_kept_until_the_claim_is_repeated():
         )
     )
     await stage.look("later")
-    stage.reconciler._wake(stage.slots.release("another"))
+    stage.reconciler._holding.wake(stage.slots.release("another"))
 
     await stage.look()
     await stage.look("later")

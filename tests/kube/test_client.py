@@ -204,7 +204,7 @@ async def test_the_path_is_sent_exactly_as_it_was_built(server, client):
 
 
 async def test_what_is_written_says_of_what_version_and_uid(server, client):
-    server.script = [({},), ({},), ({},), ({},)]
+    server.script = [({},)] * 5
     await client.patch_status(POD, {"a": 1}, resource_version="7")
     await client.delete(POD, uid="u")
     await client.create(PODS, {"b": "é"})

@@ -8,9 +8,8 @@ import asyncio
 import gc
 import logging
 import os
-import socket
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 from factotum.controller.admission.registration import Registration
 from factotum.controller.admission.server import AdmissionServer
@@ -23,7 +22,6 @@ from factotum.controller.clock import SystemClock
 from factotum.controller.facts.cache import Cache
 from factotum.controller.health import Health
 from factotum.controller.leader.elector import Elector
-from factotum.controller.leader.lease import Me
 from factotum.controller.leader.term import Term
 from factotum.controller.metrics.keeping import Keeping
 from factotum.controller.metrics.pages import Pages, figures_page, health_pages
@@ -34,6 +32,7 @@ from factotum.controller.observe.hosts import Resolver
 from factotum.controller.queue import submission
 from factotum.controller.queue.slots import Slots
 from factotum.controller.settings import Settings
+from factotum.controller.starting import PAUSE_SECONDS, myself, patiently
 from factotum.controller.tls import keeping as certificates
 from factotum.controller.tls.identity import Identity
 from factotum.controller.watch.sources import Sources
@@ -45,17 +44,12 @@ from factotum.persistence.entries import EntrySettings, checked_name
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
-
 _SWEEP_SECONDS: Final = 120.0
-_START_SECONDS: Final = 120.0
-_START_PAUSE: Final = 2.0
 _LOOK_SECONDS: Final = 600.0
 """No look takes so long: each of its few requests ends within half a minute."""
 _WATCH_SECONDS: Final = 900.0
 """A watch ends after five minutes, and a list of everything takes some more."""
 _EXIT_DEPOSED: Final = 3
-_MISSING_PAUSE: Final = 5.0
 
 
 class Operator:
@@ -78,7 +72,7 @@ class Operator:
             max_jobs=settings.max_jobs,
         )
         self._term = Term(self._clock.boottime, _end_at_once)
-        self._me = _myself(settings)
+        self._me = myself(settings)
         self._tasks: list[asyncio.Task[None]] = []
         self._office: asyncio.Task[None] | None = None
         self._mirror: Mirror = NoMirror()
@@ -103,7 +97,7 @@ class Operator:
         await self._begin_claims()
         await self._begin_admission()
         # Others' renewals are counted from when they are first seen: the sooner the better.
-        await _patiently(self._elector.look)
+        await patiently(self._elector.look)
         self._tasks.append(asyncio.create_task(self._elector.run(), name="election"))
         consul = await self._consul_mirror()
         self._mirror = consul or NoMirror()
@@ -118,7 +112,7 @@ class Operator:
             recorder=keeping.figures,
             authorities=lambda: self._identity.trusted,
         )
-        await _patiently(controller.sources.read_everything, may_be_missing=True)
+        await patiently(controller.sources.read_everything, may_be_missing=True)
         keeping.courses.begin()
         self._controller = controller
         self._server.stand_by(self._passing)
@@ -225,7 +219,7 @@ class Operator:
                 await sources.sweep()
             except errors.KubeError as exc:
                 logger.warning("not everything can be read yet: %s", exc)
-                await asyncio.sleep(_START_PAUSE)
+                await asyncio.sleep(PAUSE_SECONDS)
                 continue
             if await self._elector.settled(vacancy):
                 return
@@ -244,7 +238,7 @@ class Operator:
                 name=settings.tls_secret,
                 hosts=settings.certificate_names,
             )
-        await _patiently(lambda: source.look(self._identity))
+        await patiently(lambda: source.look(self._identity))
         task = certificates.keep(source, self._identity)
         self._tasks.append(asyncio.create_task(task, name="keeping of certificates"))
 
@@ -290,7 +284,7 @@ class Operator:
         if settings.consul_address is None:
             return None
         path = paths.item(paths.NAMESPACES, "kube-system")
-        cluster = await _patiently(lambda: self._api.get(path))
+        cluster = await patiently(lambda: self._api.get(path))
         name = checked_name(
             settings.consul_name,
             cluster_uid=cluster["metadata"]["uid"],
@@ -359,75 +353,8 @@ class Operator:
             self._controller.sources.new_job(kind, raw)
 
 
-def _myself(settings: Settings) -> Me:
-    """Return who this process is among its replicas."""
-    process = os.urandom(16).hex()
-    host = socket.gethostname()
-    address = settings.advertise_address
-    if not address:
-        # A wildcard is no place to go to.
-        is_anywhere = settings.claims_host in ("", "0.0.0.0", "::")  # noqa: S104 - compared only
-        name = host if is_anywhere else settings.claims_host
-        address = f"{name}:{settings.claims_port}"
-    # What is made up for this process alone is never taken for one before it.
-    return Me(
-        identity=settings.identity or f"{host}-{process[:8]}", process=process, address=address
-    )
-
-
 def _end_at_once(reason: str) -> None:
     """End the process where it stands: somebody else leads, and anything more could be a write."""
     logger.critical("this replica does not lead any more: %s; it ends", reason)
     logging.shutdown()
     os._exit(_EXIT_DEPOSED)
-
-
-async def _patiently(
-    read: Callable[[], Awaitable[_T]],
-    *,
-    forbidden_seconds: float = 10.0,
-    may_be_missing: bool = False,
-) -> _T:
-    """Read something at the start; a server that is not ready itself gets some time.
-
-    One that has just started refuses everything until it has read its rules.
-
-    Args:
-        read: reads it.
-        forbidden_seconds: for how long it may be refused.
-        may_be_missing: wait for as long as it takes while there is no such thing.
-
-    Raises:
-        KubeError: it stays refused, or there was no good answer for two minutes.
-    """
-    now = asyncio.get_running_loop().time
-    began = now()
-    was_missing = False
-    while True:
-        try:
-            found = await read()
-        except errors.NotFoundError:
-            if not may_be_missing:
-                raise
-            if not was_missing:
-                logger.warning("FactotumJobs are not served: is their definition installed?")
-            was_missing, began = True, now()
-            await asyncio.sleep(_MISSING_PAUSE)
-            continue
-        except (
-            errors.UnreachableError,
-            errors.ExpiredError,
-            errors.ForbiddenError,
-            TimeoutError,
-        ) as exc:
-            is_refused = isinstance(exc, errors.ForbiddenError)
-            if now() - began >= (forbidden_seconds if is_refused else _START_SECONDS):
-                raise
-            logger.warning("the API server is not ready yet: %s", exc)
-            await asyncio.sleep(_START_PAUSE)
-            continue
-        if not was_missing:
-            return found
-        # What is served is found out once more, from a list that may come a moment later.
-        was_missing = False
-        await asyncio.sleep(_START_PAUSE)

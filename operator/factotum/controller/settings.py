@@ -1,7 +1,6 @@
-"""The operator's settings: flags, or the environment, read once."""
+"""The operator's settings: flags, or the environment, read once. Their forms are in ``flags``."""
 
 import argparse
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from factotum.kube import paths
+from factotum.controller import flags
 
 _PREFIX: Final = "FACTOTUM_"
 
@@ -109,11 +108,11 @@ class Settings:
     def from_arguments(cls, argv: Sequence[str]) -> Self:
         """Read the command line; flags left out come from FACTOTUM_... variables."""
         arguments = _parser().parse_args(argv)
-        claims_host, claims_port = _address(arguments.claims_address)
-        liveness_host, liveness_port = _address(arguments.liveness_address)
-        metrics_host, metrics_port = _address(arguments.metrics_address)
-        admission_host, admission_port = _address(arguments.admission_address)
-        namespaces = arguments.namespace or _split(os.environ.get("FACTOTUM_NAMESPACE"))
+        claims_host, claims_port = flags.address(arguments.claims_address)
+        liveness_host, liveness_port = flags.address(arguments.liveness_address)
+        metrics_host, metrics_port = flags.address(arguments.metrics_address)
+        admission_host, admission_port = flags.address(arguments.admission_address)
+        namespaces = arguments.namespace or flags.split(os.environ.get("FACTOTUM_NAMESPACE"))
         return cls(
             namespaces=tuple(namespaces),
             max_workers=arguments.max_workers,
@@ -129,10 +128,10 @@ class Settings:
             failed_pods_history_limit=arguments.failed_pods_history_limit,
             claims_host=claims_host,
             claims_port=claims_port,
-            claims_url=_claims_url(arguments.claims_url),
+            claims_url=flags.claims_url(arguments.claims_url),
             operator_namespace=arguments.operator_namespace or _own_namespace(),
             tls_secret=arguments.tls_secret,
-            tls_names=tuple(arguments.tls_name or _split(os.environ.get("FACTOTUM_TLS_NAME"))),
+            tls_names=tuple(arguments.tls_name or flags.split(os.environ.get("FACTOTUM_TLS_NAME"))),
             tls_files=_tls_files(
                 arguments.tls_ca_file, arguments.tls_cert_file, arguments.tls_key_file
             ),
@@ -141,7 +140,7 @@ class Settings:
             admission_webhook=arguments.admission_webhook,
             token_audience=arguments.token_audience,
             advertise_address=arguments.advertise_address
-            and "{}:{}".format(*_address(arguments.advertise_address)),
+            and "{}:{}".format(*flags.address(arguments.advertise_address)),
             lease=arguments.lease,
             identity=arguments.identity,
             consul_address=arguments.consul_address or None,
@@ -156,46 +155,6 @@ class Settings:
             dns_timeout_seconds=arguments.dns_timeout,
             log_format=arguments.log_format,
         )
-
-
-def _split(text: str | None) -> list[str]:
-    return [part for part in (text or "").split(",") if part]
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, separator, port = text.rpartition(":")
-    if not separator or not port.isdigit():
-        msg = f"'{text}' is no address: it must be HOST:PORT"
-        raise SystemExit(f"factotum-operator: {msg}")
-    return host, int(port)
-
-
-def _lease(text: str) -> str:
-    namespace, separator, name = text.partition("/")
-    if not (separator and paths.is_namespace(namespace) and paths.is_object_name(name)):
-        msg = "must be NAMESPACE/NAME"
-        raise argparse.ArgumentTypeError(msg)
-    return text
-
-
-def _identity(text: str) -> str:
-    if text and not paths.is_object_name(text):
-        msg = "must be a name as Pods have"
-        raise argparse.ArgumentTypeError(msg)
-    return text
-
-
-def _claims_url(text: str) -> str:
-    """Read where Pods find us; there is no way to claim without TLS."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        msg = f"'{text}' is no claims URL: it must be https://HOST[:PORT]"
-        raise SystemExit(f"factotum-operator: {msg}")
-    return text.rstrip("/")
 
 
 def _tls_files(trusted: str, chain: str, key: str) -> TlsFiles | None:
@@ -214,37 +173,21 @@ def _own_namespace() -> str:
         return Settings().operator_namespace
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        msg = "must be at least 1"
-        raise argparse.ArgumentTypeError(msg)
-    return number
-
-
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        msg = "must be at least 0"
-        raise argparse.ArgumentTypeError(msg)
-    return number
-
-
 def _add_limits(
     add: Callable[..., None], parser: argparse.ArgumentParser, defaults: Settings
 ) -> None:
-    add("--max-workers", defaults.max_workers, "attempts that may run at once", type=_positive)
+    add("--max-workers", defaults.max_workers, "attempts that may run at once", type=flags.positive)
     add(
         "--max-workers-per-namespace",
         0,
         "of them in one namespace; 0: as many as there are",
-        type=_natural,
+        type=flags.natural,
     )
     add(
         "--max-jobs",
         defaults.max_jobs,
         "jobs that may wait before submissions are refused; FactotumJobs beyond wait all the same",
-        type=_positive,
+        type=flags.positive,
     )
     parser.add_argument(
         "--drain",
@@ -254,25 +197,6 @@ def _add_limits(
     )
 
 
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < math.inf:
-        msg = "must be a number of seconds, or 0"
-        raise argparse.ArgumentTypeError(msg)
-    return number
-
-
-def _limit(text: str) -> int | None:
-    """Read how many to keep; nothing: all."""
-    if not text:
-        return None
-    number = int(text)
-    if number < 0:
-        msg = "must be at least 0"
-        raise argparse.ArgumentTypeError(msg)
-    return number
-
-
 def _add_lifetimes(add: Callable[..., None]) -> None:
     """Add how long Pods may take, and what is kept of finished jobs."""
     defaults = Settings()
@@ -280,20 +204,20 @@ def _add_lifetimes(add: Callable[..., None]) -> None:
         "--pod-pending-timeout",
         defaults.pod_pending_timeout,
         "seconds after which a Pod that has not started is made anew; 0: never",
-        type=_seconds,
+        type=flags.seconds,
     )
     for outcome in ("successful", "failed"):
         add(
             f"--{outcome}-jobs-history-limit",
             "",
             f"finished jobs to keep in each namespace, of those {outcome}; none: all",
-            type=_limit,
+            type=flags.limit,
         )
         add(
             f"--{outcome}-pods-history-limit",
             "",
             f"finished jobs whose Pods to keep in each namespace, of those {outcome}; none: all",
-            type=_limit,
+            type=flags.limit,
         )
 
 
@@ -329,20 +253,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--claims-url", defaults.claims_url, "URL where Pods find claims and reports")
     _add_tls(parser, add, defaults)
     add("--token-audience", defaults.token_audience, "audience of the Pods' tokens")
-    add("--consul-address", "", "HOST:PORT of Consul; none: no mirror")
-    add("--consul-namespace", defaults.consul_namespace, "first part of the keys in Consul")
-    add("--consul-name", "", "lastRunFrom of our entries; none: from the cluster's identity")
-    parser.add_argument(
-        "--force-consul-name",
-        action="store_true",
-        default=os.environ.get("FACTOTUM_FORCE_CONSUL_NAME", "") not in ("", "0", "false"),
-        help="accept the consul name 'factotum', which old servers share",
-    )
-    add(
-        "--consul-kubernetes-namespace",
-        defaults.consul_kubernetes_namespace,
-        "namespace whose keys carry no namespace",
-    )
+    _add_consul(parser, add, defaults)
     for flag, host, port, pages in (
         ("--liveness-address", defaults.liveness_host, defaults.liveness_port, "/healthz, /readyz"),
         ("--metrics-address", defaults.metrics_host, defaults.metrics_port, "/metrics"),
@@ -359,20 +270,40 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_consul(
+    parser: argparse.ArgumentParser, add: Callable[..., None], defaults: Settings
+) -> None:
+    """Add what concerns the mirror."""
+    add("--consul-address", "", "HOST:PORT of Consul; none: no mirror")
+    add("--consul-namespace", defaults.consul_namespace, "first part of the keys in Consul")
+    add("--consul-name", "", "lastRunFrom of our entries; none: from the cluster's identity")
+    parser.add_argument(
+        "--force-consul-name",
+        action="store_true",
+        default=os.environ.get("FACTOTUM_FORCE_CONSUL_NAME", "") not in ("", "0", "false"),
+        help="accept the consul name 'factotum', which old servers share",
+    )
+    add(
+        "--consul-kubernetes-namespace",
+        defaults.consul_kubernetes_namespace,
+        "namespace whose keys carry no namespace",
+    )
+
+
 def _add_replicas(add: Callable[..., None], defaults: Settings) -> None:
     """Add what concerns several operators of one kind."""
     add(
         "--lease",
         defaults.lease,
         "NAMESPACE/NAME of the Lease by which replicas settle who leads",
-        type=_lease,
+        type=flags.lease,
     )
     add(
         "--identity",
         defaults.identity,
         "this replica's name in the Lease: one that no other process can have while it lives, "
         "such as a Pod's; it may lead again at once after a crash (empty: made up at each start)",
-        type=_identity,
+        type=flags.identity,
     )
     add(
         "--advertise-address",

@@ -1,5 +1,6 @@
 """The operator's rights, and ways to look at rendered manifests. Plain values in and out."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,3 +58,16 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]
         if template:
             pod = template["spec"]
             yield from ((pod, container) for container in pod["containers"])
+
+
+POD = {"POD_NAME": "factotum-operator-7d4b9-x2x4z", "POD_IP": "10.1.2.3"}
+"""What the kubelet tells the operator of its Pod."""
+
+
+def arguments(manifests: list[Manifest]) -> list[str]:
+    """Return the operator's arguments as its kubelet fills them in."""
+    deployment = named(manifests, "Deployment", "factotum-operator")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    given = {each["name"] for each in container["env"] if "valueFrom" in each}
+    assert given == POD.keys()
+    return [re.sub(r"\$\((\w+)\)", lambda found: POD[found[1]], word) for word in container["args"]]

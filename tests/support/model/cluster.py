@@ -85,7 +85,7 @@ class Cluster(People):
         try:
             at_work = self._at_work()
             result = None if fate == "fails" else self.api.handle(request)
-            if request.method == "PATCH" and result and request.body["status"].get("claim"):
+            if request.method == "PATCH" and result and request.body.get("status", {}).get("claim"):
                 self.exclusion.check(result["metadata"]["uid"], at_work)
             if makes_pod and result is not None:
                 self._count(request, result["metadata"]["uid"])

@@ -41,7 +41,8 @@ class Workers:
 
     def _check_slots(self, request: Request, *, makes_pod: bool) -> None:
         """Check that a Pod is only made, and claimed, while no other job's may run."""
-        claims = request.method == "PATCH" and request.body["status"].get("state") == "WORKING"
+        status = request.body.get("status", {}) if request.method == "PATCH" else {}
+        claims = status.get("state") == "WORKING"
         if not makes_pod and not claims:
             return
         if request.answer.cancelled():

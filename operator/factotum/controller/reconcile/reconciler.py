@@ -6,7 +6,7 @@ then deletes, then the create.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from factotum.controller import log
@@ -15,7 +15,6 @@ from factotum.controller.clock import Clock
 from factotum.controller.decide import attempts, table
 from factotum.controller.decide.cleanup import seconds_left
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice
-from factotum.controller.decide.unclaimed.starting import is_stuck
 from factotum.controller.facts.cache import Cache
 from factotum.controller.facts.observed import Observed, Plan
 from factotum.controller.facts.pods import PodView
@@ -26,10 +25,11 @@ from factotum.controller.observe.live import Live
 from factotum.controller.observe.memory import JobMemory
 from factotum.controller.observe.observer import Answers, Observer
 from factotum.controller.observe.surroundings import Surroundings
-from factotum.controller.queue.admission import ALLOW, Waiting
-from factotum.controller.queue.holders import ids_of, is_holder, may_run
+from factotum.controller.queue.admission import Waiting
+from factotum.controller.queue.holders import is_holder
 from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile.creations import Creations
+from factotum.controller.reconcile.holding import Holding
 from factotum.controller.reconcile.positions import Positions
 from factotum.controller.reconcile.workers import Workers
 from factotum.controller.recording import NO_RECORDER, Recorder
@@ -44,8 +44,6 @@ logger = logging.getLogger(__name__)
 _MAX_ROUNDS: Final = 12
 _MAX_DELAY_SECONDS: Final = 60.0
 _DOUBT_SECONDS: Final = 2.0
-_ENDING_SECONDS: Final = 60.0
-"""How long the Pods of a job that is gone keep its slot: twice the grace that we give them."""
 
 
 class Reconciler:
@@ -83,6 +81,7 @@ class Reconciler:
         self._creations = Creations(writer, surroundings.namespaces, clock, self.queue.add)
         self._doubted: dict[JobUid, int] = {}
         self._positions = Positions(slots, self.queue)
+        self._holding = Holding(cache, slots, ledger, clock, self.queue)
         self._workers = Workers(self.queue, self._survive, self._namespace_of, clock)
 
     # --- what happens elsewhere -----------------------------------------------------
@@ -113,17 +112,12 @@ class Reconciler:
         for job in sorted(self._cache.jobs.values(), key=lambda job: (job.created, job.uid)):
             pods = self._cache.pods_of(job)
             if is_holder(job, pods):
-                self._hold(job, pods)
+                self._holding.hold(job, pods)
             if not job.is_done or pods or not job.is_observed or attempts.is_wanted(job):
                 self.queue.add(job.uid)
             elif (left := seconds_left(job, self._clock.now())) is not None:
                 self.queue.add_later(job.uid, left)
-        for pod in self._cache.pods():
-            if pod.job_uid not in self._cache.jobs and _is_left(pod):
-                if pod.owner:
-                    self._slots.hold(pod.job_uid, namespace=pod.namespace)
-                self._slots.keep_ids(pod.job_uid, ids_of(None, [pod]), started=True)
-                self.queue.add(pod.job_uid)
+        self._holding.count_orphans()
 
     async def stand_by(self) -> None:
         """Keep the cache true while another replica leads: look up jobs that seem to be gone."""
@@ -196,7 +190,7 @@ class Reconciler:
             for _ in range(_MAX_ROUNDS):
                 job = self._cache.jobs.get(uid)
                 if job is None:
-                    self._forget(uid, memory)
+                    self._holding.forget(uid, memory)
                     return
                 seen = self._observer.observe(job, memory, answers)
                 decision = table.decide(seen, self._clock.now())
@@ -205,7 +199,7 @@ class Reconciler:
                 elif await self._apply(decision, seen, memory):
                     memory.failures = 0
                     if not _goes_on(job, decision):
-                        self._settle(uid, memory, in_line=decision.in_line)
+                        self._holding.settle(uid, memory, in_line=decision.in_line)
                     return
         self.queue.add_later(uid, 1.0)
 
@@ -229,7 +223,7 @@ class Reconciler:
             self.queue.forget(job.uid)
         if decision.join and isinstance(seen.factfile, Plan):
             wants = Waiting.of(job, seen.factfile.job_id)
-            self._wake(self._slots.join(wants), but=job.uid)
+            self._holding.wake(self._slots.join(wants), but=job.uid)
             self._positions.expect()
             return False
         if decision.announce:
@@ -304,99 +298,6 @@ class Reconciler:
             return False
         return True
 
-    # --- worker slots ---------------------------------------------------------------
-
-    def _settle(self, uid: JobUid, memory: JobMemory, *, in_line: bool) -> None:
-        """Keep or free worker, job id and place in the line, by what is known after a look."""
-        job = self._cache.jobs.get(uid)
-        if job is None:
-            return  # gone meanwhile: its next look lets go of it
-        pods = self._cache.pods_of(job)
-        running = [pod for pod in pods if may_run(pod)]
-        starting = [pod for pod in running if not self._is_stuck(job, pod, memory)]
-        if is_holder(job, starting):
-            self._hold(job, pods)
-            if job.is_done and not all(pod.belongs_to(job) for pod in starting):
-                # That Pod's end is told to the job that its label names by now.
-                self.queue.add_later(uid, RETRY_SECONDS)
-            return
-        is_at_rest = job.is_done or job.reason == Reason.SUSPENDED
-        # Of one that does not want to run any more, only a request under way brings a Pod yet.
-        may_come = memory.creation is not None or not is_at_rest
-        if may_come and memory.is_launching(self._clock.monotonic()):
-            return  # its Pod may be there any moment
-        memory.gives_back(job.attempt, job.launch)
-        # A slot that was given back and has come again is kept for the claim that waits for it.
-        is_awaited = any(p.uid == memory.wants_back and not p.deleting for p in running)
-        if running:
-            ids = ids_of(job, pods)
-            started = _may_have_started(job, running)
-            kept = self._slots.keep_ids(uid, ids, beside=_runs_beside(job), started=started)
-            self._wake(kept, but=uid)
-        if is_at_rest or not (is_awaited or (in_line and self._slots.is_waiting(uid))):
-            # A Pod that is being made has the job id, as one that is there.
-            has_id = bool(running) or (memory.creation is not None and not job.is_done)
-            let_go = self._slots.give_back if has_id else self._slots.release
-            self._wake(let_go(uid))
-            if in_line:
-                self.queue.add(uid)
-        if job.is_done:
-            self._ledger.close(uid)
-
-    def _hold(self, job: FactotumJob, pods: Sequence[PodView]) -> None:
-        self._slots.hold(
-            job.uid,
-            ids_of(job, pods),
-            namespace=job.namespace,
-            beside=_runs_beside(job),
-            started=_may_have_started(job, pods),
-        )
-
-    def _is_stuck(self, job: FactotumJob, pod: PodView, memory: JobMemory) -> bool:
-        """Whether a Pod does not get to run tasks: others may until its claim comes."""
-        if job.is_done or (job.claim is not None and job.claim.pod_uid == pod.uid):
-            return False  # it may be at work, to its very end
-        if attempts.has_run(job, pod):
-            return False  # it may be at work on its last events
-        if (pod.attempt, pod.launch) < (job.attempt, job.launch):
-            return True  # its claim is refused
-        now = self._clock.monotonic()
-        if is_stuck(
-            pod,
-            pending=memory.pending_seconds(pod.uid, now),
-            running=memory.running_seconds(pod, now),
-            heard=memory.heard == pod.uid,
-        ):
-            memory.gave_back = pod.uid
-        return memory.has_given_back(pod)
-
-    def _forget(self, uid: JobUid, memory: JobMemory) -> None:
-        """Let go of a job that is gone; its Pods go with it by their owner.
-
-        They keep its worker slot while they end, but not longer than ours
-        take: anybody can make a Pod that does not. The job id they keep until
-        they have ended, orphans too: a task may be running there.
-        """
-        running = [pod for pod in self._cache.pods_labelled(uid) if _is_left(pod)]
-        if running:
-            self._wake(self._slots.keep_ids(uid, ids_of(None, running), started=True), but=uid)
-            now = self._clock.monotonic()
-            memory.gone_since = now if memory.gone_since is None else memory.gone_since
-            is_ending = now - memory.gone_since < _ENDING_SECONDS
-            if is_ending and self._slots.has_worker(uid) and any(pod.owner for pod in running):
-                self.queue.add_later(uid, RETRY_SECONDS)
-            else:
-                self._wake(self._slots.give_back(uid))
-            return
-        self._wake(self._slots.release(uid))
-        self._ledger.close(uid)
-        self.queue.forget(uid)
-
-    def _wake(self, admitted: list[JobUid], but: JobUid | None = None) -> None:
-        for uid in admitted:
-            if uid != but:
-                self.queue.add(uid)
-
 
 def _goes_on(job: FactotumJob, decision: Decision) -> bool:
     """Whether the next look follows at once and wants what the job has: its next launch."""
@@ -406,18 +307,3 @@ def _goes_on(job: FactotumJob, decision: Decision) -> bool:
     is_same = patch.get("attempt", job.attempt) == job.attempt
     is_step = is_step and is_same and patch.get("reason") != Reason.SUSPENDED
     return is_step and decision.again_in is None and not decision.in_line
-
-
-def _is_left(pod: PodView) -> bool:
-    """Whether a Pod whose job is gone may be at work still; an orphan has no owner any more."""
-    return may_run(pod) and bool(pod.owner or pod.is_named_as_ours)
-
-
-def _may_have_started(job: FactotumJob, pods: Sequence[PodView]) -> bool:
-    """Whether tasks of a job may be running: also those of an attempt before, whose Pod ends."""
-    earlier = any(may_run(pod) and attempts.has_run(job, pod) for pod in pods)
-    return job.is_claimed or job.is_done or earlier
-
-
-def _runs_beside(job: FactotumJob) -> bool:
-    return job.duplicate_policy == ALLOW

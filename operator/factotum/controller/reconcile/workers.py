@@ -49,6 +49,7 @@ class Workers:
 
     async def run(self) -> None:
         """Work for ever."""
+        self._count = 0
         async with asyncio.TaskGroup() as group:
             self._hire(group, _WORKERS)
             while True:

@@ -1,0 +1,93 @@
+"""What the text of a flag means, and what is said about one that means nothing.
+
+Apart from the settings, so that these list what there is and nothing else:
+each form is read here once, whichever flags have it.
+"""
+
+import argparse
+import math
+from urllib.parse import urlsplit
+
+from factotum.kube import paths
+
+
+def split(text: str | None) -> list[str]:
+    """Read a list with commas, as variables have it; nothing: none."""
+    return [part for part in (text or "").split(",") if part]
+
+
+def address(text: str) -> tuple[str, int]:
+    """Read a host, which may be empty, and a port."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdigit():
+        msg = f"'{text}' is no address: it must be HOST:PORT"
+        raise SystemExit(f"factotum-operator: {msg}")
+    return host, int(port)
+
+
+def lease(text: str) -> str:
+    """Read where a Lease is."""
+    namespace, separator, name = text.partition("/")
+    if not (separator and paths.is_namespace(namespace) and paths.is_object_name(name)):
+        msg = "must be NAMESPACE/NAME"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def identity(text: str) -> str:
+    """Read a replica's name; it may be empty."""
+    if text and not paths.is_object_name(text):
+        msg = "must be a name as Pods have"
+        raise argparse.ArgumentTypeError(msg)
+    return text
+
+
+def claims_url(text: str) -> str:
+    """Read where Pods find us; there is no way to claim without TLS."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        msg = f"'{text}' is no claims URL: it must be https://HOST[:PORT]"
+        raise SystemExit(f"factotum-operator: {msg}")
+    return text.rstrip("/")
+
+
+def positive(text: str) -> int:
+    """Read a number of things of which there is one at least."""
+    number = int(text)
+    if number < 1:
+        msg = "must be at least 1"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def natural(text: str) -> int:
+    """Read a number of things, or 0."""
+    number = int(text)
+    if number < 0:
+        msg = "must be at least 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def seconds(text: str) -> float:
+    """Read how long something may take."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        msg = "must be a number of seconds, or 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def limit(text: str) -> int | None:
+    """Read how many to keep; nothing: all."""
+    if not text:
+        return None
+    number = int(text)
+    if number < 0:
+        msg = "must be at least 0"
+        raise argparse.ArgumentTypeError(msg)
+    return number
