@@ -63,7 +63,7 @@ def test_a_new_authority_is_shown_without_a_restart_and_a_running_pod_still_repo
         assert pod.report(CLAIM, 2, "S", final=True)[0] == 200
         assert bench.done()["outcome"] == "SUCCEEDED"
         later = bench.pod_side(
-            operator, bench.create_by_hand(make_factfile(make_task("a")), name="later")
+            operator, bench.create_by_hand(make_factfile(make_task("b")), name="later")
         )
         assert later.variables["FACTOTUM_OPERATOR_CA"] == renewed.trusted
         assert later.claim(CLAIM)[0] == 200
