@@ -224,3 +224,24 @@ def test_each_step_of_a_job_is_one_line_that_nobody_can_forge(bench, form):
     assert [head.split(" ")[0] for head in heads] == ["WORKING", "DONE"]
     assert "\\n[2026-01-01" in heads[1]
     assert all(line.isprintable() for line in lines)
+
+
+def test_a_job_server_is_told_whether_it_may_hand_in_more(bench):
+    def answer(operator):
+        return page(operator.health, "/submissions")
+
+    with bench.operator("--max-workers=1", "--max-jobs=1") as operator:
+        assert answer(operator) == (200, "ok\n")
+        for name in ("first", "second"):
+            bench.create_by_hand(name=name, duplicatePolicy="Allow")
+        bench.api.wait_state(bench.namespace, "second", "QUEUED", reason="WaitingForWorker")
+        assert answer(operator) == (503, "the queue is full, as 1 jobs wait\n")
+        standby = bench.operator("--max-jobs=1", name="standby")
+        standby.start()
+        standby.wait_ready(leading=False)
+        told = answer(standby)
+        standby.stop()
+        operator.stop()
+    assert told == (503, "this replica does not lead\n")
+    with bench.operator("--drain") as operator:
+        assert answer(operator) == (503, "the operator drains\n")

@@ -43,11 +43,10 @@ def test_everything_that_is_wrong_is_told():
 def test_what_is_missing_makes_it_not_ready_but_not_ill():
     health = Health()
     assert (health.failure(), health.missing()) == (None, STARTING)
-    health.need("leader", lambda: "another one leads")
+    health.watch(lambda: "the sweep has ended")
+    assert health.missing() == f"{STARTING}; the sweep has ended"
     health.started()
-    assert (health.failure(), health.missing()) == (None, "another one leads")
-    health.need("leader", lambda: None)
-    assert health.missing() is None
+    assert health.missing() == health.failure() == "the sweep has ended"
 
 
 async def test_a_look_that_hangs_is_seen():

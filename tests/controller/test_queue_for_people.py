@@ -7,12 +7,10 @@ import asyncio
 
 import pytest
 
-from factotum.controller.operator import Operator
 from factotum.controller.queue import submission
 from factotum.controller.queue.admission import Waiting
 from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile import positions
-from factotum.controller.settings import Settings
 from factotum.controller.work_queue import WorkQueue
 from support.model.crowd import Crowd
 
@@ -20,8 +18,8 @@ from support.model.crowd import Crowd
 @pytest.mark.parametrize(
     ("facts", "says"),
     [
-        pytest.param({"waiting": 0, "drains": False}, "", id="nobody waits"),
-        pytest.param({"waiting": 2, "drains": False}, "", id="room for one more"),
+        pytest.param({"waiting": 0, "drains": False}, None, id="nobody waits"),
+        pytest.param({"waiting": 2, "drains": False}, None, id="room for one more"),
         pytest.param(
             {"waiting": 3, "drains": False}, "the queue is full, as 3 jobs wait", id="full"
         ),
@@ -30,11 +28,6 @@ from support.model.crowd import Crowd
 )
 def test_a_submission_is_refused_while_the_operator_drains_or_its_queue_is_full(facts, says):
     assert submission.refusal(max_jobs=3, **facts) == says
-
-
-def test_the_operator_tells_whether_submissions_are_taken():
-    assert Operator(Settings()).submissions() == "taken"
-    assert Operator(Settings(drain=True)).submissions() == "refused: the operator drains"
 
 
 async def test_the_first_ones_are_looked_at_now_and_then_while_somebody_waits(monkeypatch):

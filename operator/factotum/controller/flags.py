@@ -84,10 +84,4 @@ def seconds(text: str) -> float:
 
 def limit(text: str) -> int | None:
     """Read how many to keep; nothing: all."""
-    if not text:
-        return None
-    number = int(text)
-    if number < 0:
-        msg = "must be at least 0"
-        raise argparse.ArgumentTypeError(msg)
-    return number
+    return natural(text) if text else None

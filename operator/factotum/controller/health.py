@@ -2,7 +2,7 @@
 
 Whatever runs beside the others is named here. A part that ended, or that has
 not moved for longer than it ever takes, makes the operator unhealthy, and it
-is started anew; what is only missing for the time being makes it not ready.
+is started anew; until the lists are read it is only not ready.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: list[Check] = []
-        self._missing: dict[str, Check] = {"start": lambda: STARTING}
+        self._is_started = False
 
     def watch(self, check: Check) -> None:
         """Count the operator as dead while this check finds something."""
@@ -45,22 +45,17 @@ class Health:
 
         self.watch(check)
 
-    def need(self, name: str, check: Check) -> None:
-        """Count the operator as not ready while this check finds something."""
-        self._missing[name] = check
-
     def started(self) -> None:
         """Say that every list was read."""
-        self._missing.pop("start", None)
+        self._is_started = True
 
     def failure(self) -> str | None:
         """Return why this operator is of no use any more, if it is."""
-        return _together(self._checks)
+        return "; ".join(found for check in self._checks if (found := check())) or None
 
     def missing(self) -> str | None:
         """Return why this operator cannot serve now, if it cannot."""
-        return _together([*self._missing.values(), *self._checks])
-
-
-def _together(checks: list[Check]) -> str | None:
-    return "; ".join(found for check in checks if (found := check())) or None
+        failure = self.failure()
+        if self._is_started:
+            return failure
+        return f"{STARTING}; {failure}" if failure else STARTING

@@ -24,7 +24,7 @@ from factotum.controller.health import Health
 from factotum.controller.leader.elector import Elector
 from factotum.controller.leader.term import Term
 from factotum.controller.metrics.keeping import Keeping
-from factotum.controller.metrics.pages import Pages, figures_page, health_pages
+from factotum.controller.metrics.pages import Pages, checked_page, figures_page, health_pages
 from factotum.controller.metrics.passing import CountedApi, CountedStore, counting_pods
 from factotum.controller.mirror.feeding import ConsulMirror
 from factotum.controller.mirror.protocol import Mirror, NoMirror
@@ -137,8 +137,9 @@ class Operator:
     async def _show(self) -> None:
         """Serve figures and health from the first moment on."""
         settings = self._settings
+        told = health_pages(self._health) | {"/submissions": checked_page(self.no_submissions)}
         for pages, host, port in (
-            (health_pages(self._health), settings.liveness_host, settings.liveness_port),
+            (told, settings.liveness_host, settings.liveness_port),
             (
                 {"/metrics": figures_page(self._keeping.figures.registry)},
                 settings.metrics_host,
@@ -338,14 +339,15 @@ class Operator:
         if self._term.is_over():
             self._term.lose("this process stood still for longer than its Lease")
 
-    def submissions(self) -> str:
-        """Return whether one more job may be handed in to a job server, and why not."""
-        why = submission.refusal(
+    def no_submissions(self) -> str | None:
+        """Return why no job may be handed in to a job server now, if none may."""
+        if not self._term.left:
+            return "this replica does not lead"  # it knows nothing of the queue
+        return submission.refusal(
             waiting=self._slots.waiting,
             max_jobs=self._settings.max_jobs,
             drains=self._settings.drain,
         )
-        return f"refused: {why}" if why else "taken"
 
     def job_changed(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take in a watch event about a FactotumJob."""

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 
-from factotum.controller.health import Health
+from factotum.controller.health import Check, Health
 from factotum.controller.tls.door import Door
 
 _PLACES: Final = 32
@@ -90,14 +90,17 @@ def _handler(page: Callable[[], Page]) -> Handler:
 
 def health_pages(health: Health) -> dict[str, Callable[[], Page]]:
     """Return the pages that the kubelet asks for."""
+    return {"/healthz": checked_page(health.failure), "/readyz": checked_page(health.missing)}
 
-    def page(found: str | None) -> Page:
-        return Page(200, b"ok\n") if found is None else Page(503, f"{found}\n".encode())
 
-    return {
-        "/healthz": lambda: page(health.failure()),
-        "/readyz": lambda: page(health.missing()),
-    }
+def checked_page(check: Check) -> Callable[[], Page]:
+    """Return a page that says ``ok``, or what the check finds."""
+
+    def page() -> Page:
+        found = check()
+        return Page(503, f"{found}\n".encode()) if found else Page(200, b"ok\n")
+
+    return page
 
 
 def figures_page(registry: CollectorRegistry) -> Callable[[], Page]:

@@ -5,8 +5,8 @@ wait, and are told so (``QueueFull``).
 """
 
 
-def refusal(*, waiting: int, max_jobs: int, drains: bool) -> str:
-    """Say why a submission is refused; empty: it is not.
+def refusal(*, waiting: int, max_jobs: int, drains: bool) -> str | None:
+    """Say why a submission is refused, if it is.
 
     Args:
         waiting: how many jobs wait now.
@@ -17,4 +17,4 @@ def refusal(*, waiting: int, max_jobs: int, drains: bool) -> str:
         return "the operator drains"
     if waiting >= max_jobs:
         return f"the queue is full, as {max_jobs} jobs wait"
-    return ""
+    return None
