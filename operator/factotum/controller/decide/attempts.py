@@ -155,10 +155,11 @@ def resume(seen: Observed, now: datetime) -> Decision | None:
         return None
     if seen.results is None:
         return Decision(ask=frozenset({Ask.RESULTS}))
+    # What is kept of jobs that are done has no room for it.
+    whole = job.with_status(seen.results)
     patch = following(
-        # What is kept of jobs that are done has no room for it.
-        job.with_status(seen.results),
-        seen.results,
+        whole,
+        whole.status,
         reason=Reason.RESUMED,
         message=f"resumed: attempt {job.attempt + 1} begins",
         not_before=now,
