@@ -87,9 +87,9 @@ class Slots:
         """Return exactly how far in the line a job is, from 1; None: it does not wait."""
         return self._line.position(uid)
 
-    def first(self, count: int = TOLD) -> Sequence[JobUid]:
-        """Return those who have waited longest."""
-        return [waiting.uid for waiting in self._line.first(count)]
+    def first(self) -> Sequence[JobUid]:
+        """Return those who have waited longest, as many as are told their position."""
+        return [waiting.uid for waiting in self._line.first(TOLD)]
 
     def rivals(self, uid: JobUid) -> Iterator[JobUid]:
         """Yield whom a job must let go first because of its job id."""
@@ -118,13 +118,6 @@ class Slots:
         self._line.put(waiting, has_id=has_id)
         passed = before is not None and key is not None and self._line.first_of(key) is not before
         return self._admit() + ([before.uid] if passed and before is not None else [])
-
-    def leave(self, uid: JobUid) -> list[JobUid]:
-        """Take a job out of the line: it does not want to run now."""
-        if uid not in self._line:
-            return []
-        self._line.drop(uid)
-        return self._admit()
 
     # --- having -----------------------------------------------------------------------
 
