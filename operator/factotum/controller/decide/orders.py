@@ -79,7 +79,7 @@ def _next_attempt(job: FactotumJob, last: Mapping[str, Any], now: datetime) -> D
 # --- while it runs --------------------------------------------------------------------
 
 
-def pursue(seen: Observed, pod: PodView | None, now: datetime) -> Decision | None:
+def pursue(seen: Observed, pod: PodView, now: datetime) -> Decision | None:
     """Have a run stopped that is under way; None: there is nothing to do for it now."""
     job = seen.job
     if not is_ordered(job):
@@ -87,8 +87,7 @@ def pursue(seen: Observed, pod: PodView | None, now: datetime) -> Decision | Non
     patch = _ordered(job, now)
     if patch is not None:
         return Decision(patch=patch, again_in=OBEY_SECONDS)
-    left = seconds_left(job, now)
-    if left > 0 or pod is None or pod.deleting:
+    if seconds_left(job, now) > 0 or pod.deleting:
         return None
     # Never a Pod that only the status calls the job's: others may write that.
     return Decision(delete=(pod,), again_in=RETRY_SECONDS) if pod.belongs_to(job) else None
