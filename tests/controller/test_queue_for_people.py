@@ -38,7 +38,7 @@ def test_the_operator_tells_whether_submissions_are_taken():
 
 
 async def test_the_first_ones_are_looked_at_now_and_then_while_somebody_waits(monkeypatch):
-    monkeypatch.setattr(positions, "_SECONDS", 0.01)
+    monkeypatch.setattr(positions, "RETELL_SECONDS", 0.01)
     slots, queue = Slots(1), WorkQueue()
     slots.hold("x")
     for number in range(30):

@@ -78,7 +78,7 @@ def _posing(seen: Observed, pod: PodView, now: datetime) -> Decision:
     if seen.waited_seconds < SLOW_START_SECONDS:
         return Decision(again_in=RETRY_SECONDS)
     message = f"Pod {pod.name} says that it is of a later launch: if that goes on, delete it"
-    return wait(seen, Reason.POD_PENDING, message, now, retell=RETELL_SECONDS)
+    return wait(seen, Reason.POD_PENDING, message, now)
 
 
 def unstarted_end(job: FactotumJob, pod: PodView, now: datetime) -> Decision:

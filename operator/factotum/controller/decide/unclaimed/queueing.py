@@ -10,12 +10,11 @@ from typing import Final
 
 from factotum.controller.decide import status
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision
+from factotum.controller.decide.unclaimed.telling import RETELL_SECONDS
 from factotum.controller.facts.observed import Observed, Plan, Rival, Unreadable, Waits
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 
-RETELL_SECONDS: Final = 60.0
-"""How often what a waiting job was told may change."""
 _IN_LINE: Final = (Reason.WAITING_FOR_WORKER, Reason.QUEUE_FULL)
 
 
@@ -77,9 +76,14 @@ def _why(place: Waits, namespace: str) -> tuple[str, str]:
         return Reason.WAITING_FOR_JOB_ID, _of(place.rival)
     if place.is_beyond:
         return Reason.QUEUE_FULL, "as many jobs wait as may (--max-jobs); this one follows them"
-    whose = f"all workers of namespace {namespace}" if place.namespace_is_full else "all workers"
     position = "" if place.position is None else f"; position {place.position} in the queue"
-    return Reason.WAITING_FOR_WORKER, f"{whose} are busy{position}"
+    return Reason.WAITING_FOR_WORKER, busy(place, namespace) + position
+
+
+def busy(place: Waits, namespace: str) -> str:
+    """Say which workers all have a job."""
+    whose = f"all workers of namespace {namespace}" if place.namespace_is_full else "all workers"
+    return f"{whose} are busy"
 
 
 def _of(rival: Rival) -> str:

@@ -24,12 +24,13 @@ def wait(
     message: str,
     now: datetime,
     *,
-    retell: float = 0.0,
+    retell: float = RETELL_SECONDS,
 ) -> Decision:
     """Tell why a job waits.
 
     Args:
-        retell: seconds before the words may change that go with one reason.
+        retell: seconds before the words may change that go with one reason; less only where
+            they change by what somebody does.
     """
     job = seen.job
     patch = status.waiting(job, reason, message, now)
