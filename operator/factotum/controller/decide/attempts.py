@@ -17,7 +17,7 @@ from factotum.controller.facts.pods import PodView
 from factotum.core.words import reasons
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import RunState
-from factotum.kube.resource import FactotumJob, format_time, parse_time
+from factotum.kube.resource import Desired, FactotumJob, format_time, parse_time
 
 MAX_RECORDS: Final = 10
 """How many earlier attempts the status remembers."""
@@ -63,7 +63,7 @@ def _is_tried_again(job: FactotumJob, patch: Patch) -> bool:
         patch["outcome"] == RunState.FAILED
         and reasons.is_retried(patch["reason"])
         and job.retries < limit
-        and job.desired != "Cancel"
+        and job.desired != Desired.CANCEL
         and not job.deleting
     )
 
@@ -145,7 +145,8 @@ def is_wanted(job: FactotumJob) -> bool:
         return False
     is_new = bool(job.resume) and job.resume != job.status.get("resumeSeen", "")
     # Who takes a Cancel back wants the job to run, too.
-    return (is_new or job.reason == Reason.CANCELLED) and job.desired == "Run" and not job.deleting
+    is_asked = is_new or job.reason == Reason.CANCELLED
+    return is_asked and job.desired == Desired.RUN and not job.deleting
 
 
 def resume(seen: Observed, now: datetime) -> Decision | None:

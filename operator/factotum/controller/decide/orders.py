@@ -17,17 +17,15 @@ from factotum.controller.facts.observed import Observed, Plan
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire.reports import Report
 from factotum.core.words.reasons import Reason
-from factotum.kube.resource import FactotumJob, format_time
+from factotum.kube.resource import Desired, FactotumJob, format_time
 
 OBEY_SECONDS: Final = 30.0
 """How long a runner may take to obey before its Pod is deleted."""
 
-RUN, SUSPEND, CANCEL = "Run", "Suspend", "Cancel"
-
 
 def is_ordered(job: FactotumJob) -> bool:
     """Whether a claimed job's run is to stop, or was told to and may have heard it."""
-    return not job.deleting and (job.order is not None or job.desired != RUN)
+    return not job.deleting and (job.order is not None or job.desired != Desired.RUN)
 
 
 def is_whole(report: Report) -> bool:
@@ -41,10 +39,10 @@ def is_whole(report: Report) -> bool:
 def before_claim(seen: Observed, current: list[PodView], now: datetime) -> Decision | None:
     """Decide about a job that nobody has claimed, and its launch's Pods; None: let it run."""
     job = seen.job
-    if job.desired == RUN:
+    if job.desired == Desired.RUN:
         return _run_again(job, now) if job.reason == Reason.SUSPENDED else None
     job_id = {"jobId": seen.factfile.job_id} if isinstance(seen.factfile, Plan) else {}
-    if job.desired == CANCEL:
+    if job.desired == Desired.CANCEL:
         # No claim is granted any more, and whoever looks next deletes the Pod.
         return done(_cancelled(job, now) | job_id)
     if job.reason == Reason.SUSPENDED and job.is_observed and not current:
@@ -103,10 +101,10 @@ def seconds_left(job: FactotumJob, now: datetime) -> float:
 def _ordered(job: FactotumJob, now: datetime) -> Patch | None:
     """Return what the status is to say while a run is being stopped, unless it does."""
     given = job.order.desired if job.order is not None else job.desired
-    wanted = given if job.desired == RUN else job.desired
-    reason = Reason.CANCELLING if wanted == CANCEL else Reason.SUSPENDING
+    wanted = given if job.desired == Desired.RUN else job.desired
+    reason = Reason.CANCELLING if wanted == Desired.CANCEL else Reason.SUSPENDING
     message = f"{wanted}: the running tasks are told to end"
-    if job.desired == RUN:
+    if job.desired == Desired.RUN:
         message += "; then the job is taken up again"
     if (job.reason, job.message) == (reason, message) and job.is_observed and job.order is not None:
         return None
@@ -125,10 +123,10 @@ def obeyed(job: FactotumJob, tasks: Patch, now: datetime) -> Decision:
     Args:
         tasks: status fields that tell how far it got.
     """
-    if job.desired == CANCEL:
+    if job.desired == Desired.CANCEL:
         return done(tasks | _cancelled(job, now))
     suspended = _suspended(job, now)
-    if job.desired == RUN:
+    if job.desired == Desired.RUN:
         return _next_attempt(job, tasks | {"reason": suspended["reason"]}, now)
     return told(
         tasks | suspended | _released(job) | {"attempts": attempts.recorded(job, suspended, now)}
@@ -137,9 +135,9 @@ def obeyed(job: FactotumJob, tasks: Patch, now: datetime) -> Decision:
 
 def unstarted(job: FactotumJob, now: datetime) -> Decision:
     """Decide about a claim under an order whose runner started nothing."""
-    if job.desired == CANCEL:
+    if job.desired == Desired.CANCEL:
         return done(_cancelled(job, now))
-    if job.desired == SUSPEND:
+    if job.desired == Desired.SUSPEND:
         return told(_suspended(job, now) | _released(job))
     return told(status.step(job, Reason.RESUMED, "taken up again", now) | _released(job))
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from factotum.controller.facts.observed import Held, Place, Waits
-from factotum.controller.queue.admission import REJECT, Holders, Key, Limits, Waiting, admit
+from factotum.controller.queue.admission import Holders, Key, Limits, Waiting, admit
 from factotum.controller.queue.line import Line
-from factotum.kube.resource import JobUid
+from factotum.kube.resource import Duplicates, JobUid
 
 TOLD: Final = 20
 """How many of those who wait are told their position."""
@@ -210,7 +210,8 @@ class Slots:
             if waiting.key is not None:
                 self._give_id(waiting.key, waiting.uid)
                 first = self._line.first_of(waiting.key)
-                passed += [first.uid] if first is not None and first.policy == REJECT else []
+                if first is not None and first.policy == Duplicates.REJECT:
+                    passed.append(first.uid)
         return [waiting.uid for waiting in admitted] + passed
 
     def _give_worker(self, uid: JobUid, namespace: str) -> None:

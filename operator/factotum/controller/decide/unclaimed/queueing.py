@@ -14,6 +14,7 @@ from factotum.controller.decide.unclaimed.telling import RETELL_SECONDS
 from factotum.controller.facts.observed import Observed, Plan, Rival, Unreadable, Waits
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
+from factotum.kube.resource import Duplicates
 
 _IN_LINE: Final = (Reason.WAITING_FOR_WORKER, Reason.QUEUE_FULL)
 
@@ -24,7 +25,7 @@ def duplicate_of(seen: Observed) -> str:
     One that is done and whose Pod only ends is waited for all the same: whoever
     has seen it done may make the next.
     """
-    if seen.job.duplicate_policy != "Reject":
+    if seen.job.duplicate_policy != Duplicates.REJECT:
         return ""
     if seen.elsewhere:
         return _elsewhere(seen)
@@ -34,7 +35,7 @@ def duplicate_of(seen: Observed) -> str:
 
 def held_elsewhere(seen: Observed) -> Unreadable | None:
     """Return why a job must wait that somebody else has by its Consul entry."""
-    if not seen.elsewhere or seen.job.duplicate_policy == "Allow":
+    if not seen.elsewhere or seen.job.duplicate_policy == Duplicates.ALLOW:
         return None
     message = f"{_elsewhere(seen)}: if that is no more, delete the key, or allow duplicates"
     return Unreadable(reason=Reason.WAITING_FOR_JOB_ID, message=message)
