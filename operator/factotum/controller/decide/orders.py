@@ -13,7 +13,7 @@ from typing import Any, Final
 from factotum.controller.decide import attempts, status
 from factotum.controller.decide.decision import NOTHING, RETRY_SECONDS, Decision, done, told
 from factotum.controller.decide.status import Patch
-from factotum.controller.facts.observed import Observed, Plan
+from factotum.controller.facts.observed import Observed
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire.reports import Report
 from factotum.core.words.reasons import Reason
@@ -41,7 +41,7 @@ def before_claim(seen: Observed, current: list[PodView], now: datetime) -> Decis
     job = seen.job
     if job.desired == Desired.RUN:
         return _run_again(job, now) if job.reason == Reason.SUSPENDED else None
-    job_id = {"jobId": seen.factfile.job_id} if isinstance(seen.factfile, Plan) else {}
+    job_id = status.identity(seen.factfile)
     if job.desired == Desired.CANCEL:
         # No claim is granted any more, and whoever looks next deletes the Pod.
         return done(_cancelled(job, now) | job_id)

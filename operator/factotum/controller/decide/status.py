@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from factotum.controller.decide.conditions import derive_conditions
-from factotum.controller.facts.observed import Plan
+from factotum.controller.facts.observed import FactfileFact, Plan, Refused
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
@@ -39,6 +39,12 @@ def waiting(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch
     if said and job.is_observed:
         return None
     return step(job, reason, message, now)
+
+
+def identity(fact: FactfileFact | None) -> Patch:
+    """The job id, as soon as the factfile was read."""
+    job_id = fact.job_id if isinstance(fact, Plan | Refused) else ""
+    return {"jobId": job_id} if job_id else {}
 
 
 def observed(job: FactotumJob, now: datetime) -> Patch:
@@ -180,7 +186,7 @@ def simulated(job: FactotumJob, plan: Plan, now: datetime) -> Patch:
     message = f"{total}/{total} tasks would run; nothing was executed"
     tasks = [{"name": name, "state": TaskState.SUCCEEDED} for name in plan.task_names]
     patch = finished(job, succeeded=True, reason=Reason.DRY_RUN, message=message, now=now)
-    return patch | {"factfileHash": plan.digest} | task_fields(tasks)
+    return patch | identity(plan) | {"factfileHash": plan.digest} | task_fields(tasks)
 
 
 def step(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch:

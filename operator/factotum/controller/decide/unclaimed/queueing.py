@@ -11,7 +11,7 @@ from typing import Final
 from factotum.controller.decide import status
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision
 from factotum.controller.decide.unclaimed.telling import RETELL_SECONDS
-from factotum.controller.facts.observed import Observed, Plan, Rival, Unreadable, Waits
+from factotum.controller.facts.observed import Observed, Rival, Unreadable, Waits
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 from factotum.kube.resource import Duplicates
@@ -67,9 +67,7 @@ def in_line(seen: Observed, place: Waits, now: datetime) -> Decision:
         left = RETELL_SECONDS - seen.told_seconds
         if left > 0:
             return Decision(again_in=left, in_line=True)
-    if isinstance(seen.factfile, Plan):
-        patch |= {"jobId": seen.factfile.job_id}
-    return Decision(patch=patch, in_line=True)
+    return Decision(patch=patch | status.identity(seen.factfile), in_line=True)
 
 
 def _why(place: Waits, namespace: str) -> tuple[str, str]:
