@@ -5,7 +5,7 @@ Real: the whole controller but for its HTTP side, on an API server in memory.
 
 import pytest
 
-from factotum.controller import operator
+from factotum.controller import assembly
 from factotum.controller.claims.judging import NOT_ITS_OWN, ClaimRequest, Denied, Later
 from factotum.controller.claims.keys import SigningKeys
 from factotum.controller.claims.tokens import PodIdentity, TokenReviewer
@@ -36,7 +36,7 @@ class Bench:
 
     def __init__(self, status=None):
         self.api, self.cache = MemoryApi(), Cache()
-        self.parts = operator.build(
+        self.parts = assembly.build(
             api=self.api,
             settings=Settings(),
             resolver=Resolver(1.0),

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from factotum.controller import operator
+from factotum.controller import assembly
 from factotum.controller.clock import HeldClock
 from factotum.controller.facts.cache import Cache
 from factotum.controller.log import OneLine
@@ -44,7 +44,7 @@ class Bench:
     def __init__(self, *, max_workers=20):
         self.api, self.clock, self.cache = MemoryApi(), HeldClock(NOW), Cache()
         self.slots = Slots(max_workers)
-        self.parts = operator.build(
+        self.parts = assembly.build(
             api=self.api,
             settings=Settings(),
             resolver=Resolver(1.0),
