@@ -5,7 +5,7 @@ be frozen is to have it pass while a request of one's own is under way.
 """
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -13,6 +13,7 @@ from factotum.controller.claims.judging import ClaimRequest, Denied, Granted
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.clock import HeldClock
 from factotum.controller.leader.term import Term
+from factotum.controller.settings import Settings
 from factotum.kube.fenced import FencedError
 from factotum.kube.memory import MemoryApi
 from support.builders.jobs import (
@@ -20,6 +21,7 @@ from support.builders.jobs import (
     JOB_UID,
     NOW,
     POD_UID,
+    done_status,
     make_message,
     make_report,
     raw_job,
@@ -211,7 +213,12 @@ async def test_a_report_to_the_last_controller_is_heard_by_the_next(two):
 @pytest.fixture
 async def standing_by():
     """A controller that stands by, and the API server to which others write."""
-    stage = Stage(fence=shut)
+    async with stands_by(Stage(fence=shut)) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def stands_by(stage):
     stage.cache._subscribers.remove(stage.reconciler)
     task = asyncio.create_task(stage.reconciler.stand_by())
     yield stage
@@ -268,3 +275,14 @@ async def test_what_stands_by_looks_at_nothing_by_itself(standing_by):
     await asyncio.sleep(0.1)
     assert stage.queued() == set()
     assert stage.api.requests == []
+
+
+async def test_what_became_surplus_while_another_led_goes_once_one_leads_oneself():
+    async with stands_by(Stage(settings=Settings(successful_jobs_history_limit=0))) as stage:
+        stage.job(status=done_status())
+        await until(lambda: not len(stage.reconciler.queue))
+
+    stage.reconciler.start()
+
+    assert stage.queued() == {JOB_UID}
+    assert await stage.look() == ["DELETE factotumjobs"]
