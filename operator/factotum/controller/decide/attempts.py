@@ -94,15 +94,12 @@ def following(
     return (
         status.step(job, reason, message, now)
         | status.kept_fields({**job.status, **last}, keeps=keeps)
+        | status.released(job)
         | {
             "attempt": job.attempt + 1,
             "launch": 1,
             "launchesGivenUp": None,
             "nextLaunchTime": format_time(not_before),
-            "claim": None,
-            "order": None,
-            "sequence": None,
-            "startTime": None,
             "completionTime": None,
             "attempts": recorded(job, last, now),
         }

@@ -129,7 +129,10 @@ def obeyed(job: FactotumJob, tasks: Patch, now: datetime) -> Decision:
     if job.desired == Desired.RUN:
         return _next_attempt(job, tasks | {"reason": suspended["reason"]}, now)
     return told(
-        tasks | suspended | _released(job) | {"attempts": attempts.recorded(job, suspended, now)}
+        tasks
+        | suspended
+        | status.released(job)
+        | {"attempts": attempts.recorded(job, suspended, now)}
     )
 
 
@@ -138,20 +141,8 @@ def unstarted(job: FactotumJob, now: datetime) -> Decision:
     if job.desired == Desired.CANCEL:
         return done(_cancelled(job, now))
     if job.desired == Desired.SUSPEND:
-        return told(_suspended(job, now) | _released(job))
-    return told(status.step(job, Reason.RESUMED, "taken up again", now) | _released(job))
-
-
-def _released(job: FactotumJob) -> Patch:
-    """Return the fields that take the attempt from its runner, whoever asks next."""
-    return {
-        "attempt": job.attempt,
-        "launch": job.launch + 1,
-        "claim": None,
-        "order": None,
-        "sequence": None,
-        "startTime": None,
-    }
+        return told(_suspended(job, now) | status.released(job))
+    return told(status.step(job, Reason.RESUMED, "taken up again", now) | status.released(job))
 
 
 def _suspended(job: FactotumJob, now: datetime) -> Patch:

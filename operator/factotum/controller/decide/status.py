@@ -117,7 +117,7 @@ def claimed(
         },
         "sequence": 0,
         "startTime": moment,
-        **({"order": None} if "order" in job.status else {}),
+        **_no_order(job),
         **resume_seen(job),
         **task_fields(tasks),
     }
@@ -148,18 +148,29 @@ def pod_gone(job: FactotumJob, now: datetime) -> Patch | None:
     )
 
 
-def relaunch(
-    job: FactotumJob, *, reason: str, message: str, not_before: datetime, now: datetime
-) -> Patch:
+def relaunch(job: FactotumJob, *, message: str, not_before: datetime, now: datetime) -> Patch:
     """QUEUED for the attempt's next Pod; the last one's claim is refused from now on."""
-    return _step(job, JobState.QUEUED, RunState.WAITING, reason, message, now) | {
+    return (
+        step(job, Reason.RELAUNCHING, message, now)
+        | released(job)
+        | {"nextLaunchTime": format_time(not_before)}
+    )
+
+
+def released(job: FactotumJob) -> Patch:
+    """The fields that take the attempt from its runner, whoever asks next."""
+    return {
         "attempt": job.attempt,
         "launch": job.launch + 1,
-        "nextLaunchTime": format_time(not_before),
         "claim": None,
         "sequence": None,
         "startTime": None,
+        **_no_order(job),
     }
+
+
+def _no_order(job: FactotumJob) -> Patch:
+    return {"order": None} if "order" in job.status else {}
 
 
 def finished(
@@ -175,7 +186,7 @@ def finished(
     return _step(job, JobState.DONE, outcome, reason, message, now) | {
         "completionTime": format_time(now),
         "nextLaunchTime": None,
-        **({"order": None} if "order" in job.status else {}),
+        **_no_order(job),
         **resume_seen(job),
     }
 

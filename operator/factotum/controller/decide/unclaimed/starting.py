@@ -121,13 +121,8 @@ def _give_up(seen: Observed, pod: PodView, now: datetime) -> Decision:
 def next_launch(job: FactotumJob, message: str, now: datetime) -> status.Patch:
     """Give the attempt its next launch, later each time."""
     delay = LAUNCH_BACKOFF_SECONDS[min(job.launch, len(LAUNCH_BACKOFF_SECONDS)) - 1]
-    return status.relaunch(
-        job,
-        reason=Reason.RELAUNCHING,
-        message=message,
-        not_before=now + timedelta(seconds=delay),
-        now=now,
-    )
+    not_before = now + timedelta(seconds=delay)
+    return status.relaunch(job, message=message, not_before=not_before, now=now)
 
 
 def relaunch_notice(message: str) -> Notice:
