@@ -6,11 +6,10 @@ and a clock that is held.
 
 import asyncio
 
-from factotum.controller.claims.judging import ClaimRequest, Granted, Later
-from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.claims.judging import Granted, Later
 from factotum.kube import errors, names, paths
 from factotum.kube.memory import MemoryApi
-from support.builders.jobs import CLAIM_ID, JOB_UID, raw_job, raw_pod
+from support.builders.jobs import JOB_UID, identity_of, make_claim, raw_job, raw_pod
 from support.model.stage import JOB, NAMESPACE, SPEC, Stage, pod_path, settle
 
 
@@ -84,12 +83,8 @@ async def test_a_pod_that_comes_after_its_worker_was_given_away_waits_with_its_c
     made = stage.api.stored(pod_path())
     stage.cache.put_pod(stage.api.put(pod_path(), made | {"status": {"phase": "Running"}}))
     await stage.look()
-    identity = PodIdentity(
-        namespace=NAMESPACE,
-        pod_name=made["metadata"]["name"],
-        pod_uid=made["metadata"]["uid"],
-    )
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
+    identity = identity_of(made)
+    request = make_claim()
 
     assert isinstance(await stage.desk.claim(request, identity), Later)
     assert len(stage.slots) == 1
@@ -198,12 +193,8 @@ async def test_a_claimed_job_is_not_kept_waiting_by_its_own_creation():
     annotations["factotum.snowplowanalytics.com/factfile-hash"] = digest
     raw = stage.api.put(manifest_path, seen)
     stage.cache.put_pod(raw)
-    identity = PodIdentity(
-        namespace=NAMESPACE,
-        pod_name=raw["metadata"]["name"],
-        pod_uid=raw["metadata"]["uid"],
-    )
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
+    identity = identity_of(raw)
+    request = make_claim()
 
     assert isinstance(await stage.desk.claim(request, identity), Granted)
 
