@@ -143,6 +143,15 @@ async def test_jobs_of_the_same_namespace_wait_without_a_worker_and_others_run()
     ]
 
 
+async def test_a_dry_run_needs_no_pod_and_waits_for_no_namespace():
+    stage = await hung()
+    stage.clock.move(6)
+    dry = raw_job(uid="dry", name="dry", spec=SPEC | {"dryRun": True})
+    stage.sees(stage.api.put(paths.job(NAMESPACE, "dry"), dry))
+
+    assert (await stage.look("dry"))[0] == "PATCH factotumjobs DryRun"
+
+
 async def test_a_hundred_jobs_that_hang_hold_no_worker_of_the_reconciler():
     stage = Stage(api=Hanging("stuck"), workers=200)
     for number in range(100):

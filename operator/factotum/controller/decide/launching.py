@@ -223,6 +223,6 @@ def _hold_back(seen: Observed) -> Unreadable | None:
         return Unreadable(
             reason=Reason.NODE_NOT_READY, message=f"Node {seen.host.name}: {seen.host.unready}"
         )
-    if seen.refusal is not None:
+    if seen.refusal is not None and not seen.job.spec.get("dryRun"):
         return Unreadable(reason=seen.refusal.reason, message=seen.refusal.message)
     return queueing.held_elsewhere(seen)
