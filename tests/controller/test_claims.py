@@ -7,7 +7,6 @@ requests, is in ``test_invariants``.
 import pytest
 
 from factotum.controller.claims.judging import (
-    ClaimRequest,
     Denied,
     Granted,
     judge_claim,
@@ -15,11 +14,10 @@ from factotum.controller.claims.judging import (
 )
 from factotum.controller.claims.tokens import PodIdentity
 from support.builders.jobs import (
-    CLAIM_ID,
-    JOB_UID,
     OTHER_CLAIM_ID,
     POD_UID,
     done_status,
+    make_claim,
     make_job,
     make_pod,
     make_report,
@@ -35,10 +33,6 @@ US = PodIdentity(namespace="pipelines", pod_name="nightly-1-1-0", pod_uid=POD_UI
 OTHERS = PodIdentity(namespace="pipelines", pod_name="nightly-1-1-0", pod_uid="another")
 
 
-def request(*, attempt=1, launch=1, claim_id=CLAIM_ID):
-    return ClaimRequest(uid=JOB_UID, attempt=attempt, launch=launch, claim_id=claim_id)
-
-
 def verdict(answer):
     return answer.status if isinstance(answer, Denied) else answer
 
@@ -46,49 +40,53 @@ def verdict(answer):
 @pytest.mark.parametrize(
     ("job", "asked", "pod", "answer"),
     [
-        pytest.param(FREE, request(), POD, None, id="a free attempt is to be had"),
+        pytest.param(FREE, make_claim(), POD, None, id="a free attempt is to be had"),
         pytest.param(
             make_job(status={"state": "QUEUED", "launch": 3}),
-            request(launch=3),
+            make_claim(launch=3),
             make_pod(launch=3),
             None,
             id="a later launch is to be had",
         ),
-        pytest.param(WORKING, request(), POD, Granted(body={}), id="the same process asks again"),
         pytest.param(
-            WORKING, request(claim_id=OTHER_CLAIM_ID), POD, 409, id="a second process in the Pod"
+            WORKING, make_claim(), POD, Granted(body={}), id="the same process asks again"
+        ),
+        pytest.param(
+            WORKING, make_claim(claim_id=OTHER_CLAIM_ID), POD, 409, id="a second process in the Pod"
         ),
         pytest.param(
             WORKING,
-            request(claim_id=OTHER_CLAIM_ID),
+            make_claim(claim_id=OTHER_CLAIM_ID),
             make_pod(uid="another"),
             409,
             id="another Pod of the same launch",
         ),
         pytest.param(
             make_job(status={"state": "QUEUED", "launch": 2}),
-            request(),
+            make_claim(),
             POD,
             410,
             id="a launch that was given up",
         ),
         pytest.param(
             make_job(status={"state": "QUEUED", "attempt": 2, "launch": 1}),
-            request(),
+            make_claim(),
             POD,
             410,
             id="an earlier attempt",
         ),
-        pytest.param(FREE, request(launch=2), make_pod(launch=2), 410, id="a launch not yet known"),
         pytest.param(
-            FREE, request(), make_pod(launch=2), 410, id="a Pod that speaks for another launch"
+            FREE, make_claim(launch=2), make_pod(launch=2), 410, id="a launch not yet known"
         ),
-        pytest.param(DONE, request(claim_id=OTHER_CLAIM_ID), POD, 410, id="a job that is done"),
-        pytest.param(DONE, request(), POD, 410, id="a job that its own runner has done"),
-        pytest.param(make_job(**DELETED), request(), POD, 410, id="a job that is being deleted"),
+        pytest.param(
+            FREE, make_claim(), make_pod(launch=2), 410, id="a Pod that speaks for another launch"
+        ),
+        pytest.param(DONE, make_claim(claim_id=OTHER_CLAIM_ID), POD, 410, id="a job that is done"),
+        pytest.param(DONE, make_claim(), POD, 410, id="a job that its own runner has done"),
+        pytest.param(make_job(**DELETED), make_claim(), POD, 410, id="a job that is being deleted"),
         pytest.param(
             make_job(status=working_status(), **DELETED),
-            request(),
+            make_claim(),
             POD,
             410,
             id="a job that is being deleted, by its own runner",
@@ -127,6 +125,6 @@ def test_every_way_a_report_is_judged(job, attempt, report, identity, answer):
 
 
 def test_a_refusal_says_where_the_job_is():
-    denied = judge_claim(make_job(status={"launch": 3}), request(), POD)
+    denied = judge_claim(make_job(status={"launch": 3}), make_claim(), POD)
 
     assert denied.message == "this is attempt 1, launch 1; the job is at attempt 1, launch 3"

@@ -102,8 +102,7 @@ def test_a_condition_that_was_false_holds_since_now():
 
 def test_what_no_longer_holds_goes_with_the_next_patch():
     job = make_job(status=working_status())
-    again = patched(job, status.relaunch(job, reason="Relaunching", message="m", not_before=NOW,
-                                         now=NOW))  # fmt: skip
+    again = patched(job, status.relaunch(job, message="m", not_before=NOW, now=NOW))
     done = patched(
         again, status.finished(again, succeeded=True, reason="Succeeded", message="m", now=NOW)
     )

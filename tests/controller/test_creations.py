@@ -6,11 +6,10 @@ and a clock that is held.
 
 import asyncio
 
-from factotum.controller.claims.judging import ClaimRequest, Granted, Later
-from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.claims.judging import Granted, Later
 from factotum.kube import errors, names, paths
 from factotum.kube.memory import MemoryApi
-from support.builders.jobs import CLAIM_ID, JOB_UID, raw_job, raw_pod
+from support.builders.jobs import JOB_UID, identity_of, make_claim, raw_job, raw_pod
 from support.model.stage import JOB, NAMESPACE, SPEC, Stage, pod_path, settle
 
 
@@ -84,12 +83,8 @@ async def test_a_pod_that_comes_after_its_worker_was_given_away_waits_with_its_c
     made = stage.api.stored(pod_path())
     stage.cache.put_pod(stage.api.put(pod_path(), made | {"status": {"phase": "Running"}}))
     await stage.look()
-    identity = PodIdentity(
-        namespace=NAMESPACE,
-        pod_name=made["metadata"]["name"],
-        pod_uid=made["metadata"]["uid"],
-    )
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
+    identity = identity_of(made)
+    request = make_claim()
 
     assert isinstance(await stage.desk.claim(request, identity), Later)
     assert len(stage.slots) == 1
@@ -148,6 +143,15 @@ async def test_jobs_of_the_same_namespace_wait_without_a_worker_and_others_run()
     ]
 
 
+async def test_a_dry_run_needs_no_pod_and_waits_for_no_namespace():
+    stage = await hung()
+    stage.clock.move(6)
+    dry = raw_job(uid="dry", name="dry", spec=SPEC | {"dryRun": True})
+    stage.sees(stage.api.put(paths.job(NAMESPACE, "dry"), dry))
+
+    assert (await stage.look("dry"))[0] == "PATCH factotumjobs DryRun"
+
+
 async def test_a_hundred_jobs_that_hang_hold_no_worker_of_the_reconciler():
     stage = Stage(api=Hanging("stuck"), workers=200)
     for number in range(100):
@@ -198,12 +202,8 @@ async def test_a_claimed_job_is_not_kept_waiting_by_its_own_creation():
     annotations["factotum.snowplowanalytics.com/factfile-hash"] = digest
     raw = stage.api.put(manifest_path, seen)
     stage.cache.put_pod(raw)
-    identity = PodIdentity(
-        namespace=NAMESPACE,
-        pod_name=raw["metadata"]["name"],
-        pod_uid=raw["metadata"]["uid"],
-    )
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
+    identity = identity_of(raw)
+    request = make_claim()
 
     assert isinstance(await stage.desk.claim(request, identity), Granted)
 

@@ -7,16 +7,17 @@ from copy import deepcopy
 
 import pytest
 
-from factotum.controller.claims.judging import NOT_ITS_OWN, ClaimRequest, Denied, Granted, Later
+from factotum.controller.claims.judging import NOT_ITS_OWN, Denied, Granted, Later
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.core.wire.orders import WorkOrder
 from factotum.kube import errors, names, paths
 from support.builders.jobs import (
-    CLAIM_ID,
     JOB_UID,
     OTHER_CLAIM_ID,
     POD_UID,
     done_status,
+    identity_of,
+    make_claim,
     make_report,
     raw_job,
     raw_pod,
@@ -26,17 +27,6 @@ from support.model.stage import JOB, NAMESPACE, SPEC, Stage, pod_path
 
 UNKNOWN = NOT_ITS_OWN
 DELETED = {"deletionTimestamp": "2026-03-01T12:00:00Z"}
-
-
-def identity(raw):
-    metadata = raw["metadata"]
-    return PodIdentity(
-        namespace=metadata["namespace"], pod_name=metadata["name"], pod_uid=metadata["uid"]
-    )
-
-
-def request(uid=JOB_UID, *, attempt=1, launch=1, claim_id=CLAIM_ID):
-    return ClaimRequest(uid=uid, attempt=attempt, launch=launch, claim_id=claim_id)
 
 
 async def launched(stage):
@@ -55,7 +45,7 @@ async def test_the_jobs_own_pod_gets_everything_by_one_patch():
     pod = await launched(stage)
     before = len(stage.api.requests)
 
-    answer = await stage.desk.claim(request(), identity(pod))
+    answer = await stage.desk.claim(make_claim(), identity_of(pod))
 
     assert isinstance(answer, Granted)
     order = WorkOrder(answer.body)
@@ -73,17 +63,17 @@ async def test_a_pod_that_an_earlier_operator_made_is_read_before_it_gets_anythi
     stage.cache.put_pod(pod)
     before = len(stage.api.requests)
 
-    assert isinstance(await stage.desk.claim(request(), identity(pod)), Granted)
+    assert isinstance(await stage.desk.claim(make_claim(), identity_of(pod)), Granted)
     assert [each.method for each in stage.api.requests[before:]] == ["GET", "PATCH"]
 
 
 async def test_the_same_process_may_ask_again_and_no_other():
     stage = Stage()
     pod = await launched(stage)
-    first = await stage.desk.claim(request(), identity(pod))
+    first = await stage.desk.claim(make_claim(), identity_of(pod))
 
-    assert await stage.desk.claim(request(), identity(pod)) == first
-    second = await stage.desk.claim(request(claim_id=OTHER_CLAIM_ID), identity(pod))
+    assert await stage.desk.claim(make_claim(), identity_of(pod)) == first
+    second = await stage.desk.claim(make_claim(claim_id=OTHER_CLAIM_ID), identity_of(pod))
     assert isinstance(second, Denied)
     assert second.status == 409
 
@@ -150,11 +140,11 @@ async def test_a_pod_that_is_not_the_jobs_own_is_told_nothing(forge, is_known):
     metadata = raw["metadata"]
     stage.api.put(paths.pod(metadata["namespace"], metadata["name"]), raw)
 
-    answer = await stage.desk.claim(request(), identity(raw))
+    answer = await stage.desk.claim(make_claim(), identity_of(raw))
 
     assert answer == UNKNOWN
     assert stage.status() == {}
-    assert await stage.desk.report(JOB_UID, 1, make_report(), identity(raw)) != Granted(
+    assert await stage.desk.report(JOB_UID, 1, make_report(), identity_of(raw)) != Granted(
         body={"order": None}
     )
 
@@ -168,7 +158,7 @@ async def test_what_is_told_of_a_job_elsewhere_is_what_is_told_of_none():
     for uid in (JOB_UID, "no-such-job"):
         raw["metadata"]["labels"] = {names.LABEL_JOB_UID: uid}
         stage.api.put(paths.pod("other", raw["metadata"]["name"]), raw)
-        answers.add(await stage.desk.claim(request(uid), identity(raw)))
+        answers.add(await stage.desk.claim(make_claim(uid), identity_of(raw)))
 
     assert answers == {UNKNOWN}
 
@@ -179,7 +169,7 @@ async def test_a_token_of_a_pod_that_was_made_anew_is_no_good():
     stage.api.put(pod_path(), pod | {"metadata": pod["metadata"] | {"uid": "the next one"}})
     stage.cache.drop_pod(pod["metadata"]["uid"])  # as the watch has it by then
 
-    answer = await stage.desk.claim(request(), identity(pod))
+    answer = await stage.desk.claim(make_claim(), identity_of(pod))
 
     assert answer == Denied(status=410, message="the Pod is gone or being deleted")
 
@@ -191,8 +181,8 @@ async def test_a_job_of_a_namespace_that_is_not_watched_is_none_of_ours(namespac
     raw = raw_pod()
     stage.api.put(pod_path(), raw)
 
-    assert await stage.desk.claim(request(), identity(raw)) == UNKNOWN
-    assert await stage.desk.report(JOB_UID, 1, make_report(), identity(raw)) == UNKNOWN
+    assert await stage.desk.claim(make_claim(), identity_of(raw)) == UNKNOWN
+    assert await stage.desk.report(JOB_UID, 1, make_report(), identity_of(raw)) == UNKNOWN
     assert stage.cache.jobs == {}
     assert stage.status() == {}
 
@@ -210,7 +200,7 @@ async def test_a_refusal_takes_a_live_read_of_the_job():
     }
     stage.api.put(pod_path(launch=2), second)
 
-    answer = await stage.desk.claim(request(launch=2), identity(second))
+    answer = await stage.desk.claim(make_claim(launch=2), identity_of(second))
 
     assert isinstance(answer, Granted)
     assert ("GET", "nightly") in asked(stage)
@@ -226,7 +216,7 @@ async def test_a_claim_of_a_job_that_is_over_is_refused_after_a_live_read(fields
     stage.job(**fields)
     pod = stage.pod()
 
-    answer = await stage.desk.claim(request(), identity(pod))
+    answer = await stage.desk.claim(make_claim(), identity_of(pod))
 
     assert isinstance(answer, Denied)
     assert answer.status == 410
@@ -244,7 +234,7 @@ async def test_nothing_is_refused_while_the_server_does_not_say():
 
     stage.api.on_request = away
     with pytest.raises(errors.UnreachableError):
-        await stage.desk.claim(request(), identity(pod))
+        await stage.desk.claim(make_claim(), identity_of(pod))
 
 
 async def test_a_job_that_went_between_is_refused_and_dropped():
@@ -252,7 +242,7 @@ async def test_a_job_that_went_between_is_refused_and_dropped():
     pod = await launched(stage)
     stage.api.remove(JOB)
 
-    answer = await stage.desk.claim(request(), identity(pod))
+    answer = await stage.desk.claim(make_claim(), identity_of(pod))
 
     assert answer == Denied(status=410, message="the job was deleted")
     assert stage.cache.jobs == {}
@@ -266,7 +256,7 @@ async def test_a_factfile_that_is_away_for_now_is_no_refusal():
     stage.job(spec={"factfileFrom": {"configMapKeyRef": {"name": "gone", "key": "f"}}})
     pod = stage.pod()
 
-    answer = await stage.desk.claim(request(), identity(pod))
+    answer = await stage.desk.claim(make_claim(), identity_of(pod))
 
     assert isinstance(answer, Later)
     assert "there is no ConfigMap gone" in answer.message
@@ -277,7 +267,7 @@ async def test_a_factfile_that_changed_since_the_pod_was_made_ends_the_job():
     stage.job()
     pod = stage.pod()
 
-    answer = await stage.desk.claim(request(), identity(pod))
+    answer = await stage.desk.claim(make_claim(), identity_of(pod))
 
     assert isinstance(answer, Denied)
     await stage.look()
@@ -289,7 +279,7 @@ async def test_a_factfile_that_changed_since_the_pod_was_made_ends_the_job():
 
 async def working(stage):
     stage.job(status=working_status())
-    return identity(stage.pod())
+    return identity_of(stage.pod())
 
 
 async def test_a_final_report_is_answered_once_it_stands_in_the_status():
@@ -346,7 +336,7 @@ async def test_a_report_on_other_tasks_than_the_jobs_is_refused():
 async def test_a_runner_whose_job_is_being_deleted_is_told_to_stop():
     stage = Stage()
     stage.job(status=working_status(), **DELETED)
-    us = identity(stage.pod())
+    us = identity_of(stage.pod())
 
     assert await stage.desk.report(JOB_UID, 1, make_report("RWW"), us) == Granted(
         body={"order": "stop"}

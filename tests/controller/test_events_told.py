@@ -8,7 +8,7 @@ import gc
 import types
 
 from factotum.controller.apply import events as events_module
-from factotum.controller.apply.events import Events, Pace
+from factotum.controller.apply.events import Events
 from factotum.controller.clock import HeldClock
 from factotum.controller.decide.decision import Notice
 from factotum.controller.facts.cache import Cache
@@ -17,7 +17,7 @@ from factotum.kube.memory import MemoryApi
 from factotum.kube.resource import FactotumJob
 from support.builders.jobs import JOB_UID, NOW, raw_job
 
-PACE = Pace(again=20)
+PAUSE = 20.0
 EVENTS = paths.collection(paths.EVENTS, "pipelines")
 
 
@@ -32,10 +32,10 @@ class Told:
 
 
 class Scene:
-    def __init__(self, pace=PACE):
+    def __init__(self, pause=PAUSE):
         self.api, self.cache, self.recorder = MemoryApi(), Cache(), Told()
         self.clock = HeldClock(NOW)
-        self.events = Events(self.api, self.clock, self.recorder, pace)
+        self.events = Events(self.api, self.clock, self.recorder, pause=pause)
         self.version = 100
         # The loop's time goes on only a little by itself, and by leaps when it is told to.
         loop = asyncio.get_running_loop()
@@ -100,7 +100,7 @@ async def test_what_happens_again_is_counted_up_in_the_same_event():
 
 
 async def test_an_event_that_has_expired_is_made_anew_with_the_whole_count():
-    scene = Scene(Pace(again=0.0))
+    scene = Scene(pause=0.0)
     scene.tells()
     await scene.settles()
     scene.api.remove(paths.item(paths.EVENTS, scene.stored()[0]["metadata"]["name"], "pipelines"))

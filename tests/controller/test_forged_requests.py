@@ -5,8 +5,8 @@ Real: the whole controller but for its HTTP side, on an API server in memory.
 
 import pytest
 
-from factotum.controller import operator
-from factotum.controller.claims.judging import NOT_ITS_OWN, ClaimRequest, Denied, Later
+from factotum.controller import assembly
+from factotum.controller.claims.judging import NOT_ITS_OWN, Denied, Later
 from factotum.controller.claims.keys import SigningKeys
 from factotum.controller.claims.tokens import PodIdentity, TokenReviewer
 from factotum.controller.clock import HeldClock
@@ -18,9 +18,9 @@ from factotum.controller.settings import Settings
 from factotum.kube import names, paths
 from factotum.kube.memory import MemoryApi
 from support.builders.jobs import (
-    CLAIM_ID,
     JOB_UID,
     NOW,
+    make_claim,
     make_report,
     raw_job,
     raw_pod,
@@ -36,7 +36,7 @@ class Bench:
 
     def __init__(self, status=None):
         self.api, self.cache = MemoryApi(), Cache()
-        self.parts = operator.build(
+        self.parts = assembly.build(
             api=self.api,
             settings=Settings(),
             resolver=Resolver(1.0),
@@ -56,7 +56,7 @@ class Bench:
             owner["uid"] = uid
         self.api.put(paths.pod(namespace, name), raw)
         identity = PodIdentity(namespace=namespace, pod_name=name, pod_uid="forged-uid")
-        request = ClaimRequest(uid=uid, attempt=1, launch=1, claim_id=GUESSED)
+        request = make_claim(uid, claim_id=GUESSED)
         desk = self.parts.desk
         reports = [make_report(final=True), make_report(claim_id=GUESSED)]
         return [await desk.claim(request, identity)] + [
@@ -111,7 +111,7 @@ async def test_a_claim_id_of_any_characters_is_compared():
     await bench.parts.sources.read_everything()
     name = raw_pod()["metadata"]["name"]
     identity = PodIdentity(namespace="pipelines", pod_name=name, pod_uid="pod-uid-1")
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
+    request = make_claim()
 
     claimed = await bench.parts.desk.claim(request, identity)
     reported = await bench.parts.desk.report(JOB_UID, 1, make_report(claim_id="ü"), identity)

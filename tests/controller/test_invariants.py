@@ -33,7 +33,7 @@ FATES = st.sampled_from(["answered", "answered", "answered", "lost", "fails"])
 
 
 class Bugs(logging.Handler):
-    """Collects what the reconciler survives but should never meet."""
+    """Collects what the controller survives but should never meet."""
 
     def __init__(self):
         super().__init__(logging.ERROR)
@@ -49,7 +49,7 @@ class Invariants(RuleBasedStateMachine):
         self.cluster = Cluster()
         self.ends = Ends(self.cluster)
         self.bugs = Bugs()
-        self.logger = logging.getLogger("factotum.controller.reconcile.reconciler")
+        self.logger = logging.getLogger("factotum.controller")
         self.logger.addHandler(self.bugs)
         self.logger.propagate = False
         self.deletions = 0
@@ -339,7 +339,7 @@ class Invariants(RuleBasedStateMachine):
 
     def check_bugs(self):
         for record in self.bugs.records:
-            raise AssertionError(record.getMessage()) from record.exc_info[1]
+            raise AssertionError(record.getMessage()) from (record.exc_info or (None, None))[1]
 
     def recover(self):
         """Let everything work again, and everybody get on until all is over."""

@@ -5,20 +5,21 @@ Real: the whole controller but for its servers, on an API in memory and a clock 
 
 import pytest
 
-from factotum.controller.claims.judging import NOT_ITS_OWN, ClaimRequest, Granted
-from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.claims.judging import NOT_ITS_OWN, Granted
 from factotum.kube import names
 from support.builders.jobs import (
     CLAIM_ID,
     JOB_UID,
     OTHER_CLAIM_ID,
     done_status,
+    identity_of,
+    make_claim,
     make_message,
     make_report,
     raw_pod,
     working_status,
 )
-from support.model.stage import NAMESPACE, Stage, pod_path
+from support.model.stage import Stage, pod_path
 
 OTHER = "99999999-8888-7777-6666-555555555555"
 
@@ -108,12 +109,10 @@ async def test_a_process_that_did_not_hear_of_its_claim_gets_it_whatever_became_
     stage.job()
     await stage.look()
     pod = stage.api.stored(pod_path())
-    identity = PodIdentity(
-        namespace=NAMESPACE, pod_name=pod["metadata"]["name"], pod_uid=pod["metadata"]["uid"]
-    )
+    identity = identity_of(pod)
 
     def ask(claim_id):
-        request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=claim_id)
+        request = make_claim(claim_id=claim_id)
         return stage.desk.claim(request, identity)
 
     first = await ask(CLAIM_ID)
@@ -134,10 +133,8 @@ async def test_a_pod_that_was_changed_before_its_claim_has_no_job(change):
     pod = stage.api.stored(pod_path())
     change(pod)
     stage.cache.put_pod(stage.api.put(pod_path(), pod))
-    identity = PodIdentity(
-        namespace=NAMESPACE, pod_name=pod["metadata"]["name"], pod_uid=pod["metadata"]["uid"]
-    )
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
+    identity = identity_of(pod)
+    request = make_claim()
 
     assert await stage.desk.claim(request, identity) == NOT_ITS_OWN
     assert "claim" not in stage.status()

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from factotum.controller import operator
+from factotum.controller import assembly
 from factotum.controller.clock import HeldClock
 from factotum.controller.facts.cache import Cache
 from factotum.controller.log import OneLine
@@ -25,6 +25,7 @@ from support.builders.factfiles import CHAIN, graph
 from support.builders.jobs import (
     CLAIM_ID,
     NOW,
+    done_status,
     make_message,
     make_report,
     raw_job,
@@ -43,7 +44,7 @@ class Bench:
     def __init__(self, *, max_workers=20):
         self.api, self.clock, self.cache = MemoryApi(), HeldClock(NOW), Cache()
         self.slots = Slots(max_workers)
-        self.parts = operator.build(
+        self.parts = assembly.build(
             api=self.api,
             settings=Settings(),
             resolver=Resolver(1.0),
@@ -53,9 +54,10 @@ class Bench:
             clock=self.clock,
         )
 
-    def put(self, name, *, status=None, **spec):
+    def put(self, name, *, status=None, annotations=None, **spec):
         spec = spec or {"factfile": {}}
-        raw = raw_job(name=name, uid=f"uid-of-{name}", spec=spec, status=status)
+        more = {"annotations": annotations or {}, "uid": f"uid-of-{name}"}
+        raw = raw_job(name=name, spec=spec, status=status, **more)
         return self.api.put(paths.job("pipelines", name), raw)
 
     def status(self, name):
@@ -167,6 +169,20 @@ async def test_an_odd_status_stops_neither_its_job_nor_others(odd):
 
     for name in ("before", "odd", "later"):
         assert bench.status(name)["reason"] == "InvalidFactfile"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"tasks": "abc"}, {"tasks": ["a", "b"]}, {"tasks": {"a": 1}}, {"taskStates": 5}],
+    ids=["text", "texts", "object", "number"],
+)
+async def test_odd_results_keep_no_failed_job_from_another_attempt(odd):
+    bench = Bench()
+    failed = done_status(outcome="FAILED", reason="TaskFailed") | odd
+    bench.put("odd", status=failed, annotations={names.ANNOTATION_RESUME: "again"})
+    await bench.run()
+
+    assert (bench.status("odd")["attempt"], bench.status("odd")["reason"]) == (2, "InvalidFactfile")
 
 
 @pytest.mark.parametrize("status", ["DONE", ["DONE"], 3], ids=["text", "list", "number"])

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from factotum.controller.claims.judging import ClaimRequest, Denied, Granted
+from factotum.controller.claims.judging import Denied, Granted
 from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.mirror.source import Taken
 from factotum.core.wire.orders import WorkOrder
 from factotum.kube import errors
 from factotum.kube.names import ANNOTATION_RESUME
@@ -18,6 +19,8 @@ from support.builders.jobs import (
     OTHER_CLAIM_ID,
     POD_UID,
     done_status,
+    identity_of,
+    make_claim,
     make_message,
     make_report,
     raw_job,
@@ -56,9 +59,8 @@ def desire(stage, word):
 
 async def claim(stage, *, attempt=1, claim_id=CLAIM_ID):
     """Claim a launched attempt; return the runner's identity and the answer."""
-    metadata = stage.api.stored(pod_path(attempt=attempt))["metadata"]
-    identity = PodIdentity(namespace=NAMESPACE, pod_name=metadata["name"], pod_uid=metadata["uid"])
-    request = ClaimRequest(uid=JOB_UID, attempt=attempt, launch=1, claim_id=claim_id)
+    identity = identity_of(stage.api.stored(pod_path(attempt=attempt)))
+    request = make_claim(attempt=attempt, claim_id=claim_id)
     return identity, await stage.desk.claim(request, identity)
 
 
@@ -107,14 +109,8 @@ async def test_an_unclaimed_pod_is_fenced_off_before_it_is_deleted():
     assert done[:2] == ["PATCH factotumjobs Suspended", "DELETE pods"]
     assert stage.status()["launch"] == 2
     stage.api.put(pod_path(), pod)
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
-    identity = PodIdentity(
-        namespace=NAMESPACE,
-        pod_name=pod["metadata"]["name"],
-        pod_uid=pod["metadata"]["uid"],
-    )
     desire(stage, "Run")
-    answer = await stage.desk.claim(request, identity)
+    answer = await stage.desk.claim(make_claim(), identity_of(pod))
     assert isinstance(answer, Denied)
     assert answer.status == 410
 
@@ -162,14 +158,10 @@ async def test_a_claim_whose_answer_was_lost_is_granted_again_under_an_order():
     stage = Stage()
     stage.job()
     await stage.look()
-    pod = stage.api.stored(pod_path())
-    metadata = pod["metadata"]
-    identity = PodIdentity(namespace=NAMESPACE, pod_name=metadata["name"], pod_uid=metadata["uid"])
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
-    first = await stage.desk.claim(request, identity)
+    _, first = await claim(stage)
     desire(stage, "Suspend")
 
-    assert await stage.desk.claim(request, identity) == first
+    assert (await claim(stage))[1] == first
 
 
 async def test_an_attempt_waits_for_the_pod_of_the_one_before_and_gets_its_results():
@@ -199,11 +191,8 @@ async def test_a_first_attempt_is_given_no_results():
     stage = Stage()
     stage.job()
     await stage.look()
-    metadata = stage.api.stored(pod_path())["metadata"]
-    identity = PodIdentity(namespace=NAMESPACE, pod_name=metadata["name"], pod_uid=metadata["uid"])
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
 
-    answer = await stage.desk.claim(request, identity)
+    _, answer = await claim(stage)
 
     assert "kept" not in answer.body
     assert not {"resumeSeen", "order", "attempts", "retries"} & set(stage.status())
@@ -288,18 +277,15 @@ async def test_the_entry_in_consul_is_taken_anew_for_each_attempt():
     class Recording:
         async def take(self, job, _):
             taken.append(job.attempt)
-            return ""
+            return Taken()
 
     stage = Stage(mirror=Recording())
     stage.job(spec=SPEC | {"retry": {"limit": 1, "backoffSeconds": 0}})
     await stage.look()
-    pod = stage.api.stored(pod_path())["metadata"]
-    identity = PodIdentity(namespace=NAMESPACE, pod_name=pod["name"], pod_uid=pod["uid"])
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
-    await stage.desk.claim(request, identity)
+    identity, _ = await claim(stage)
     await stage.desk.report(JOB_UID, 1, make_report("SF", final=True), identity)
     stage.api.remove(pod_path())
-    stage.cache.drop_pod(pod["uid"])
+    stage.cache.drop_pod(identity.pod_uid)
     stage.clock.move(1)
     await stage.look()
 

@@ -31,7 +31,7 @@ def test_a_submission_is_refused_while_the_operator_drains_or_its_queue_is_full(
 
 
 async def test_the_first_ones_are_looked_at_now_and_then_while_somebody_waits(monkeypatch):
-    monkeypatch.setattr(positions, "_SECONDS", 0.01)
+    monkeypatch.setattr(positions, "RETELL_SECONDS", 0.01)
     slots, queue = Slots(1), WorkQueue()
     slots.hold("x")
     for number in range(30):

@@ -105,7 +105,7 @@ def test_who_leaves_the_queue_gets_nothing():
     slots.join(Waiting("", "x"))
     slots.join(EARLY)
 
-    assert slots.leave("a") == []
+    assert slots.release("a") == []
     assert slots.release("x") == []
 
 
@@ -214,7 +214,7 @@ def test_a_job_that_does_not_wait_hears_of_whoever_comes_before_it():
 
     assert slots.join(same("older", "1")) == ["rejecting"]
     assert list(slots.rivals("rejecting")) == ["older"]
-    slots.leave("older")
+    slots.release("older")
     slots.join(same("beside", "0", policy="Allow"))
     assert slots.release("x") == ["beside", "rejecting"]
 
@@ -314,7 +314,7 @@ class Giving(RuleBasedStateMachine):
         allowed = self.slots.start(Waiting(uid, uid, "n", job_id, policy))
         assert allowed == (policy == "Allow" or not others)
 
-    @rule(uid=UIDS, how=st.sampled_from(["release", "leave", "give_back"]))
+    @rule(uid=UIDS, how=st.sampled_from(["release", "give_back"]))
     def let_go(self, uid, how):
         getattr(self.slots, how)(uid)
 

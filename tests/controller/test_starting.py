@@ -203,6 +203,16 @@ def test_the_words_of_a_pod_that_is_being_started_say_how_far_it_is():
     assert "runs and has not asked" in said(make_pod(), running_seconds=5.0)
 
 
+def test_a_pod_that_waits_for_a_worker_says_which_ones_are_busy():
+    def said(place):
+        facts = {"running_seconds": 99.0, "heard": True, "place": place} | SLOW
+        return decide(observed(NEW, make_pod(), **facts), NOW).patch["message"]
+
+    assert said(Waits()).endswith(" is ready; all workers are busy")
+    full = said(Waits(namespace_is_full=True))
+    assert full.endswith(" is ready; all workers of namespace pipelines are busy")
+
+
 @pytest.mark.parametrize(
     ("pod", "facts", "is_one"),
     [

@@ -3,11 +3,10 @@
 Real: the whole controller but for its servers, on an API in memory and a clock that is held.
 """
 
-from factotum.controller.claims.judging import ClaimRequest, Granted, Later
-from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.claims.judging import Granted, Later
 from factotum.core.wire import termination
 from factotum.kube import paths
-from support.builders.jobs import CLAIM_ID, JOB_UID, raw_job
+from support.builders.jobs import CLAIM_ID, identity_of, make_claim, raw_job
 from support.model.stage import NAMESPACE, SPEC, Stage, pod_path
 
 PULLING = {
@@ -43,12 +42,8 @@ async def stuck_pod(stage):
     made = stage.api.stored(pod_path())
     raw = stage.api.put(pod_path(), made | {"status": {"phase": "Running"}})
     stage.cache.put_pod(raw)
-    identity = PodIdentity(
-        namespace=NAMESPACE,
-        pod_name=raw["metadata"]["name"],
-        pod_uid=raw["metadata"]["uid"],
-    )
-    request = ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=CLAIM_ID)
+    identity = identity_of(raw)
+    request = make_claim()
     return lambda: stage.desk.claim(request, identity)
 
 

@@ -5,21 +5,24 @@ be frozen is to have it pass while a request of one's own is under way.
 """
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from factotum.controller.claims.judging import ClaimRequest, Denied, Granted
+from factotum.controller.claims.judging import Denied, Granted
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.clock import HeldClock
 from factotum.controller.leader.term import Term
+from factotum.controller.settings import Settings
 from factotum.kube.fenced import FencedError
 from factotum.kube.memory import MemoryApi
 from support.builders.jobs import (
-    CLAIM_ID,
     JOB_UID,
     NOW,
     POD_UID,
+    done_status,
+    identity_of,
+    make_claim,
     make_message,
     make_report,
     raw_job,
@@ -80,12 +83,7 @@ async def launched(two):
     """Have a job with the Pod that was made for it."""
     two.job()
     await two.old.look()
-    metadata = two.api.stored(pod_path())["metadata"]
-    return PodIdentity(namespace=NAMESPACE, pod_name=metadata["name"], pod_uid=metadata["uid"])
-
-
-def claim(claim_id=CLAIM_ID):
-    return ClaimRequest(uid=JOB_UID, attempt=1, launch=1, claim_id=claim_id)
+    return identity_of(two.api.stored(pod_path()))
 
 
 def a_new_job(two):
@@ -125,7 +123,7 @@ async def test_a_claim_after_the_term_is_not_granted(two):
     two.time.move(8)
 
     with pytest.raises(FencedError):
-        await two.old.desk.claim(claim(), identity)
+        await two.old.desk.claim(make_claim(), identity)
     assert "claim" not in (two.api.stored(JOB).get("status") or {})
 
 
@@ -145,10 +143,10 @@ async def test_a_claim_under_way_when_its_controller_froze_does_not_overwrite_th
         return answer
 
     two.api.get = get
-    old = asyncio.create_task(two.old.desk.claim(claim(), identity))
+    old = asyncio.create_task(two.old.desk.claim(make_claim(), identity))
     await frozen.wait()
     await two.take_over()
-    granted = await two.new.desk.claim(claim(OTHER_CLAIM_ID), identity)
+    granted = await two.new.desk.claim(make_claim(claim_id=OTHER_CLAIM_ID), identity)
     after = two.api.stored(JOB)
     thawed.set()
 
@@ -191,7 +189,7 @@ async def test_the_next_controller_counts_whom_the_last_one_let_run(two):
     await two.take_over()
 
     assert two.new.holds()
-    denied = await two.new.desk.claim(claim("c" * 32), IDENTITY)
+    denied = await two.new.desk.claim(make_claim(claim_id="c" * 32), IDENTITY)
     assert isinstance(denied, Denied)
 
 
@@ -211,7 +209,12 @@ async def test_a_report_to_the_last_controller_is_heard_by_the_next(two):
 @pytest.fixture
 async def standing_by():
     """A controller that stands by, and the API server to which others write."""
-    stage = Stage(fence=shut)
+    async with stands_by(Stage(fence=shut)) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def stands_by(stage):
     stage.cache._subscribers.remove(stage.reconciler)
     task = asyncio.create_task(stage.reconciler.stand_by())
     yield stage
@@ -268,3 +271,14 @@ async def test_what_stands_by_looks_at_nothing_by_itself(standing_by):
     await asyncio.sleep(0.1)
     assert stage.queued() == set()
     assert stage.api.requests == []
+
+
+async def test_what_became_surplus_while_another_led_goes_once_one_leads_oneself():
+    async with stands_by(Stage(settings=Settings(successful_jobs_history_limit=0))) as stage:
+        stage.job(status=done_status())
+        await until(lambda: not len(stage.reconciler.queue))
+
+    stage.reconciler.start()
+
+    assert stage.queued() == {JOB_UID}
+    assert await stage.look() == ["DELETE factotumjobs"]

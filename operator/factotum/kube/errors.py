@@ -71,5 +71,5 @@ def from_status(status: int, reason: str, message: str, fields: tuple[str, ...] 
         return AlreadyExistsError(message, status=status, reason=reason, fields=fields)
     kind = _BY_STATUS.get(status)
     if kind is None:
-        kind = UnreachableError if status in (429,) or status >= 500 else KubeError
+        kind = UnreachableError if status == 429 or status >= 500 else KubeError
     return kind(message, status=status, reason=reason, fields=fields)

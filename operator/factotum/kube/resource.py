@@ -16,6 +16,22 @@ JobUid = NewType("JobUid", str)
 """UID of a FactotumJob: the key of everything the controller remembers."""
 
 
+class Desired:
+    """What ``desiredState`` may ask for."""
+
+    RUN = "Run"
+    SUSPEND = "Suspend"
+    CANCEL = "Cancel"
+
+
+class Duplicates:
+    """What ``duplicatePolicy`` may say of a job while another one of its job id runs."""
+
+    QUEUE = "Queue"
+    REJECT = "Reject"
+    ALLOW = "Allow"
+
+
 def parse_time(text: object) -> datetime | None:
     """Read one of Kubernetes' timestamps; None if it is none that can be reckoned with.
 
@@ -239,8 +255,8 @@ class FactotumJob:
 
     @property
     def duplicate_policy(self) -> str:
-        """Queue, Reject or Allow: what to do while another job of its job id runs."""
-        return str(self.spec.get("duplicatePolicy") or "Queue")
+        """What to do while another job of its job id runs: one of ``Duplicates``."""
+        return str(self.spec.get("duplicatePolicy") or Duplicates.QUEUE)
 
     @property
     def order(self) -> Order | None:
@@ -251,8 +267,8 @@ class FactotumJob:
 
     @property
     def desired(self) -> str:
-        """What is wanted of the job: Run, Suspend or Cancel."""
-        return str(self.spec.get("desiredState") or "Run")
+        """What is wanted of the job: one of ``Desired``."""
+        return str(self.spec.get("desiredState") or Desired.RUN)
 
     @property
     def retries(self) -> int:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from factotum.controller.claims.judging import ClaimRequest
+from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.decide.table import Decision
 from factotum.controller.facts.observed import AnyNode, Held, Observed, Plan
 from factotum.controller.facts.pods import PodView, Terminated
@@ -142,6 +144,21 @@ def ended_pod(
     terminated = Terminated(exit_code=exit_code, reason=reason, message=message)
     phase = "Failed" if exit_code else "Succeeded"
     return make_pod(**({"phase": phase, "terminated": terminated} | fields))
+
+
+def identity_of(raw: Mapping[str, Any]) -> PodIdentity:
+    """Return who the runner in a Pod is, by its token."""
+    metadata = raw["metadata"]
+    return PodIdentity(
+        namespace=metadata["namespace"], pod_name=metadata["name"], pod_uid=metadata["uid"]
+    )
+
+
+def make_claim(
+    uid: str = JOB_UID, *, attempt: int = 1, launch: int = 1, claim_id: str = CLAIM_ID
+) -> ClaimRequest:
+    """Return what the runner of the job's first Pod asks for."""
+    return ClaimRequest(uid=JobUid(uid), attempt=attempt, launch=launch, claim_id=claim_id)
 
 
 def make_plan(*task_names: str, **fields: Any) -> Plan:

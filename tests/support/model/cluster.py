@@ -1,7 +1,7 @@
 """A model of a cluster around the real controller: kubelet, runners, network, time.
 
 Real: the reconciler with its queue, slots and decisions, the desk that takes
-claims and reports, the store. Models: the API server (``model_api``), the
+claims and reports, the store. Models: the API server (``api``), the
 kubelet, the runner's protocol as ``factotum.pod`` speaks it, and the clock.
 Nothing happens by itself: the test moves every part.
 """

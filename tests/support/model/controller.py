@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from factotum.controller import operator
+from factotum.controller import assembly
 from factotum.controller.claims.desk import Desk
 from factotum.controller.clock import HeldClock
 from factotum.controller.facts.cache import Cache
@@ -29,7 +29,7 @@ class Controller:
         resolver: Any = None  # no job of the model has a host constraint
         self.cache = Cache()
         self.slots = Slots(workers)
-        self.parts = operator.build(
+        self.parts = assembly.build(
             api=client,
             settings=Settings(max_workers=workers),
             resolver=resolver,

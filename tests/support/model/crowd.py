@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from factotum.controller.claims.judging import Answer, ClaimRequest
-from factotum.controller.claims.tokens import PodIdentity
+from factotum.controller.claims.judging import Answer
 from factotum.kube import names, paths
 from factotum.kube.api import RawObject
 from factotum.kube.resource import JobUid
-from support.builders.jobs import raw_job
+from support.builders.jobs import identity_of, make_claim, raw_job
 from support.model.stage import NAMESPACE, SPEC, Stage
 
 
@@ -71,12 +70,8 @@ class Crowd(Stage):
         """Have the runner in a job's Pod claim."""
         pod = self.pod_of(name, launch)
         assert pod is not None
-        metadata = pod["metadata"]
-        identity = PodIdentity(
-            namespace=NAMESPACE, pod_name=metadata["name"], pod_uid=metadata["uid"]
-        )
-        request = ClaimRequest(uid=JobUid(name), attempt=1, launch=launch, claim_id=f"{name:x<32}")
-        return await self.desk.claim(request, identity)
+        request = make_claim(name, launch=launch, claim_id=f"{name:x<32}")
+        return await self.desk.claim(request, identity_of(pod))
 
     async def at_work(self, name: str) -> None:
         """Have a job at work in its Pod."""

@@ -1,6 +1,6 @@
 """The controller's parts on an API in memory and a clock that is held: one look at a time.
 
-Real: everything that ``operator.build`` puts together. What the cache knows and what the API
+Real: everything that ``assembly.build`` puts together. What the cache knows and what the API
 server holds are set apart, since they may differ.
 """
 
@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from factotum.controller import operator
+from factotum.controller import assembly
 from factotum.controller.clock import HeldClock
 from factotum.controller.facts.cache import Cache
 from factotum.controller.facts.pods import PodView
@@ -73,7 +73,7 @@ class Stage:
         self.slots = Slots(workers)
         self.mirror: Any = mirror or NoMirror()
         resolver: Any = None  # no job here has a host constraint
-        self.parts = operator.build(
+        self.parts = assembly.build(
             api=FencedApi(self.api, fence),
             settings=settings or Settings(max_workers=workers, namespaces=tuple(namespaces)),
             resolver=resolver,

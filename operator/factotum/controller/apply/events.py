@@ -34,14 +34,6 @@ _MESSAGE_LIMIT: Final = 1024
 _NAME_PART: Final = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """The spans of time of Events, in seconds."""
-
-    again: float = 60.0
-    """How long an Event is left alone before its count is written again."""
-
-
 class _Subject(NamedTuple):
     """The job that an Event is about: what is kept of it, since its factfile may be large."""
 
@@ -82,19 +74,19 @@ class _Series:
 
 
 class Events:
-    """Tells of jobs, without anybody waiting for it."""
+    """Tells of jobs, without anybody waiting for it.
+
+    Args:
+        pause: seconds for which an Event is left alone before its count is written again.
+    """
 
     def __init__(
-        self,
-        api: KubeApi,
-        clock: Clock,
-        recorder: Recorder,
-        pace: Pace | None = None,
+        self, api: KubeApi, clock: Clock, recorder: Recorder, *, pause: float = 60.0
     ) -> None:
         self._api = api
         self._clock = clock
         self._recorder = recorder
-        self._pace = pace or Pace()
+        self._pause = pause
         self._told: OrderedDict[JobUid, dict[str, _Series]] = OrderedDict()
         self._queue: deque[_Series] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -167,7 +159,7 @@ class Events:
                 log.of(logger, series.job).exception("no Event recorded")
             finally:
                 series.is_queued = False
-            series.due = asyncio.get_running_loop().time() + self._pace.again
+            series.due = asyncio.get_running_loop().time() + self._pause
             if series.written and series.count > series.written:
                 self._send(series)
 

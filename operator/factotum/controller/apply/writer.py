@@ -1,4 +1,4 @@
-"""Every write of the controller to the API server, and a line in the log for each step of a job.
+"""Every write about jobs to the API server, and a line in the log for each step of one.
 
 What it is answered goes into the cache at once. Whoever calls it for a job
 holds that job's lock.
@@ -36,7 +36,7 @@ class NameTaken:
 
 
 class Writer:
-    """Writes statuses, Pods and Events."""
+    """Writes statuses, Pods and Events, and deletes jobs that are over."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from factotum.controller.facts.pods import PodView
 from factotum.core.words import reasons
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import RunState
-from factotum.kube.resource import FactotumJob, format_time, parse_time
+from factotum.kube.resource import Desired, FactotumJob, format_time, parse_time
 
 MAX_RECORDS: Final = 10
 """How many earlier attempts the status remembers."""
@@ -63,7 +63,7 @@ def _is_tried_again(job: FactotumJob, patch: Patch) -> bool:
         patch["outcome"] == RunState.FAILED
         and reasons.is_retried(patch["reason"])
         and job.retries < limit
-        and job.desired != "Cancel"
+        and job.desired != Desired.CANCEL
         and not job.deleting
     )
 
@@ -94,15 +94,12 @@ def following(
     return (
         status.step(job, reason, message, now)
         | status.kept_fields({**job.status, **last}, keeps=keeps)
+        | status.released(job)
         | {
             "attempt": job.attempt + 1,
             "launch": 1,
             "launchesGivenUp": None,
             "nextLaunchTime": format_time(not_before),
-            "claim": None,
-            "order": None,
-            "sequence": None,
-            "startTime": None,
             "completionTime": None,
             "attempts": recorded(job, last, now),
         }
@@ -145,7 +142,8 @@ def is_wanted(job: FactotumJob) -> bool:
         return False
     is_new = bool(job.resume) and job.resume != job.status.get("resumeSeen", "")
     # Who takes a Cancel back wants the job to run, too.
-    return (is_new or job.reason == Reason.CANCELLED) and job.desired == "Run" and not job.deleting
+    is_asked = is_new or job.reason == Reason.CANCELLED
+    return is_asked and job.desired == Desired.RUN and not job.deleting
 
 
 def resume(seen: Observed, now: datetime) -> Decision | None:
@@ -155,10 +153,11 @@ def resume(seen: Observed, now: datetime) -> Decision | None:
         return None
     if seen.results is None:
         return Decision(ask=frozenset({Ask.RESULTS}))
+    # What is kept of jobs that are done has no room for it.
+    whole = job.with_status(seen.results)
     patch = following(
-        # What is kept of jobs that are done has no room for it.
-        job.with_status(seen.results),
-        seen.results,
+        whole,
+        whole.status,
         reason=Reason.RESUMED,
         message=f"resumed: attempt {job.attempt + 1} begins",
         not_before=now,

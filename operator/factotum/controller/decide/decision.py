@@ -34,6 +34,7 @@ class Decision:
         join: get in the queue for a worker, then decide again.
         announce: take the job's entry in Consul, then decide again.
         patch: a status patch, which also fences what follows it.
+        notice: an Event that tells of the patch, once that is written.
         delete: Pods to delete.
         create: create the Pod of the current launch, from these facts.
         remove: delete the job itself, if nobody changed it.

@@ -78,7 +78,7 @@ def _posing(seen: Observed, pod: PodView, now: datetime) -> Decision:
     if seen.waited_seconds < SLOW_START_SECONDS:
         return Decision(again_in=RETRY_SECONDS)
     message = f"Pod {pod.name} says that it is of a later launch: if that goes on, delete it"
-    return wait(seen, Reason.POD_PENDING, message, now, retell=RETELL_SECONDS)
+    return wait(seen, Reason.POD_PENDING, message, now)
 
 
 def unstarted_end(job: FactotumJob, pod: PodView, now: datetime) -> Decision:
@@ -134,7 +134,7 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
     if held_back is not None:
         return _held_back(seen, held_back, now)
     if job.spec.get("dryRun") and isinstance(seen.factfile, Plan):
-        return done(status.simulated(job, seen.factfile, now) | {"jobId": seen.factfile.job_id})
+        return done(status.simulated(job, seen.factfile, now))
     not_before = parse_time(job.status.get("nextLaunchTime"))
     if not_before is not None and now < not_before:
         if not job.is_observed and job.state:
@@ -152,7 +152,7 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
 def _refuse(seen: Observed, now: datetime) -> Decision | None:
     """End a job that will never run: as the original would have, before any Pod."""
     job = seen.job
-    known_id = {"jobId": j} if (j := getattr(seen.factfile, "job_id", "")) else {}
+    known_id = status.identity(seen.factfile)
     if isinstance(seen.host, NoNode):
         message = sentences.host_not_matched(job.host_constraint, seen.host.reason)
         reason = Reason.HOST_CONSTRAINT_NOT_MATCHED
@@ -223,6 +223,6 @@ def _hold_back(seen: Observed) -> Unreadable | None:
         return Unreadable(
             reason=Reason.NODE_NOT_READY, message=f"Node {seen.host.name}: {seen.host.unready}"
         )
-    if seen.refusal is not None:
+    if seen.refusal is not None and not seen.job.spec.get("dryRun"):
         return Unreadable(reason=seen.refusal.reason, message=seen.refusal.message)
     return queueing.held_elsewhere(seen)

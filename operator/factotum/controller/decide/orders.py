@@ -13,21 +13,19 @@ from typing import Any, Final
 from factotum.controller.decide import attempts, status
 from factotum.controller.decide.decision import NOTHING, RETRY_SECONDS, Decision, done, told
 from factotum.controller.decide.status import Patch
-from factotum.controller.facts.observed import Observed, Plan
+from factotum.controller.facts.observed import Observed
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire.reports import Report
 from factotum.core.words.reasons import Reason
-from factotum.kube.resource import FactotumJob, format_time
+from factotum.kube.resource import Desired, FactotumJob, format_time
 
 OBEY_SECONDS: Final = 30.0
 """How long a runner may take to obey before its Pod is deleted."""
 
-RUN, SUSPEND, CANCEL = "Run", "Suspend", "Cancel"
-
 
 def is_ordered(job: FactotumJob) -> bool:
     """Whether a claimed job's run is to stop, or was told to and may have heard it."""
-    return not job.deleting and (job.order is not None or job.desired != RUN)
+    return not job.deleting and (job.order is not None or job.desired != Desired.RUN)
 
 
 def is_whole(report: Report) -> bool:
@@ -41,10 +39,10 @@ def is_whole(report: Report) -> bool:
 def before_claim(seen: Observed, current: list[PodView], now: datetime) -> Decision | None:
     """Decide about a job that nobody has claimed, and its launch's Pods; None: let it run."""
     job = seen.job
-    if job.desired == RUN:
+    if job.desired == Desired.RUN:
         return _run_again(job, now) if job.reason == Reason.SUSPENDED else None
-    job_id = {"jobId": seen.factfile.job_id} if isinstance(seen.factfile, Plan) else {}
-    if job.desired == CANCEL:
+    job_id = status.identity(seen.factfile)
+    if job.desired == Desired.CANCEL:
         # No claim is granted any more, and whoever looks next deletes the Pod.
         return done(_cancelled(job, now) | job_id)
     if job.reason == Reason.SUSPENDED and job.is_observed and not current:
@@ -79,7 +77,7 @@ def _next_attempt(job: FactotumJob, last: Mapping[str, Any], now: datetime) -> D
 # --- while it runs --------------------------------------------------------------------
 
 
-def pursue(seen: Observed, pod: PodView | None, now: datetime) -> Decision | None:
+def pursue(seen: Observed, pod: PodView, now: datetime) -> Decision | None:
     """Have a run stopped that is under way; None: there is nothing to do for it now."""
     job = seen.job
     if not is_ordered(job):
@@ -87,8 +85,7 @@ def pursue(seen: Observed, pod: PodView | None, now: datetime) -> Decision | Non
     patch = _ordered(job, now)
     if patch is not None:
         return Decision(patch=patch, again_in=OBEY_SECONDS)
-    left = seconds_left(job, now)
-    if left > 0 or pod is None or pod.deleting:
+    if seconds_left(job, now) > 0 or pod.deleting:
         return None
     # Never a Pod that only the status calls the job's: others may write that.
     return Decision(delete=(pod,), again_in=RETRY_SECONDS) if pod.belongs_to(job) else None
@@ -104,10 +101,10 @@ def seconds_left(job: FactotumJob, now: datetime) -> float:
 def _ordered(job: FactotumJob, now: datetime) -> Patch | None:
     """Return what the status is to say while a run is being stopped, unless it does."""
     given = job.order.desired if job.order is not None else job.desired
-    wanted = given if job.desired == RUN else job.desired
-    reason = Reason.CANCELLING if wanted == CANCEL else Reason.SUSPENDING
+    wanted = given if job.desired == Desired.RUN else job.desired
+    reason = Reason.CANCELLING if wanted == Desired.CANCEL else Reason.SUSPENDING
     message = f"{wanted}: the running tasks are told to end"
-    if job.desired == RUN:
+    if job.desired == Desired.RUN:
         message += "; then the job is taken up again"
     if (job.reason, job.message) == (reason, message) and job.is_observed and job.order is not None:
         return None
@@ -126,35 +123,26 @@ def obeyed(job: FactotumJob, tasks: Patch, now: datetime) -> Decision:
     Args:
         tasks: status fields that tell how far it got.
     """
-    if job.desired == CANCEL:
+    if job.desired == Desired.CANCEL:
         return done(tasks | _cancelled(job, now))
     suspended = _suspended(job, now)
-    if job.desired == RUN:
+    if job.desired == Desired.RUN:
         return _next_attempt(job, tasks | {"reason": suspended["reason"]}, now)
     return told(
-        tasks | suspended | _released(job) | {"attempts": attempts.recorded(job, suspended, now)}
+        tasks
+        | suspended
+        | status.released(job)
+        | {"attempts": attempts.recorded(job, suspended, now)}
     )
 
 
 def unstarted(job: FactotumJob, now: datetime) -> Decision:
     """Decide about a claim under an order whose runner started nothing."""
-    if job.desired == CANCEL:
+    if job.desired == Desired.CANCEL:
         return done(_cancelled(job, now))
-    if job.desired == SUSPEND:
-        return told(_suspended(job, now) | _released(job))
-    return told(status.step(job, Reason.RESUMED, "taken up again", now) | _released(job))
-
-
-def _released(job: FactotumJob) -> Patch:
-    """Return the fields that take the attempt from its runner, whoever asks next."""
-    return {
-        "attempt": job.attempt,
-        "launch": job.launch + 1,
-        "claim": None,
-        "order": None,
-        "sequence": None,
-        "startTime": None,
-    }
+    if job.desired == Desired.SUSPEND:
+        return told(_suspended(job, now) | status.released(job))
+    return told(status.step(job, Reason.RESUMED, "taken up again", now) | status.released(job))
 
 
 def _suspended(job: FactotumJob, now: datetime) -> Patch:

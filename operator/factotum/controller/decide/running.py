@@ -33,13 +33,13 @@ def watch(seen: Observed, claim: Claim, now: datetime) -> Decision:
         is_stopped = orders.is_ordered(job) and not orders.is_whole(report)
         return _progress(seen, report) if is_stopped else _verdict(seen, report, now)
     pod = next((p for p in seen.pods if p.uid == claim.pod_uid), None)
-    if pod is not None and pod.ended:
-        return _ended(seen, claim, pod, now)
     if pod is None:
-        gone = _gone(seen, claim, now)
-        if gone is not None:
-            return gone
-    if pod is not None and (step := orders.pursue(seen, pod, now)) is not None:
+        step = _gone(seen, claim, now)
+    elif pod.ended:
+        step = _ended(seen, claim, pod, now)
+    else:
+        step = orders.pursue(seen, pod, now)
+    if step is not None:
         return step
     if report is not None and fresh:
         return _progress(seen, report) if seen.progress_due else Decision(again_in=1.0)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from factotum.controller.decide.conditions import derive_conditions
-from factotum.controller.facts.observed import Plan
+from factotum.controller.facts.observed import FactfileFact, Plan, Refused
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire import reports
 from factotum.core.wire.reports import Report
@@ -39,6 +39,12 @@ def waiting(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch
     if said and job.is_observed:
         return None
     return step(job, reason, message, now)
+
+
+def identity(fact: FactfileFact | None) -> Patch:
+    """The job id, as soon as the factfile was read."""
+    job_id = fact.job_id if isinstance(fact, Plan | Refused) else ""
+    return {"jobId": job_id} if job_id else {}
 
 
 def observed(job: FactotumJob, now: datetime) -> Patch:
@@ -111,7 +117,7 @@ def claimed(
         },
         "sequence": 0,
         "startTime": moment,
-        **({"order": None} if "order" in job.status else {}),
+        **_no_order(job),
         **resume_seen(job),
         **task_fields(tasks),
     }
@@ -142,18 +148,29 @@ def pod_gone(job: FactotumJob, now: datetime) -> Patch | None:
     )
 
 
-def relaunch(
-    job: FactotumJob, *, reason: str, message: str, not_before: datetime, now: datetime
-) -> Patch:
+def relaunch(job: FactotumJob, *, message: str, not_before: datetime, now: datetime) -> Patch:
     """QUEUED for the attempt's next Pod; the last one's claim is refused from now on."""
-    return _step(job, JobState.QUEUED, RunState.WAITING, reason, message, now) | {
+    return (
+        step(job, Reason.RELAUNCHING, message, now)
+        | released(job)
+        | {"nextLaunchTime": format_time(not_before)}
+    )
+
+
+def released(job: FactotumJob) -> Patch:
+    """The fields that take the attempt from its runner, whoever asks next."""
+    return {
         "attempt": job.attempt,
         "launch": job.launch + 1,
-        "nextLaunchTime": format_time(not_before),
         "claim": None,
         "sequence": None,
         "startTime": None,
+        **_no_order(job),
     }
+
+
+def _no_order(job: FactotumJob) -> Patch:
+    return {"order": None} if "order" in job.status else {}
 
 
 def finished(
@@ -169,7 +186,7 @@ def finished(
     return _step(job, JobState.DONE, outcome, reason, message, now) | {
         "completionTime": format_time(now),
         "nextLaunchTime": None,
-        **({"order": None} if "order" in job.status else {}),
+        **_no_order(job),
         **resume_seen(job),
     }
 
@@ -180,7 +197,7 @@ def simulated(job: FactotumJob, plan: Plan, now: datetime) -> Patch:
     message = f"{total}/{total} tasks would run; nothing was executed"
     tasks = [{"name": name, "state": TaskState.SUCCEEDED} for name in plan.task_names]
     patch = finished(job, succeeded=True, reason=Reason.DRY_RUN, message=message, now=now)
-    return patch | {"factfileHash": plan.digest} | task_fields(tasks)
+    return patch | identity(plan) | {"factfileHash": plan.digest} | task_fields(tasks)
 
 
 def step(job: FactotumJob, reason: str, message: str, now: datetime) -> Patch:

@@ -83,10 +83,10 @@ class History:
         key = job.namespace, job.status.get("outcome") == RunState.SUCCEEDED
         limit = self._limits[key[1]]
         known = self._places.get(job.uid)
-        is_counted = job.is_done and not is_gone and not job.deleting and limit is not None
+        is_counted = job.is_done and not is_gone and not job.deleting
         if known is not None and (not is_counted or known != key):
             self._drop(job.uid, known)
-        if not is_counted or known == key or limit is None:
+        if limit is None or not is_counted or known == key:
             return
         age = str(job.status.get("completionTime") or ""), job.created, job.uid
         shelf = self._shelves.setdefault(key, _Shelf())

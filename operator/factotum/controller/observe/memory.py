@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from factotum.controller.decide.unclaimed.starting import SLOW_START_SECONDS
 from factotum.controller.facts.observed import Plan, PodRefusal, Refused
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire.reports import Report
@@ -18,8 +19,6 @@ _PROGRESS_SHARE: Final = 20
 """A job's progress patches may take one part in this many of the time."""
 _MAX_REFUSAL_SECONDS: Final = 60.0
 _FIRST_DOUBT_SECONDS: Final = 0.25
-_LAUNCHING_SECONDS: Final = 5.0
-"""How long a Pod of which nobody knows whether it was made keeps the worker slot."""
 _SIGHTING_SECONDS: Final = 4.0
 """How long a live read of a running Pod, which no watch shows, counts."""
 
@@ -192,7 +191,7 @@ class JobMemory:
     def is_launching(self, now: float) -> bool:
         """Whether the Pod may be there any moment: it was asked for just now, and nobody knows."""
         since = self._unanswered_since
-        return since is not None and now - since < _LAUNCHING_SECONDS
+        return since is not None and now - since < SLOW_START_SECONDS
 
     def gives_back(self, attempt: int, launch: int) -> None:
         """Note that the worker slot was given back before the Pod of a launch came."""

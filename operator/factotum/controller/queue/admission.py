@@ -7,14 +7,9 @@ its job id or its namespace's limit, keeps its place and lets others by.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from factotum.kube.resource import FactotumJob, JobUid
-
-ALLOW: Final = "Allow"
-"""The ``duplicatePolicy`` of jobs that run beside others of their job id."""
-REJECT: Final = "Reject"
-"""That of jobs which do not wait for others of their job id."""
+from factotum.kube.resource import Duplicates, FactotumJob, JobUid
 
 
 class Key(NamedTuple):
@@ -31,7 +26,7 @@ class Waiting(NamedTuple):
     uid: JobUid
     namespace: str = ""
     job_id: str = ""
-    policy: str = "Queue"
+    policy: str = Duplicates.QUEUE
 
     @classmethod
     def of(cls, job: FactotumJob, job_id: str) -> "Waiting":
@@ -46,7 +41,7 @@ class Waiting(NamedTuple):
     @property
     def runs_beside(self) -> bool:
         """Whether it needs no job id for itself."""
-        return self.policy == ALLOW or not self.job_id
+        return self.policy == Duplicates.ALLOW or not self.job_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

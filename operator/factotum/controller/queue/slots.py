@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from factotum.controller.facts.observed import Held, Place, Waits
-from factotum.controller.queue.admission import REJECT, Holders, Key, Limits, Waiting, admit
+from factotum.controller.queue.admission import Holders, Key, Limits, Waiting, admit
 from factotum.controller.queue.line import Line
-from factotum.kube.resource import JobUid
+from factotum.kube.resource import Duplicates, JobUid
 
 TOLD: Final = 20
 """How many of those who wait are told their position."""
@@ -87,9 +87,9 @@ class Slots:
         """Return exactly how far in the line a job is, from 1; None: it does not wait."""
         return self._line.position(uid)
 
-    def first(self, count: int = TOLD) -> Sequence[JobUid]:
-        """Return those who have waited longest."""
-        return [waiting.uid for waiting in self._line.first(count)]
+    def first(self) -> Sequence[JobUid]:
+        """Return those who have waited longest, as many as are told their position."""
+        return [waiting.uid for waiting in self._line.first(TOLD)]
 
     def rivals(self, uid: JobUid) -> Iterator[JobUid]:
         """Yield whom a job must let go first because of its job id."""
@@ -118,13 +118,6 @@ class Slots:
         self._line.put(waiting, has_id=has_id)
         passed = before is not None and key is not None and self._line.first_of(key) is not before
         return self._admit() + ([before.uid] if passed and before is not None else [])
-
-    def leave(self, uid: JobUid) -> list[JobUid]:
-        """Take a job out of the line: it does not want to run now."""
-        if uid not in self._line:
-            return []
-        self._line.drop(uid)
-        return self._admit()
 
     # --- having -----------------------------------------------------------------------
 
@@ -217,7 +210,8 @@ class Slots:
             if waiting.key is not None:
                 self._give_id(waiting.key, waiting.uid)
                 first = self._line.first_of(waiting.key)
-                passed += [first.uid] if first is not None and first.policy == REJECT else []
+                if first is not None and first.policy == Duplicates.REJECT:
+                    passed.append(first.uid)
         return [waiting.uid for waiting in admitted] + passed
 
     def _give_worker(self, uid: JobUid, namespace: str) -> None:

@@ -15,12 +15,11 @@ from factotum.controller.facts.cache import Cache
 from factotum.controller.facts.pods import PodView
 from factotum.controller.observe.ledger import Ledger
 from factotum.controller.observe.memory import JobMemory
-from factotum.controller.queue.admission import ALLOW
 from factotum.controller.queue.holders import ids_of, is_holder, may_run
 from factotum.controller.queue.slots import Slots
 from factotum.controller.work_queue import WorkQueue
 from factotum.core.words.reasons import Reason
-from factotum.kube.resource import FactotumJob, JobUid
+from factotum.kube.resource import Duplicates, FactotumJob, JobUid
 
 _ENDING_SECONDS: Final = 60.0
 """How long the Pods of a job that is gone keep its slot: twice the grace that we give them."""
@@ -158,4 +157,4 @@ def _may_have_started(job: FactotumJob, pods: Sequence[PodView]) -> bool:
 
 
 def _runs_beside(job: FactotumJob) -> bool:
-    return job.duplicate_policy == ALLOW
+    return job.duplicate_policy == Duplicates.ALLOW

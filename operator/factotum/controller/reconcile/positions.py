@@ -4,13 +4,11 @@ Whoever waits further back is left in peace: each job that starts moves them all
 """
 
 import asyncio
-from typing import Final
 
+from factotum.controller.decide.unclaimed.telling import RETELL_SECONDS
 from factotum.controller.queue.slots import Slots
 from factotum.controller.work_queue import WorkQueue
 from factotum.kube.resource import JobUid
-
-_SECONDS: Final = 60.0
 
 
 class Positions:
@@ -24,7 +22,7 @@ class Positions:
     def expect(self) -> None:
         """Begin, as somebody may wait by now."""
         if self._timer is None and self._slots.waiting:
-            self._timer = asyncio.get_running_loop().call_later(_SECONDS, self._tell)
+            self._timer = asyncio.get_running_loop().call_later(RETELL_SECONDS, self._tell)
 
     def _tell(self) -> None:
         self._timer = None

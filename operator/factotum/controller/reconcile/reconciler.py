@@ -113,7 +113,9 @@ class Reconciler:
             pods = self._cache.pods_of(job)
             if is_holder(job, pods):
                 self._holding.hold(job, pods)
-            if not job.is_done or pods or not job.is_observed or attempts.is_wanted(job):
+            is_surplus = self._surroundings.jobs_kept.is_surplus(job.uid)
+            is_open = not job.is_done or not job.is_observed or attempts.is_wanted(job)
+            if is_open or pods or is_surplus:
                 self.queue.add(job.uid)
             elif (left := seconds_left(job, self._clock.now())) is not None:
                 self.queue.add_later(job.uid, left)

@@ -10,12 +10,12 @@ from typing import Final
 
 from factotum.controller.decide import status
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision
-from factotum.controller.facts.observed import Observed, Plan, Rival, Unreadable, Waits
+from factotum.controller.decide.unclaimed.telling import RETELL_SECONDS
+from factotum.controller.facts.observed import Observed, Rival, Unreadable, Waits
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
+from factotum.kube.resource import Duplicates
 
-RETELL_SECONDS: Final = 60.0
-"""How often what a waiting job was told may change."""
 _IN_LINE: Final = (Reason.WAITING_FOR_WORKER, Reason.QUEUE_FULL)
 
 
@@ -25,7 +25,7 @@ def duplicate_of(seen: Observed) -> str:
     One that is done and whose Pod only ends is waited for all the same: whoever
     has seen it done may make the next.
     """
-    if seen.job.duplicate_policy != "Reject":
+    if seen.job.duplicate_policy != Duplicates.REJECT:
         return ""
     if seen.elsewhere:
         return _elsewhere(seen)
@@ -35,7 +35,7 @@ def duplicate_of(seen: Observed) -> str:
 
 def held_elsewhere(seen: Observed) -> Unreadable | None:
     """Return why a job must wait that somebody else has by its Consul entry."""
-    if not seen.elsewhere or seen.job.duplicate_policy == "Allow":
+    if not seen.elsewhere or seen.job.duplicate_policy == Duplicates.ALLOW:
         return None
     message = f"{_elsewhere(seen)}: if that is no more, delete the key, or allow duplicates"
     return Unreadable(reason=Reason.WAITING_FOR_JOB_ID, message=message)
@@ -67,9 +67,7 @@ def in_line(seen: Observed, place: Waits, now: datetime) -> Decision:
         left = RETELL_SECONDS - seen.told_seconds
         if left > 0:
             return Decision(again_in=left, in_line=True)
-    if isinstance(seen.factfile, Plan):
-        patch |= {"jobId": seen.factfile.job_id}
-    return Decision(patch=patch, in_line=True)
+    return Decision(patch=patch | status.identity(seen.factfile), in_line=True)
 
 
 def _why(place: Waits, namespace: str) -> tuple[str, str]:
@@ -77,9 +75,14 @@ def _why(place: Waits, namespace: str) -> tuple[str, str]:
         return Reason.WAITING_FOR_JOB_ID, _of(place.rival)
     if place.is_beyond:
         return Reason.QUEUE_FULL, "as many jobs wait as may (--max-jobs); this one follows them"
-    whose = f"all workers of namespace {namespace}" if place.namespace_is_full else "all workers"
     position = "" if place.position is None else f"; position {place.position} in the queue"
-    return Reason.WAITING_FOR_WORKER, f"{whose} are busy{position}"
+    return Reason.WAITING_FOR_WORKER, busy(place, namespace) + position
+
+
+def busy(place: Waits, namespace: str) -> str:
+    """Say which workers all have a job."""
+    whose = f"all workers of namespace {namespace}" if place.namespace_is_full else "all workers"
+    return f"{whose} are busy"
 
 
 def _of(rival: Rival) -> str:

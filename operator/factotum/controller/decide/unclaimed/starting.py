@@ -10,7 +10,8 @@ from typing import Final
 
 from factotum.controller.decide import attempts, status
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice
-from factotum.controller.decide.unclaimed.telling import RETELL_SECONDS, wait
+from factotum.controller.decide.unclaimed import queueing
+from factotum.controller.decide.unclaimed.telling import wait
 from factotum.controller.facts.observed import Observed, Waits
 from factotum.controller.facts.pods import PodView
 from factotum.core.words import reasons
@@ -37,7 +38,7 @@ def being_made(seen: Observed, seconds: float, now: datetime) -> Decision:
         "the API server has not answered the request for the Pod yet:"
         " an admission webhook that hangs, or the server itself"
     )
-    return wait(seen, Reason.POD_NOT_CREATED, message, now, retell=RETELL_SECONDS)
+    return wait(seen, Reason.POD_NOT_CREATED, message, now)
 
 
 def starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
@@ -52,9 +53,9 @@ def starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
         # Its two words for one thing must not make two messages.
         why = cause if cause and reason == Reason.IMAGE_PULL_BACK_OFF else pod.waiting
         message = f"Pod {pod.name} does not start: {why}"
-        return wait(seen, reason, message, now, retell=RETELL_SECONDS)
+        return wait(seen, reason, message, now)
     if isinstance(seen.place, Waits):
-        message = f"Pod {pod.name} is ready; all workers are busy"
+        message = f"Pod {pod.name} is ready; {queueing.busy(seen.place, seen.job.namespace)}"
         return wait(seen, Reason.WAITING_FOR_WORKER, message, now)
     if seen.heard:
         return Decision(again_in=RETRY_SECONDS)
@@ -63,10 +64,10 @@ def starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
             f"Pod {pod.name} runs, but its runner has not asked for the job: can it reach the"
             " operator (--claims-url, NetworkPolicies, DNS)? Its log says what it tries"
         )
-        return wait(seen, Reason.RUNNER_NOT_HEARD, message, now, retell=RETELL_SECONDS)
+        return wait(seen, Reason.RUNNER_NOT_HEARD, message, now)
     if not seen.may_tell:
         return Decision(again_in=RETRY_SECONDS)
-    return wait(seen, Reason.POD_PENDING, _progress(pod), now, retell=RETELL_SECONDS)
+    return wait(seen, Reason.POD_PENDING, _progress(pod), now)
 
 
 def _progress(pod: PodView) -> str:
@@ -120,13 +121,8 @@ def _give_up(seen: Observed, pod: PodView, now: datetime) -> Decision:
 def next_launch(job: FactotumJob, message: str, now: datetime) -> status.Patch:
     """Give the attempt its next launch, later each time."""
     delay = LAUNCH_BACKOFF_SECONDS[min(job.launch, len(LAUNCH_BACKOFF_SECONDS)) - 1]
-    return status.relaunch(
-        job,
-        reason=Reason.RELAUNCHING,
-        message=message,
-        not_before=now + timedelta(seconds=delay),
-        now=now,
-    )
+    not_before = now + timedelta(seconds=delay)
+    return status.relaunch(job, message=message, not_before=not_before, now=now)
 
 
 def relaunch_notice(message: str) -> Notice:

@@ -10,7 +10,7 @@ from typing import Final
 
 from factotum.controller.decide import status
 from factotum.controller.decide.decision import RETRY_SECONDS, Decision, Notice
-from factotum.controller.facts.observed import Observed, Plan
+from factotum.controller.facts.observed import Observed
 from factotum.core.words import reasons
 from factotum.core.words.states import RunState
 
@@ -24,12 +24,13 @@ def wait(
     message: str,
     now: datetime,
     *,
-    retell: float = 0.0,
+    retell: float = RETELL_SECONDS,
 ) -> Decision:
     """Tell why a job waits.
 
     Args:
-        retell: seconds before the words may change that go with one reason.
+        retell: seconds before the words may change that go with one reason; less only where
+            they change by what somebody does.
     """
     job = seen.job
     patch = status.waiting(job, reason, message, now)
@@ -39,8 +40,7 @@ def wait(
     pause = 0.0 if is_new else retell if reason == job.reason else RETELL_SECONDS
     if seen.told_seconds < pause and job.is_observed:
         return Decision(again_in=min(RETRY_SECONDS, pause - seen.told_seconds))
-    if isinstance(seen.factfile, Plan):
-        patch |= {"jobId": seen.factfile.job_id}
+    patch |= status.identity(seen.factfile)
     kind = reasons.notice_of(reason, RunState.WAITING)
     notice = Notice(type=kind, reason=reason, message=message) if kind and is_new else None
     return Decision(patch=patch, notice=notice, again_in=RETRY_SECONDS)
