@@ -99,6 +99,27 @@ async def test_what_happens_again_is_counted_up_in_the_same_event():
     assert scene.recorder.answers == ["created", "counted"]
 
 
+async def test_what_happens_while_its_event_is_being_made_is_counted_too():
+    scene, gate = Scene(), asyncio.Event()
+    create = scene.api.create
+
+    async def slow(path, body):
+        await gate.wait()
+        return await create(path, body)
+
+    scene.api.create = slow
+    scene.tells("TaskFailed", "the first time")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    scene.tells("TaskFailed", "the second time")
+    gate.set()
+    await scene.settles()
+    await scene.settles(30)
+
+    (event,) = scene.stored()
+    assert (event["count"], event["message"]) == (2, "the second time")
+
+
 async def test_an_event_that_has_expired_is_made_anew_with_the_whole_count():
     scene = Scene(Pace(again=0.0))
     scene.tells()
