@@ -7,6 +7,8 @@ import asyncio
 import gc
 import types
 
+import pytest
+
 from factotum.controller.apply import events as events_module
 from factotum.controller.apply.events import Events, Pace
 from factotum.controller.clock import HeldClock
@@ -155,9 +157,17 @@ async def test_what_is_remembered_is_bounded(monkeypatch):
     assert scene.recorder.answers.count("dropped") == 75
 
 
-async def test_an_event_that_is_refused_is_told_in_the_log_and_stops_no_other(caplog):
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (errors.from_status(403, "Forbidden", "the namespace goes"), ": the namespace goes"),
+        (KeyError("metadata"), ""),
+    ],
+    ids=["refused", "answered oddly"],
+)
+async def test_an_event_that_is_refused_is_told_in_the_log_and_stops_no_other(caplog, fault, why):
     scene = Scene()
-    refuse = [errors.from_status(403, "Forbidden", "the namespace is being terminated")]
+    refuse = [fault]
 
     def answer(_):
         if refuse:
@@ -170,9 +180,7 @@ async def test_an_event_that_is_refused_is_told_in_the_log_and_stops_no_other(ca
 
     assert [event["reason"] for event in scene.stored()] == ["Lost"]
     assert sorted(scene.recorder.answers) == ["created", "failed"]
-    assert caplog.messages == [
-        "job pipelines/nightly: attempt 1: no Event recorded: the namespace is being terminated"
-    ]
+    assert caplog.messages == [f"job pipelines/nightly: attempt 1: no Event recorded{why}"]
 
 
 async def test_only_some_are_under_way_at_once():
@@ -207,6 +215,7 @@ async def test_the_end_waits_for_events_a_moment_and_no_longer():
     scene.tells(uid="other", name="other")
     async with asyncio.timeout(2):
         await scene.events.settle(0.005)
+        await asyncio.gather(*scene.events._tasks, return_exceptions=True)
 
 
 async def test_no_factfile_is_kept_for_the_sake_of_an_event():
