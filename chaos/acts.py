@@ -10,11 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from chaos.api_server import ApiServer
 from chaos.behaviours import Act
 from chaos.plan import NODES, REPLICAS, Disturbance
 from chaos.scene import Scene
 from support.cluster.kube_api import MERGE_PATCH, RawObject, jobs_path, pods_path
 from support.cluster.operator_process import OperatorProcess
+from support.consul.process import ConsulProcess
 
 GROUP = "factotum.snowplowanalytics.com"
 LABEL_JOB_UID = f"{GROUP}/job-uid"
@@ -30,70 +32,65 @@ _START_SECONDS = 5.0
 def operator_killed(scene: Scene, one: Disturbance) -> None:
     """Kill an operator and start it again."""
     with scene.world.locks["operator"]:
-        _kill(scene.world.operators[one.number % REPLICAS], one.seconds)
+        _kill(scene.world.operators[one.number % REPLICAS], one)
 
 
 def operator_frozen(scene: Scene, one: Disturbance) -> None:
     """Let an operator stand still."""
     with scene.world.locks["operator"]:
-        _freeze(scene.world.operators[one.number % REPLICAS], one.seconds)
+        _freeze(scene.world.operators[one.number % REPLICAS], one)
 
 
 def leader_killed(scene: Scene, one: Disturbance) -> None:
     """Kill the operator that leads, and start it again."""
     with scene.world.locks["operator"]:
-        _kill(scene.world.leader(), one.seconds)
+        _kill(scene.world.leader(), one)
 
 
 def leader_frozen(scene: Scene, one: Disturbance) -> None:
     """Let the operator that leads stand still."""
     with scene.world.locks["operator"]:
-        _freeze(scene.world.leader(), one.seconds)
-
-
-def _kill(operator: OperatorProcess, seconds: float) -> None:
-    operator.kill()
-    time.sleep(seconds)
-    operator.start()
-
-
-def _freeze(operator: OperatorProcess, seconds: float) -> None:
-    with suppress(AssertionError, ProcessLookupError):  # it has ended by itself
-        operator.freeze()
-        time.sleep(seconds)
-        operator.thaw()
+        _freeze(scene.world.leader(), one)
 
 
 def api_server_killed(scene: Scene, one: Disturbance) -> None:
     """Kill the API server and start it again."""
     with scene.world.locks["api"]:
-        scene.world.api_server.kill()
-        time.sleep(one.seconds)
-        scene.world.api_server.start()
+        _kill(scene.world.api_server, one)
 
 
 def api_server_frozen(scene: Scene, one: Disturbance) -> None:
     """Let the API server stand still."""
     with scene.world.locks["api"]:
-        scene.world.api_server.freeze()
-        time.sleep(one.seconds)
-        scene.world.api_server.thaw()
+        _freeze(scene.world.api_server, one)
 
 
 def consul_stopped(scene: Scene, one: Disturbance) -> None:
     """Stop Consul and start it again, its data kept."""
     with scene.world.locks["consul"]:
-        scene.world.consul.kill()
-        time.sleep(one.seconds)
-        scene.world.consul.start()
+        _kill(scene.world.consul, one)
 
 
 def consul_frozen(scene: Scene, one: Disturbance) -> None:
     """Let Consul accept connections and never answer."""
     with scene.world.locks["consul"]:
-        scene.world.consul.freeze()
+        _freeze(scene.world.consul, one)
+
+
+Process = OperatorProcess | ApiServer | ConsulProcess
+
+
+def _kill(process: Process, one: Disturbance) -> None:
+    process.kill()
+    time.sleep(one.seconds)
+    process.start()
+
+
+def _freeze(process: Process, one: Disturbance) -> None:
+    with suppress(AssertionError, ProcessLookupError):  # an operator has ended by itself
+        process.freeze()
         time.sleep(one.seconds)
-        scene.world.consul.thaw()
+        process.thaw()
 
 
 def lines_cut(scene: Scene, one: Disturbance) -> None:

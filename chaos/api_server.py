@@ -26,7 +26,6 @@ class ApiServer:
         self._folder = state
         self._cluster = cluster
         self._process: subprocess.Popen[bytes] | None = None
-        self.starts = 0
 
     def kill(self) -> None:
         """Kill it, as a machine that loses power."""
@@ -47,7 +46,6 @@ class ApiServer:
                 start_new_session=True,
             )
         self._pid = self._process.pid
-        self.starts += 1
         deadline = time.monotonic() + _START_SECONDS
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -37,8 +37,8 @@ class Act:
     """Something done to one job or its Pod.
 
     Attributes:
-        kind: its name in `acts.TABLE`.
-        phase: of the job (`driving.PHASES`), from which on it is due.
+        kind: its name in `acts.SINGLE`.
+        phase: of the job (`scene.phases_of`), from which on it is due.
         delay: seconds after that.
     """
 

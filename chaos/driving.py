@@ -37,7 +37,6 @@ class Driver:
     def __init__(self, plan: Plan, world: World) -> None:
         self.plan = plan
         self.world = world
-        self.missed: list[str] = []
         self._pool = ThreadPoolExecutor(64, thread_name_prefix="chaos")
         self._running: list[Future[None]] = []
         self._lock = threading.Lock()
@@ -135,8 +134,6 @@ class Driver:
         began = time.time()
         if acts.SINGLE[act.kind](self.scene, act):
             self.world.journal.note(act.kind, [act.job], f"{act.phase}, begun {began:.3f}")
-        else:
-            self.missed.append(f"{act.kind} {act.job} {act.phase}")
         uid = next((u for u, name in list(self.world.names.items()) if name == act.job), "")
         job = self.scene.jobs.objects.get(uid)
         if job is not None and uid in self.scene.jobs.present:

@@ -23,13 +23,11 @@ class Following:
     Attributes:
         objects: every object that ever was, by UID, as it was last.
         present: UIDs of those that are there.
-        events: how many changes were seen.
     """
 
     def __init__(self, api: KubeApi, path: str, listener: Listener) -> None:
         self.objects: dict[str, RawObject] = {}
         self.present: set[str] = set()
-        self.events = 0
         self._api = api
         self._path = path
         self._listener = listener
@@ -104,5 +102,4 @@ class Following:
         else:
             self.present.add(uid)
         self.objects[uid] = raw
-        self.events += 1
         self._listener(kind, raw)

@@ -27,7 +27,7 @@ class Disturbance:
     """Something done to the whole.
 
     Attributes:
-        kind: its name in `acts.TABLE`.
+        kind: its name in `acts.WHOLE`.
         after: how much of the run is over then, from 0 to 1.
         delay: seconds after that.
         seconds: how long it lasts.

@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from chaos import recording
 from chaos.following import Following
 from chaos.world import World
 from support.cluster.kube_api import RawObject, jobs_path, pods_path
 
-PHASES = ("created", "seen", "claimed", "suspended", "failed", "done")
 _NEWS = ("state", "outcome", "reason", "attempt", "launch", "observedGeneration")
 
 
@@ -132,7 +130,3 @@ class Scene:
         with self._lock, contextlib.suppress(ValueError):  # closed: nobody reads it any more
             self._history.write(json.dumps(line) + "\n")
             self._history.flush()
-
-    def lines(self) -> list[recording.Line]:
-        """Read what the tasks wrote down."""
-        return self.world.lines()

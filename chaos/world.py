@@ -30,11 +30,10 @@ _LEASE = f"{_LEASES}/factotum-factotum-operator"
 _NAMESPACE_NUMBERS = itertools.count(1)
 
 
-class Ground:
-    """A cluster with our chart in it and a test node that plays all its nodes."""
+class _Standing:
+    """What stands as a whole while it is used as a context manager, or not at all."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -49,6 +48,18 @@ class Ground:
         self._cleanup.close()
 
     def _start(self) -> None:
+        """Bring it up, each thing with how it goes."""
+        raise NotImplementedError
+
+
+class Ground(_Standing):
+    """A cluster with our chart in it and a test node that plays all its nodes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def _start(self) -> None:
         enter = self._cleanup.enter_context
         self._cleanup.callback(lambda: self.api_server.reap())
         cluster = enter(clusters.running("chaos", more=("--fake-nodes", str(plan.NODES))))
@@ -60,7 +71,7 @@ class Ground:
         enter(operator_process.running_test_node(self.installation, self._folder / "node", *names))
 
 
-class World:
+class World(_Standing):
     """Everything of one seed. Use as a context manager.
 
     Attributes:
@@ -70,6 +81,7 @@ class World:
     """
 
     def __init__(self, ground: Ground, seed: int, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
         self.namespace = f"chaos-{seed}-{next(_NAMESPACE_NUMBERS)}"
         self.journal = Journal()
@@ -82,18 +94,6 @@ class World:
         self.claims_weather = weather.Weather(seed, weather.CLAIMS)
         self.api_weather = weather.Weather(seed, weather.API_WRITES)
         self._ground = ground
-        self._cleanup = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._cleanup.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._cleanup.close()
 
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,9 @@ import time
 import pytest
 
 from support.builders.manifests import make_job
+from support.cluster.audit import Audit
 from support.cluster.kube_api import ApiRefusedError, jobs_path, pods_path
-from support.cluster.people import JOBS_ONLY, SECRET_WORD, STATUSES, Audit, Person
+from support.cluster.people import JOBS_ONLY, SECRET_WORD, STATUSES, Person
 
 pytestmark = pytest.mark.cluster
 
@@ -86,7 +87,7 @@ def stranger(bench, victim):
 
 @pytest.mark.usefixtures("open_schema")
 def test_no_field_of_a_job_reaches_another_namespace_or_tells_of_it(bench, victim, stranger):
-    audit = Audit.since_now(bench.installation)
+    audit = Audit(bench.installation)
     seen: dict[str, dict[str, object]] = {}
     with bench.operator(f"--namespace={victim}") as operator:
         for way, spec in WAYS.items():
@@ -170,7 +171,7 @@ def test_a_forged_status_reaches_nothing_and_stops_nobody(bench, victim):
             late = {"configMapKeyRef": {"name": "late", "key": "k"}}
             person.create_job(make_job(bench.namespace, name=name, factfileFrom=late))
             person.wait_for(jobs_path(bench.namespace, name), has_word, "answered")
-        audit = Audit.since_now(bench.installation)
+        audit = Audit(bench.installation)
         for name, way, target in names:
             body = forged_status(FORGED[way], v=victim, n=target, uid=targets[target])
             person.patch(f"{jobs_path(bench.namespace, name)}/status", body)

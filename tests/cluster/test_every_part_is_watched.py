@@ -10,6 +10,7 @@ from kubernetes.aio.config import kube_config
 
 from factotum.controller.operator import Operator
 from factotum.controller.settings import Settings
+from support.cluster.operator_process import RELEASE
 from support.cluster.scraping import page
 from support.consul.process import ConsulProcess, free_ports
 
@@ -32,7 +33,7 @@ async def operator(bench, tmp_path, monkeypatch):
     # The library reads the variable only once, when it is imported.
     path = str(bench.installation.cluster.kubeconfig)
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", path)
-    claims, health, metrics = free_ports(3)
+    claims, health, metrics, admission = free_ports(4)
     with ConsulProcess.fresh(tmp_path / "consul") as consul:
         made = Operator(
             Settings(
@@ -43,6 +44,9 @@ async def operator(bench, tmp_path, monkeypatch):
                 liveness_port=health,
                 metrics_host="127.0.0.1",
                 metrics_port=metrics,
+                admission_host="127.0.0.1",
+                admission_port=admission,
+                admission_webhook=RELEASE,
                 consul_address=consul.address,
             )
         )
@@ -74,8 +78,9 @@ async def test_each_task_that_ends_is_told_by_the_health_page(operator):
 
     assert well == (200, "ok\n")
     assert sorted(name for name, _ in complaints) == [
-        "door", "door", "door", "election", "keeping of certificates", "mirror", "reconciler",
-        "sweep", "watch of Nodes", "watch of Pods", "watch of jobs",
+        "door", "door", "door", "door", "election", "keeping of certificates", "mirror",
+        "reconciler", "registration of the webhook", "sweep", "watch of Nodes", "watch of Pods",
+        "watch of jobs",
     ]  # fmt: skip
     assert [name for (name, _), more in complaints.items() if more <= 0] == []
     assert ill[0] == 503

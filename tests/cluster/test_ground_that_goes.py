@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from support.cluster.audit import Audit
 from support.cluster.clusters import ROOT
 from support.cluster.kube_api import ApiRefusedError
-from support.cluster.people import Audit
 
 pytestmark = pytest.mark.cluster
 
@@ -32,7 +32,7 @@ def test_a_namespace_that_goes_takes_its_jobs_and_gives_their_workers_back(bench
         bench.api.wait_state(doomed, "runs", "WORKING")
         bench.create(bench.book.chain("waits", "true"), name="waits")
         bench.namespace = mine
-        audit = Audit.since_now(bench.installation)
+        audit = Audit(bench.installation)
         bench.api.delete(f"/api/v1/namespaces/{doomed}")
         bench.create(bench.book.chain("next", "true"), name="next")
         status = bench.done("next", seconds=90)
@@ -55,7 +55,7 @@ def test_a_definition_that_goes_and_comes_again_is_lived_through(bench):
         bench.api.delete(DEFINITION)
         try:
             wait_gone(bench, DEFINITION)
-            audit = Audit.since_now(bench.installation)
+            audit = Audit(bench.installation)
             time.sleep(10)
             asked = list(audit.requests())
             lines = operator.log.read_text().count("\n")

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from support.builders.manifests import make_factfile, make_job, make_task
+from support.cluster.audit import Audit
 from support.cluster.kube_api import jobs_path, pods_path
-from support.cluster.people import Audit
 
 pytestmark = pytest.mark.cluster
 
@@ -62,7 +62,7 @@ def test_what_is_taken_off_a_running_pod_costs_neither_verdict_nor_worker(bench,
         if is_away:
             operator.start()
             operator.wait_ready()
-        audit, began = Audit.since_now(bench.installation), time.monotonic()
+        audit, began = Audit(bench.installation), time.monotonic()
         ends = {kind: bench.done(kind) for kind in kinds}
         seconds = time.monotonic() - began
         next_job_runs(bench)
@@ -81,7 +81,7 @@ def test_a_job_deleted_without_its_pods_gives_its_worker_back(bench):
     with bench.nodes(), bench.operator("--max-workers=1"):
         pod = start_working(bench, "orphaned", f"sleep {RUN_SECONDS}")
         wait_until(lambda: bench.book.counts()["orphaned", "t1"] == 1)
-        audit = Audit.since_now(bench.installation)
+        audit = Audit(bench.installation)
         body = {"propagationPolicy": "Orphan"}
         bench.api.request("DELETE", jobs_path(bench.namespace, "orphaned"), body)
         next_job_runs(bench)
@@ -116,7 +116,7 @@ def test_a_deleted_job_that_a_finalizer_keeps_is_ended_and_gives_its_worker_back
         bench.api.delete(jobs_path(bench.namespace, "kept"))
         status = bench.done("kept")
         next_job_runs(bench)
-        audit = Audit.since_now(bench.installation)
+        audit = Audit(bench.installation)
         time.sleep(4)
         asked = asked_about(audit, "kept")
         is_ready = operator.is_ready()
@@ -205,7 +205,7 @@ def test_a_namespace_that_takes_no_pod_now_is_waited_for(bench, kind):
     with bench.nodes(), bench.operator():
         bench.create()
         waiting = bench.api.wait_state(bench.namespace, "job", "QUEUED", reason="PodForbidden")
-        audit = Audit.since_now(bench.installation)
+        audit = Audit(bench.installation)
         time.sleep(3)
         tries = [r for r in audit.requests() if r.verb == "create" and r.path.endswith("/pods")]
         bench.api.delete(f"{limits}/strict")

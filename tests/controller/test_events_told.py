@@ -7,6 +7,8 @@ import asyncio
 import gc
 import types
 
+import pytest
+
 from factotum.controller.apply import events as events_module
 from factotum.controller.apply.events import Events
 from factotum.controller.clock import HeldClock
@@ -99,6 +101,27 @@ async def test_what_happens_again_is_counted_up_in_the_same_event():
     assert scene.recorder.answers == ["created", "counted"]
 
 
+async def test_what_happens_while_its_event_is_being_made_is_counted_too():
+    scene, gate = Scene(), asyncio.Event()
+    create = scene.api.create
+
+    async def slow(path, body):
+        await gate.wait()
+        return await create(path, body)
+
+    scene.api.create = slow
+    scene.tells("TaskFailed", "the first time")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    scene.tells("TaskFailed", "the second time")
+    gate.set()
+    await scene.settles()
+    await scene.settles(30)
+
+    (event,) = scene.stored()
+    assert (event["count"], event["message"]) == (2, "the second time")
+
+
 async def test_an_event_that_has_expired_is_made_anew_with_the_whole_count():
     scene = Scene(pause=0.0)
     scene.tells()
@@ -134,9 +157,17 @@ async def test_what_is_remembered_is_bounded(monkeypatch):
     assert scene.recorder.answers.count("dropped") == 75
 
 
-async def test_an_event_that_is_refused_is_told_in_the_log_and_stops_no_other(caplog):
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (errors.from_status(403, "Forbidden", "the namespace goes"), ": the namespace goes"),
+        (KeyError("metadata"), ""),
+    ],
+    ids=["refused", "answered oddly"],
+)
+async def test_an_event_that_is_refused_is_told_in_the_log_and_stops_no_other(caplog, fault, why):
     scene = Scene()
-    refuse = [errors.from_status(403, "Forbidden", "the namespace is being terminated")]
+    refuse = [fault]
 
     def answer(_):
         if refuse:
@@ -149,9 +180,7 @@ async def test_an_event_that_is_refused_is_told_in_the_log_and_stops_no_other(ca
 
     assert [event["reason"] for event in scene.stored()] == ["Lost"]
     assert sorted(scene.recorder.answers) == ["created", "failed"]
-    assert caplog.messages == [
-        "job pipelines/nightly: attempt 1: no Event recorded: the namespace is being terminated"
-    ]
+    assert caplog.messages == [f"job pipelines/nightly: attempt 1: no Event recorded{why}"]
 
 
 async def test_only_some_are_under_way_at_once():
@@ -186,6 +215,7 @@ async def test_the_end_waits_for_events_a_moment_and_no_longer():
     scene.tells(uid="other", name="other")
     async with asyncio.timeout(2):
         await scene.events.settle(0.005)
+        await asyncio.gather(*scene.events._tasks, return_exceptions=True)
 
 
 async def test_no_factfile_is_kept_for_the_sake_of_an_event():

@@ -245,7 +245,7 @@ REFUSAL = json.dumps({"error": "gone"})
         pytest.param(
             reply(410, {PROOF: proof(LEADER, "an old word")}, body=REFUSAL), id="an old answer"
         ),
-        pytest.param(reply(307, {"Location": "http://127.0.0.1:1/"}), id="a redirection"),
+        pytest.param(reply(307, {"Location": "/elsewhere"}), id="a redirection"),
         pytest.param(Reply(b"no HTTP at all\r\n\r\n"), id="no HTTP"),
         pytest.param(Reply(), id="hung up"),
         pytest.param(
@@ -253,6 +253,10 @@ REFUSAL = json.dumps({"error": "gone"})
                 f"HTTP/1.1 410 Gone\r\n{PROOF}: {proved}\r\nContent-Length: 99\r\n\r\n".encode()
             ),
             id="cut short",
+        ),
+        pytest.param(
+            lambda proved: reply(410, {PROOF: proved}, body=" " * (16 * 1024 * 1024 + 1)),
+            id="without an end",
         ),
     ],
 )
@@ -266,13 +270,28 @@ async def test_only_the_leaders_own_whole_answer_counts(replicas, call, answer):
 
 
 @pytest.mark.parametrize(
-    "address", ["", "nowhere", "host:port", ":80", "a/b:80", "u@h:80", "h:1/../x:80", "a b:80"]
+    "address",
+    [
+        *("", "nowhere", "127.0.0.1:port", ":{port}", "a b:{port}", "127.0.0.1/x:{port}"),
+        *("x@127.0.0.1:{port}", "127.0.0.1:{port}#", "127.0.0.1:{port}/x", "127.0.0.1:{port}?:80"),
+    ],
 )
 async def test_an_address_that_is_none_is_not_asked(replicas, address):
     _, other = replicas
-    other.leader = Known(LEADER, address)
+    with Receiver(proving(refusing), tls=serving()) as somebody:
+        other.leader = Known(LEADER, address.format(port=somebody.port))
 
-    assert (await other.post(CLAIM))[0] == 503
+        assert (await other.post(CLAIM))[0] == 503
+        assert somebody.requests == []
+
+
+async def test_no_proxy_of_the_surroundings_is_asked(replicas, monkeypatch):
+    leader, other = replicas
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+
+    assert (await other.post(CLAIM))[0] == 200
+    assert len(leader.desk.asked) == 1
 
 
 async def test_a_leader_of_ipv6_is_asked(replicas):
@@ -293,8 +312,8 @@ async def test_a_leader_that_hangs_is_waited_for_only_so_long():
 
 async def test_no_more_is_passed_on_than_can_be_kept():
     with Receiver([HANG], tls=serving()) as somebody:
-        leader = Known(LEADER, f"127.0.0.1:{somebody.port}")
-        passing = PassingOn(lambda: leader, **TRUSTING, seconds=5, most=3)
+        known = [Known(LEADER, f"127.0.0.1:{somebody.port}")]
+        passing = PassingOn(lambda: known[0], **TRUSTING, seconds=5, most=3)
         waiting = [asyncio.create_task(passing.post("/", b"", "t")) for _ in range(3)]
         await asyncio.sleep(0.1)
 
@@ -303,6 +322,9 @@ async def test_no_more_is_passed_on_than_can_be_kept():
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        known[0] = None
+        with pytest.raises(NoLeaderError, match="no replica leads"):
+            await passing.post("/", b"", "t")
         await passing.close()
 
 

@@ -261,7 +261,7 @@ class Operator:
             middlewares=[counting_pods(self._keeping.figures)],
         )
         await self._server.start()
-        self._health.watch(self._server.door.failure)
+        self._health.watch(self._server.failure)
 
     async def _begin_admission(self) -> None:
         """Look at jobs before they are stored, if that is wanted."""
@@ -274,6 +274,7 @@ class Operator:
             tls=self._identity.server,
         )
         await self._admission.start()
+        self._health.watch(self._admission.failure)
         if settings.admission_webhook:
             registration = Registration(self._api, self._identity, settings.admission_webhook)
             task = asyncio.create_task(registration.run(), name="registration of the webhook")

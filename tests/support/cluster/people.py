@@ -1,13 +1,10 @@
 """Users of a cluster who may do little: a service account, a Role, and a token of it."""
 
 import copy
-import json
 import threading
-from collections.abc import Iterable
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 from support.cluster.kube_api import KubeApi
-from support.cluster.operator_process import AUDIT_USER, Installation
 
 SECRET_WORD = "cormorant-7261"
 """Stands in what nobody outside a namespace may learn."""
@@ -45,34 +42,3 @@ class Person(KubeApi):
         )
         self.token: str = admin.create(f"{accounts}/{name}/token", {"spec": {}})["status"]["token"]
         self.identity = {"Authorization": f"Bearer {self.token}"}
-
-
-class Request(NamedTuple):
-    """What the API server was asked."""
-
-    verb: str
-    path: str
-    code: int
-
-
-class Audit:
-    """What the operator asked the API server since some moment, by its audit log."""
-
-    def __init__(self, installation: Installation) -> None:
-        self._log = installation.audit_log
-        self._offset = self._log.stat().st_size
-
-    @classmethod
-    def since_now(cls, installation: Installation) -> Self:
-        """Begin to count."""
-        return cls(installation)
-
-    def requests(self) -> Iterable[Request]:
-        """Give every request of the operator that has ended, in order."""
-        with self._log.open() as file:
-            file.seek(self._offset)
-            for line in file:
-                event = json.loads(line)
-                if event["user"]["username"] == AUDIT_USER and event["stage"] != "ResponseStarted":
-                    code = event.get("responseStatus", {}).get("code", 0)
-                    yield Request(event["verb"], event["requestURI"], code)

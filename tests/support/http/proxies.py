@@ -8,13 +8,13 @@ see where a request ends.
 import asyncio
 import contextlib
 import ssl
-import threading
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from factotum.controller.tls.authority import Material
 from factotum.controller.tls.identity import Identity, client_context
+from support.http.listening import Listening
 
 
 class Act(StrEnum):
@@ -44,7 +44,7 @@ class Call(NamedTuple):
 Rule = Callable[[Call], Act]
 
 
-class Proxy:
+class Proxy(Listening):
     """Passes HTTP on to one server; `rule` decides about each request."""
 
     def __init__(
@@ -55,6 +55,7 @@ class Proxy:
         tls: ssl.SSLContext | None = None,
         as_operator: bool = False,
     ) -> None:
+        super().__init__()
         self.rule: Rule = lambda _: Act.PASS
         self.calls: list[tuple[Call, Act]] = []
         self.delay_seconds = 1.0
@@ -62,30 +63,16 @@ class Proxy:
         self._upstream = (host, port)
         self._tls = tls
         self._identity = Identity() if as_operator else None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._held = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"{'http' if self._identity is None else 'https'}://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        tls = None if self._identity is None else self._identity.server
-        starting = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 24, ssl=tls)
-        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(10)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(20)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+    def _shown(self) -> ssl.SSLContext | None:
+        return None if self._identity is None else self._identity.server
 
     def lead_to(self, host: str, port: int) -> None:
         """Name the server, where it was not known yet."""
@@ -140,12 +127,8 @@ class Proxy:
                 writer.transport.abort()
 
     async def _end(self) -> None:
-        self._server.close()
         self._close_all()
-        others = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await super()._end()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)

@@ -5,45 +5,23 @@ It knows no HTTP. Each connection goes to one that listens, in turn; what was co
 
 import asyncio
 import itertools
-import threading
 from contextlib import suppress
-from typing import Self
+
+from support.http.listening import Listening
 
 
-class Service:
+class Service(Listening):
     """Leads each connection to the next of its backends that takes it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.backends: list[tuple[str, int]] = []
-        self.port = 0
         self._turns = itertools.count()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"https://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        starting = asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=256)
-        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(10)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(20)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _end(self) -> None:
-        self._server.close()
-        others = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first = next(self._turns)

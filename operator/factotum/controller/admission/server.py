@@ -60,6 +60,10 @@ class AdmissionServer:
         assert handlers is not None, "the runner is set up"  # noqa: S101 - for the type checker
         await self._door.open(handlers, *self._address, self._tls)
 
+    def failure(self) -> str | None:
+        """Return why it is of no use any more, if it is."""
+        return self._door.failure()
+
     async def stop(self) -> None:
         """Stop listening."""
         await self._door.close()
