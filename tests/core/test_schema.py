@@ -135,3 +135,10 @@ EXTRA = "Property conditions are not met (Additional properties are not allowed)
 )
 def test_violations_are_told_in_the_original_words(path, value, lines):
     assert schema.find_violations(replace(VALID, path, value)) == lines
+
+
+@pytest.mark.parametrize("value", [[{}] * 100, [{"x": n} for n in range(100)], ["a"] * 100])
+def test_so_many_are_looked_for_and_no_more(value):
+    document = replace(VALID, ("data", "tasks"), value)
+
+    assert schema.find_violations(document, 7) == schema.find_violations(document)[:7]

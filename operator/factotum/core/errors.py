@@ -6,6 +6,7 @@
     ├── FactfileError               the factfile cannot be used
     │   ├── FactfileSyntaxError     not JSON
     │   ├── SchemaError             JSON of another shape, all violations at once
+    │   ├── TooLargeError           more than its reader can bear
     │   ├── TemplateError           a placeholder cannot be rendered
     │   ├── OnResultError           return codes without a way to go on, or with two
     │   └── DagError
@@ -49,6 +50,13 @@ class SchemaError(FactfileError):
     def __init__(self, violations: tuple[str, ...]) -> None:
         super().__init__("\n".join(violations))
         self.violations = violations
+
+
+class TooLargeError(FactfileError):
+    """It would be larger than what it is read for can bear."""
+
+    def __init__(self, characters: int) -> None:
+        super().__init__(f"its templates fill in more than {characters} characters")
 
 
 class TemplateError(FactfileError):

@@ -4,7 +4,9 @@ Whether something is wrong, the runner's own code says, and its one sentence com
 follows is for a person who wants to mend all of it at once.
 """
 
+import contextlib
 import functools
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,8 +15,9 @@ from typing import Any, Final
 import jsonschema
 
 from factotum.core import errors
-from factotum.core.errors import FactfileError, StartError
+from factotum.core.errors import FactfileError, StartError, TooLargeError
 from factotum.core.factfile import schema, templating
+from factotum.core.factfile.bounds import Bounds
 from factotum.core.factfile.document import Factfile
 from factotum.core.words import sentences
 
@@ -43,17 +46,17 @@ def violations(
         variables: of its templates.
         start: the task to start from.
     """
-    text = as_text(document)
+    text, bounds = as_text(document), Bounds()
     try:
-        factfile = Factfile.parse(text, variables)
+        factfile = Factfile.parse(text, variables, bounds)
     except FactfileError as exc:
         first = str(exc).partition("\n")[0]
         yield _ROOT, sentences.invalid_factfile(label, first)
-        yield from (
-            _shape(document)
-            if isinstance(exc, errors.SchemaError)
-            else _contents(document["data"], variables, start)
-        )
+        if isinstance(exc, errors.SchemaError):
+            yield from _shape(document, bounds)
+        else:
+            with contextlib.suppress(TooLargeError):
+                yield from _contents(document["data"], variables, start, bounds)
         return
     try:
         factfile.dag.levels(start)
@@ -61,9 +64,9 @@ def violations(
         yield "spec.start", sentences.invalid_start(str(start), exc)
 
 
-def _shape(document: object) -> Iterator[Violation]:
-    found = sorted(_validator().iter_errors(document), key=lambda each: list(map(str, each.path)))
-    for each in found:
+def _shape(document: object, bounds: Bounds) -> Iterator[Violation]:
+    some = itertools.islice(_validator().iter_errors(document), bounds.violations)
+    for each in sorted(some, key=lambda each: list(map(str, each.path))):
         steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in each.path]
         yield _ROOT + "".join(steps), each.message[:_WORDS]
 
@@ -74,13 +77,13 @@ def _validator() -> Any:
 
 
 def _contents(
-    data: Mapping[str, Any], variables: Mapping[str, str], start: str | None
+    data: Mapping[str, Any], variables: Mapping[str, str], start: str | None, bounds: Bounds
 ) -> Iterator[Violation]:
     """List what is wrong in a factfile of the right shape."""
     root = f"{_ROOT}.data"
 
     def render(text: str) -> str:
-        return templating.render(text, variables)
+        return templating.render(text, variables, bounds)
 
     yield from _errors(f"{root}.name", render, data["name"])
     earlier: set[str] = set()

@@ -13,6 +13,7 @@ from factotum.controller.facts.observed import FactfileFact, Plan, Refused, Unre
 from factotum.controller.observe.live import Live
 from factotum.core.errors import FactfileError, StartError
 from factotum.core.factfile import references, tags
+from factotum.core.factfile.bounds import Bounds
 from factotum.core.factfile.document import Factfile
 from factotum.core.words import sentences
 from factotum.core.words.reasons import Reason
@@ -63,7 +64,7 @@ def _entry(config_map: Mapping[str, Any], key: str) -> str | None:
 def accept(job: FactotumJob, text: str, label: str) -> Plan | Refused:
     """Check a factfile with the job's variables and start task."""
     try:
-        factfile = Factfile.parse(text, job.env | tags.to_variables(job.tags))
+        factfile = Factfile.parse(text, job.env | tags.to_variables(job.tags), Bounds())
     except FactfileError as exc:
         message = sentences.invalid_factfile(label, exc)
         return Refused(reason=Reason.INVALID_FACTFILE, message=message)

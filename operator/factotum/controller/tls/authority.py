@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -28,6 +29,17 @@ _AUTHORITY: Final = "factotum-operator"
 _BACKDATED: Final = timedelta(hours=1)
 """For clocks that go behind ours."""
 _MOST_NAMES: Final = 32
+
+
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library makes of keys and certificates that it has no use for."""
 
 
 class UnusableError(FactotumError):
@@ -76,6 +88,15 @@ def renew(
     Raises:
         UnusableError: this is nothing that could be renewed.
     """
+    try:
+        return _renewed(material, names, now, lifetimes)
+    except _UNREADABLE as exc:
+        raise UnusableError(f"not certificates and keys of ours: {exc}") from exc
+
+
+def _renewed(
+    material: Material, names: Sequence[str], now: datetime, lifetimes: Lifetimes
+) -> Material | None:
     trusted, key, chain = _read(material)
     mine, crossed = chain[0], chain[1:]
     newest = trusted[0]
@@ -89,11 +110,12 @@ def renew(
         return None
     # Names that other replicas asked for stay: two versions must not take turns.
     wanted = dict.fromkeys([*names, *_names_of(mine)])
+    most = max(_MOST_NAMES, len(names))
     return _issue(
         [each for each in trusted if each.not_valid_after_utc > now],
         key,
         [each for each in crossed if each.not_valid_after_utc > now],
-        list(wanted)[:_MOST_NAMES],
+        list(wanted)[:most],
         now,
         lifetimes,
     )
@@ -185,13 +207,10 @@ def _begun(
 def _read(
     material: Material,
 ) -> tuple[list[x509.Certificate], ec.EllipticCurvePrivateKey, list[x509.Certificate]]:
-    try:
-        trusted = x509.load_pem_x509_certificates(material.trusted.encode())
-        chain = x509.load_pem_x509_certificates(material.chain.encode())
-        authority_key = load_pem_private_key(material.authority_key.encode(), None)
-        key = load_pem_private_key(material.key.encode(), None)
-    except (ValueError, TypeError) as exc:
-        raise UnusableError(f"not certificates and keys: {exc}") from exc
+    trusted = x509.load_pem_x509_certificates(material.trusted.encode())
+    chain = x509.load_pem_x509_certificates(material.chain.encode())
+    authority_key = load_pem_private_key(material.authority_key.encode(), None)
+    key = load_pem_private_key(material.key.encode(), None)
     pairs = (("authority", trusted[0], authority_key), ("certificate", chain[0], key))
     for what, certificate, owner in pairs:
         if certificate.public_key() != owner.public_key():

@@ -1,13 +1,18 @@
 """What our certificates are used for: one context that every port serves by, renewed in place."""
 
+import contextlib
 import logging
 import os
 import ssl
 from collections.abc import Callable
+from typing import Final
 
 from factotum.controller.tls.authority import UnusableError
 
 logger = logging.getLogger(__name__)
+
+_AT_ANY_TIME: Final = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the library has no name for."""
 
 
 class Identity:
@@ -70,6 +75,30 @@ def client_context(trusted: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=trusted)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
+
+
+def try_out(*, trusted: str, chain: str, key: str, host: str) -> None:
+    """Do in memory what a Pod does first, whatever the time is: clocks differ, and go wrong.
+
+    Args:
+        host: the name that it expects.
+
+    Raises:
+        UnusableError: it would go away.
+    """
+    try:
+        client_side = client_context(trusted)
+        client_side.verify_flags |= _AT_ANY_TIME
+        server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        _load(server_side, chain, key)
+        there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = client_side.wrap_bio(back, there, server_hostname=host)
+        server = server_side.wrap_bio(there, back, server_side=True)
+        for side in (client, server, client, server):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    except (ssl.SSLError, OSError, ValueError) as exc:
+        raise UnusableError(f"no Pod would trust it: {exc}") from exc
 
 
 def _load(context: ssl.SSLContext, chain: str, key: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from factotum.controller.clock import Clock
 from factotum.controller.tls import authority
 from factotum.controller.tls.authority import Lifetimes, Material, UnusableError
-from factotum.controller.tls.identity import Identity
+from factotum.controller.tls.identity import Identity, try_out
 from factotum.kube import errors, names, paths
 from factotum.kube.api import KubeApi, RawObject
 
@@ -93,8 +93,8 @@ class Kept:
             KubeError: the API server did not say, or refused.
         """
         material = await self._settled()
-        self._last = material
         identity.take(trusted=material.trusted, chain=material.chain, key=material.key)
+        self._last = material
 
     async def _settled(self) -> Material:
         for _ in range(_TRIES):
@@ -120,11 +120,15 @@ class Kept:
             return None, None
         try:
             found = _decoded(raw)
-            now = self._clock.now()
-            return found, authority.renew(found, self._hosts, now, self._lifetimes)
-        except (UnusableError, ValueError) as exc:  # what cryptography makes of odd fields
+            due = authority.renew(found, self._hosts, self._clock.now(), self._lifetimes)
+            shown = due or found
+            if shown != self._last:
+                host = self._hosts[0]
+                try_out(trusted=shown.trusted, chain=shown.chain, key=shown.key, host=host)
+        except UnusableError as exc:
             logger.warning("the Secret %s is written anew: %s", self._name, exc)
             return None, None
+        return found, due
 
     def _made(self) -> Material:
         now = self._clock.now()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from factotum.core.factfile.bounds import Bounds
+
 
 class Task:
     """One task as the factfile defines it, names and arguments rendered."""
@@ -85,45 +87,52 @@ class Factfile:
         return f"Factfile({self.name!r}, {len(self.tasks)} tasks)"
 
     @classmethod
-    def parse(cls, text: str, variables: Mapping[str, str] | None) -> Factfile:
+    def parse(
+        cls, text: str, variables: Mapping[str, str] | None, bounds: Bounds | None = None
+    ) -> Factfile:
         """Read, check and render a factfile.
 
         Args:
             text: The factfile's text.
             variables: What placeholders stand for; None leaves them as they
                 are.
+            bounds: How much may be made of it; None: whatever it takes.
 
         Raises:
             FactfileError: The text is no factfile; the message says why.
         """
-        document = _read_document(text)
+        document = _read_document(text, bounds)
         data = document["data"]
         # The whole document first, as the original does: its errors come first too.
-        compact = _render_document(document, variables)
-        name = data["name"] if variables is None else _render(data["name"], variables, "name")
+        compact = _render_document(document, variables, bounds)
+        name = data["name"]
+        if variables is not None:
+            name = _render(name, variables, "name", bounds)
         graph = dag.Dag()
         tasks = []
         for definition in data["tasks"]:
-            task = _build_task(definition, variables)
+            task = _build_task(definition, variables, bounds)
             graph.add(task.name, task.depends_on)
             tasks.append(task)
         return cls(name, tuple(tasks), graph, compact, document)
 
 
-def _read_document(text: str) -> dict[str, Any]:
+def _read_document(text: str, bounds: Bounds | None) -> dict[str, Any]:
     try:
         document = jsontext.parse(text)
     except jsontext.BadJsonError:
         from factotum.core.factfile import jsonsyntax
 
         raise jsonsyntax.explain(text) from None
-    violations = schema.find_violations(document)
+    violations = schema.find_violations(document, None if bounds is None else bounds.violations)
     if violations or not isinstance(document, dict):
         raise errors.SchemaError(tuple(violations))
     return document
 
 
-def _render_document(document: dict[str, Any], variables: Mapping[str, str] | None) -> str:
+def _render_document(
+    document: dict[str, Any], variables: Mapping[str, str] | None, bounds: Bounds | None
+) -> str:
     compact = to_compact(document)
     if variables is None or "{{" not in compact:
         return compact
@@ -136,42 +145,44 @@ def _render_document(document: dict[str, Any], variables: Mapping[str, str] | No
                 error.problem, error.template, f"executor of the task '{definition['name']}'"
             ) from None
     try:
-        return templating.render(compact, variables)
+        return templating.render(compact, variables, bounds)
     except errors.TemplateError as error:
-        found = _locate_template_error(document, variables)
+        found = _locate_template_error(document, variables, bounds)
         raise found or errors.TemplateError(error.problem) from None
 
 
 def _locate_template_error(
-    document: dict[str, Any], variables: Mapping[str, str]
+    document: dict[str, Any], variables: Mapping[str, str], bounds: Bounds | None
 ) -> errors.TemplateError | None:
     """Return the first error that a field shows on its own, which names a place."""
     data = document["data"]
     try:
-        _render(data["name"], variables, "name of the job")
+        _render(data["name"], variables, "name of the job", bounds)
         for definition in data["tasks"]:
             place = f"the task '{definition['name']}'"
-            _render(definition["name"], variables, f"name of {place}")
-            _render(definition["command"], variables, f"command of {place}")
+            _render(definition["name"], variables, f"name of {place}", bounds)
+            _render(definition["command"], variables, f"command of {place}", bounds)
             for text in definition["arguments"]:
-                _render(text, variables, f"argument of {place}")
+                _render(text, variables, f"argument of {place}", bounds)
             for text in definition["dependsOn"]:
-                _render(text, variables, f"dependency of {place}")
+                _render(text, variables, f"dependency of {place}", bounds)
     except errors.TemplateError as error:
         return error
     return None
 
 
-def _render(template: str, variables: Mapping[str, str], place: str) -> str:
+def _render(template: str, variables: Mapping[str, str], place: str, bounds: Bounds | None) -> str:
     if "{{" not in template:
         return template
     try:
-        return templating.render(template, variables)
+        return templating.render(template, variables, bounds)
     except errors.TemplateError as error:
         raise errors.TemplateError(error.problem, error.template, place) from None
 
 
-def _build_task(definition: dict[str, Any], variables: Mapping[str, str] | None) -> Task:
+def _build_task(
+    definition: dict[str, Any], variables: Mapping[str, str] | None, bounds: Bounds | None
+) -> Task:
     name = definition["name"]
     arguments = definition["arguments"]
     depends_on = definition["dependsOn"]
@@ -179,7 +190,7 @@ def _build_task(definition: dict[str, Any], variables: Mapping[str, str] | None)
     terminate_codes = tuple(on_result["terminateJobWithSuccess"])
     continue_codes = tuple(on_result["continueJob"])
     if variables is not None:
-        name = _render(name, variables, f"name of the task '{name}'")
+        name = _render(name, variables, f"name of the task '{name}'", bounds)
     if not continue_codes:
         raise errors.OnResultError(name, "has no way to continue successfully.")
     if terminate_codes and not set(terminate_codes).isdisjoint(continue_codes):
@@ -187,9 +198,11 @@ def _build_task(definition: dict[str, Any], variables: Mapping[str, str] | None)
     if variables is not None:
         place = f"the task '{name}'"
         # Its result is not used: the shell gets the command verbatim, as ever.
-        _render(definition["command"], variables, f"command of {place}")
-        arguments = [_render(text, variables, f"argument of {place}") for text in arguments]
-        depends_on = [_render(text, variables, f"dependency of {place}") for text in depends_on]
+        _render(definition["command"], variables, f"command of {place}", bounds)
+        arguments = [_render(text, variables, f"argument of {place}", bounds) for text in arguments]
+        depends_on = [
+            _render(text, variables, f"dependency of {place}", bounds) for text in depends_on
+        ]
     task = Task(
         name,
         definition["executor"],

@@ -7,9 +7,11 @@ the admission webhook; a property test holds the two together.
 
 from __future__ import annotations
 
+from factotum.core.errors import FactotumError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 MAX_RETURN_CODE = 32767
 
@@ -19,10 +21,39 @@ _NAME_CHARACTERS = f"{_LETTERS}{_DIGITS}-_"
 _VENDOR_CHARACTERS = f"{_NAME_CHARACTERS}."
 
 
-def find_violations(document: object) -> list[str]:
-    """Return one line per violation of the factfile schema, none if it is valid."""
-    found: list[str] = []
-    _check_object(document, "", _ROOT, found)
+class _EnoughError(FactotumError):
+    """As many were found as are wanted."""
+
+
+class _Some(list[str]):
+    """A list that takes so many and no more."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        if len(self) >= self._most:
+            raise _EnoughError
+
+    def extend(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.append(line)
+
+
+def find_violations(document: object, most: int | None = None) -> list[str]:
+    """Return one line per violation of the factfile schema, none if it is valid.
+
+    Args:
+        document: What may be a factfile.
+        most: How many to look for; None looks for all.
+    """
+    found = [] if most is None else _Some(most)
+    try:
+        _check_object(document, "", _ROOT, found)
+    except _EnoughError:
+        return found
     return found
 
 

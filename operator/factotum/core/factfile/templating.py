@@ -14,22 +14,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from factotum.core.factfile.bounds import Bounds
+
 _TEXT, _ESCAPED, _UNESCAPED, _SECTION, _INVERTED, _END, _PARTIAL = range(7)
 
 _Token = tuple[int, str, list[str]]
 """Kind, literal text, and the name's parts."""
 
 
-def render(template: str, variables: Mapping[str, str]) -> str:
+def render(template: str, variables: Mapping[str, str], bounds: Bounds | None = None) -> str:
     """Return the template with its placeholders filled in, once.
 
     Raises:
+        TooLargeError: More is filled in than the bounds allow.
         TemplateError: The template is malformed, or uses ``{{.}}`` outside of
             a section.
     """
     if "{{" not in template:
         return template  # delimiters can only be changed by a tag
-    return _fill(_Parser(template).parse(), variables, template)
+    return _fill(_Parser(template).parse(), variables, template, bounds)
 
 
 def check(template: str) -> None:
@@ -49,7 +52,9 @@ def escape(value: str) -> str:
     )
 
 
-def _fill(tokens: list[_Token], variables: Mapping[str, str], template: str) -> str:
+def _fill(
+    tokens: list[_Token], variables: Mapping[str, str], template: str, bounds: Bounds | None
+) -> str:
     ends = _section_ends(tokens)
     output: list[str] = []
     values: list[str] = []  # of the sections that are open
@@ -61,7 +66,7 @@ def _fill(tokens: list[_Token], variables: Mapping[str, str], template: str) -> 
         elif kind in (_ESCAPED, _UNESCAPED):
             value = _look_up(path, variables, values, template)
             if value:
-                output.append(escape(value) if kind == _ESCAPED else value)
+                output.append(_filled(kind, value, bounds))
         elif kind == _SECTION:
             value = _look_up(path, variables, values, template)
             if value:
@@ -75,6 +80,13 @@ def _fill(tokens: list[_Token], variables: Mapping[str, str], template: str) -> 
             values.pop()
         position += 1
     return "".join(output)
+
+
+def _filled(kind: int, value: str, bounds: Bounds | None) -> str:
+    filled = escape(value) if kind == _ESCAPED else value
+    if bounds is not None:
+        bounds.take(len(filled))
+    return filled
 
 
 def _section_ends(tokens: list[_Token]) -> dict[int, int]:
