@@ -21,7 +21,8 @@ TWICE = "twice"
 LOSE = "lose"
 
 RUNNER_CONTAINER = "factotum"
-RUNNER_COMMAND = ["factotum", "work"]
+# Of the runner's own image, and of any other one.
+RUNNER_COMMANDS = (["factotum", "work"], ["sh", "/factotum/launch", "work"])
 _RETRY_SECONDS = 1.0
 _TWICE_SECONDS = 0.5
 
@@ -149,7 +150,8 @@ class PodRun:
 
     def _runner_container(self) -> RawObject | None:
         for container in self.pod["spec"]["containers"]:
-            if container["name"] == RUNNER_CONTAINER and container.get("command") == RUNNER_COMMAND:
+            is_ours = container.get("command") in RUNNER_COMMANDS
+            if is_ours and container["name"] == RUNNER_CONTAINER:
                 found: RawObject = container
                 return found
         return None

@@ -34,6 +34,8 @@ ANNOTATION_CLAIMS_ADDRESS: Final = f"{GROUP}/claims-address"
 """Where the leader's claims port is: on the operator's Lease, for its other replicas."""
 
 RUNNER_CONTAINER: Final = "factotum"
+INJECTING_CONTAINER: Final = "factotum-runner"
+"""Brings the runner into an image of the job's own, before the other starts."""
 
 _LABEL_LIMIT: Final = 63
 _NAME_PART: Final = 40

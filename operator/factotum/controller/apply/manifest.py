@@ -6,6 +6,7 @@ everything in the answer, so the Pod may be lost and made again freely.
 
 from typing import Any, Final
 
+from factotum.controller.apply import injection
 from factotum.controller.facts.nodes import HOSTNAME_LABEL
 from factotum.controller.facts.observed import HostFact, OnNode, Plan
 from factotum.controller.settings import Settings
@@ -60,6 +61,8 @@ def build_runner_pod(
             },
         ],
     }
+    if image := job.spec.get("image"):
+        injection.inject(spec, image, settings)
     spec |= _placement(host)
     deadline = job.spec.get("activeDeadlineSeconds")
     if deadline is not None:

@@ -35,6 +35,7 @@ from factotum.core.words import sentences
 from factotum.core.words.reasons import Reason
 from factotum.kube.resource import FactotumJob, parse_time
 
+_NEVER_RAN: Final = frozenset({"StartError", "ContainerCannotRun"})
 MAX_LAUNCHES: Final = 6
 """Pods of one attempt that may end unclaimed before the job fails."""
 
@@ -111,7 +112,12 @@ def _another_launch(job: FactotumJob, why: str, in_short: str, now: datetime) ->
 
 def _why(pod: PodView) -> str:
     if pod.terminated is not None:
-        return f"{pod.terminated.reason or 'ended'}, exit code {pod.terminated.exit_code}"
+        ended = pod.terminated
+        short = f"{ended.reason or 'ended'}, exit code {ended.exit_code}"
+        if ended.reason not in _NEVER_RAN:
+            return short
+        # The kubelet's words; after a start they are the runner's, and no sentence.
+        return f"{short}: {ended.message}".rstrip(": ")
     cause = cause_of(pod)
     if pod.deleting:
         return "it was deleted" if cause is None else f"{cause[0]}: {cause[1]}"
@@ -194,10 +200,7 @@ def _unserved(job: FactotumJob) -> str:
     To run it all the same would be to do something else than was asked.
     """
     spec = job.spec
-    asked = {
-        "spec.image": bool(spec.get("image")),
-        "spec.podTemplate": bool(spec.get("podTemplate")),
-    }
+    asked = {"spec.podTemplate": bool(spec.get("podTemplate"))}
     fields = [name for name, is_asked in asked.items() if is_asked]
     if not fields:
         return ""

@@ -7,7 +7,7 @@ name, which follows from job, attempt and launch.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeGuard
 
@@ -92,7 +92,8 @@ class PodView:
         annotations = metadata.get("annotations") or {}
         job_uid = str((metadata.get("labels") or {}).get(names.LABEL_JOB_UID, ""))
         status = raw.get("status") or {}
-        container = _runner_status(status)
+        container = _container(status.get("containerStatuses"), names.RUNNER_CONTAINER)
+        first = _container(status.get("initContainerStatuses"), names.INJECTING_CONTAINER)
         ended = (container.get("state") or {}).get("terminated")
         return cls(
             namespace=metadata["namespace"],
@@ -107,10 +108,10 @@ class PodView:
             job_id=_hash(annotations.get(names.ANNOTATION_JOB_ID)),
             phase=status.get("phase", ""),
             reason=status.get("reason", ""),
-            message=status.get("message", ""),
+            message=status.get("message") or _failure(first),
             deleting="deletionTimestamp" in metadata,
             node_name=(raw.get("spec") or {}).get("nodeName", ""),
-            waiting=_waiting(status, container),
+            waiting=_waiting(first) or _waiting(container) or _unscheduled(status),
             started=status.get("startTime") or "",
             disruption=_disruption(status),
             terminated=None
@@ -148,18 +149,31 @@ def is_hash(text: object) -> TypeGuard[str]:
     return isinstance(text, str) and len(text) == _HASH_LENGTH and not set(text) - _HEXADECIMAL
 
 
-def _runner_status(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    for container in status.get("containerStatuses") or ():
-        if container.get("name") == names.RUNNER_CONTAINER:
+def _container(statuses: Sequence[Mapping[str, Any]] | None, name: str) -> Mapping[str, Any]:
+    for container in statuses or ():
+        if container.get("name") == name:
             return dict(container)
     return {}
 
 
-def _waiting(status: Mapping[str, Any], container: Mapping[str, Any]) -> str:
+def _failure(first: Mapping[str, Any]) -> str:
+    """Return why the runner could not be brought into the job's own image, if it could not."""
+    ended = (first.get("state") or {}).get("terminated") or {}
+    if not ended.get("exitCode"):
+        return ""
+    cause = str(ended.get("message") or f"{ended.get('reason', '')}, exit code {ended['exitCode']}")
+    return f"the runner could not be brought into its image: {cause.strip()}"
+
+
+def _waiting(container: Mapping[str, Any]) -> str:
     waiting = (container.get("state") or {}).get("waiting") or {}
-    if waiting.get("reason") and waiting["reason"] not in _STARTING:
-        cause = _BACK_OFF.sub("", str(waiting.get("message", "")))
-        return f"{waiting['reason']}: {cause}".rstrip(": ")
+    if not waiting.get("reason") or waiting["reason"] in _STARTING:
+        return ""
+    cause = _BACK_OFF.sub("", str(waiting.get("message", "")))
+    return f"{waiting['reason']}: {cause}".rstrip(": ")
+
+
+def _unscheduled(status: Mapping[str, Any]) -> str:
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return f"{condition.get('reason', '')}: {condition.get('message', '')}".rstrip(": ")
