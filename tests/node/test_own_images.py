@@ -1,13 +1,14 @@
 """Jobs in images of their own, which hold nothing of ours and nothing that the runner needs.
 
-Real: everything, in a namespace that admits restricted Pods only. Each image runs the same jobs, all at
-once: one whose events must be those of `factotum run`, one that looks around among hostile
+Real: everything, in a namespace that admits restricted Pods only. Each image runs the same jobs,
+all at once: one whose events must be those of `factotum run`, one that looks around among hostile
 variables, and one whose Pod is deleted while it works.
 """
 
 import base64
-import ssl
-import time
+import contextlib
+import json
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -17,8 +18,7 @@ from factotum.controller.tls.authority import Lifetimes
 from support import golden
 from support.builders.manifests import make_factfile, make_job, make_task
 from support.cluster import foreign_images
-from support.cluster.acceptance import report
-from support.cluster.kube_api import pods_path
+from support.cluster.kube_api import KubeApi, jobs_path, pods_path
 from support.commands import factotum_command, run_command
 from support.http import certificates
 from support.http.receivers import Receiver
@@ -37,13 +37,15 @@ SAME = make_factfile(
 LOOK = make_factfile(
     make_task("variables", command="env", arguments=[]),
     make_task("surroundings", "variables", command=(
-        'echo "folder $(readlink /proc/self/cwd)"; id -u;'
-        " ls /proc/self/fd | tr '\\n' ' '; echo; tool 2>/dev/null || true"
+        'exec 2>/dev/null; echo "folder $(readlink /proc/self/cwd)"; id -u;'
+        " ls /proc/self/fd | tr '\\n' ' '; echo; tool || true"
     ), arguments=[]),
 )  # fmt: skip
 STOP = make_factfile(
-    make_task("work", command="trap 'echo stopping; sleep 1; echo stopped; exit 0' TERM; echo ready;"
-              " while :; do sleep 0.2; done", arguments=[]),
+    make_task("work", arguments=[], command=(
+        "trap 'echo stopping; sleep 1; echo stopped; exit 0' TERM;"
+        " echo ready; while :; do sleep 0.2; done"
+    )),
     make_task("never", "work"),
 )  # fmt: skip
 
@@ -65,15 +67,17 @@ HOSTILE = {
 """Variables that would steer or end a runner which looked at them."""
 NO_IDENTIFIERS = {"a.key-1": "x", "LD_PRELOAD.so": "/evil.so"}
 """Names that some shells pass on and some do not."""
+ENDS = ("Succeeded", "Failed")
 BY_THE_SHELL = {"PWD", "OLDPWD", "SHLVL", "_"}
 
 
 class Ended(NamedTuple):
-    """What is known of an image's jobs."""
+    """What is known of an image's jobs, each by its job's name without the image's."""
 
-    jobs: dict[str, dict[str, Any]]
-    logs: dict[str, list[str]]
+    image: foreign_images.Foreign
+    statuses: dict[str, dict[str, Any]]
     pods: dict[str, dict[str, Any]]
+    log: list[str]
     receivers: dict[str, Receiver]
 
 
@@ -124,44 +128,151 @@ def start(api, image, receivers):
 
 
 def stop_when_ready(api, images):
-    """Delete each stopping job's Pod once its task runs; a job that is DONE too early fails later."""
-    for image in images:
-        api.wait_state(NAMESPACE, f"stop-{image.name}", "WORKING")
-    deadline = time.monotonic() + 30
+    """Delete the Pod of each job that is to be stopped, once its task runs."""
     for image in images:
         name = f"stop-{image.name}"
-        while not api.job(NAMESPACE, name)["status"].get("tasks"):
-            assert time.monotonic() < deadline, f"{name} does not begin"
-            time.sleep(0.2)
+        api.wait_for(
+            jobs_path(NAMESPACE, name),
+            lambda job: any(t["state"] == "RUNNING" for t in job["status"].get("tasks", ())),
+            "at its task",
+        )
         api.delete(pods_path(NAMESPACE, api.job(NAMESPACE, name)["status"]["claim"]["podName"]))
+
+
+def gather(kubelet, api, image, receivers):
+    """Read what is left of an image's jobs."""
+    statuses, pods = {}, {}
+    for name in ("same", "look", "stop"):
+        statuses[name] = api.job(NAMESPACE, f"{name}-{image.name}")["status"]
+    for name in ("same", "look"):
+        path = pods_path(NAMESPACE, statuses[name]["claim"]["podName"])
+        pods[name] = api.wait_for(path, lambda pod: pod["status"]["phase"] in ENDS, "ended")
+    log = kubelet.kubectl(
+        *("logs", "-n", NAMESPACE, "-c", "factotum", pods["look"]["metadata"]["name"])
+    )
+    return Ended(image, statuses, pods, log.splitlines(), receivers)
 
 
 @pytest.fixture(scope="module")
 def ended(kubelet, tmp_path_factory):
-    """All jobs of all images, at their end."""
-    from support.cluster.kube_api import KubeApi
-
-    api = KubeApi(kubelet.kubeconfig)
-    address = node_address(api)
-    material = authority.make((address,), authority_time(), Lifetimes())
-    images = foreign_images.all_of_them(material.trusted)
+    """All jobs of all images at their end, by image."""
     folder = tmp_path_factory.mktemp("images")
-    kubelet.load(*(str(image.archive(folder)) for image in images))
-    prepare(kubelet)
-    receivers: dict[str, dict[str, Receiver]] = {}
     with contextlib.ExitStack() as stack:
+        api = KubeApi(kubelet.kubeconfig)
+        stack.callback(api.close)
+        address = node_address(api)
+        material = authority.make((address,), datetime.now(UTC), Lifetimes())
+        images = foreign_images.all_of_them(material.trusted)
+        kubelet.load(*(str(image.archive(folder)) for image in images))
+        prepare(kubelet)
+        receivers: dict[str, dict[str, Receiver]] = {}
         for image in images:
             tls = certificates.serving(material) if "SSL_CERT_FILE" in image.variables else None
             receivers[image.name] = {
-                name: stack.enter_context(
-                    Receiver(host=address, tls=tls, answers=after_a_while_for(name))
-                )
+                name: stack.enter_context(Receiver(host=address, tls=tls))
                 for name in ("same", "look", "stop")
             }
             start(api, image, receivers[image.name])
         stop_when_ready(api, images)
-        jobs = api.wait_all_done(NAMESPACE, seconds=120)
-        yield {image.name: gather(kubelet, api, image.name, jobs, receivers[image.name])
-               for image in images}  # fmt: skip
+        api.wait_all_done(NAMESPACE, seconds=90)
+        yield {image.name: gather(kubelet, api, image, receivers[image.name]) for image in images}
     kubelet.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
-    api.close()
+
+
+@pytest.fixture(scope="module")
+def on_the_command_line(tmp_path_factory):
+    """The events of `factotum run` with the same factfile."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "job.factfile").write_text(json.dumps(SAME))
+    with Receiver() as receiver:
+        run = run_command(
+            [factotum_command(), "run", "job.factfile", "--webhook", receiver.url],
+            cwd=folder,
+            environ={"GREETING": "from outside"},
+        )
+    return run, [golden._Normaliser(folder, receiver.url).post(r) for r in receiver.requests]
+
+
+def events_of(receiver):
+    return [json.loads(request.body)["data"] for request in receiver.requests]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_events_and_exit_code_are_those_of_the_command_line(
+    ended, on_the_command_line, name, tmp_path
+):
+    run, expected = on_the_command_line
+    end = ended[name]
+    receiver = end.receivers["same"]
+
+    receiver.wait_for(len(expected))
+
+    normaliser = golden._Normaliser(tmp_path, receiver.url)
+    assert [normaliser.post(request) for request in receiver.requests] == expected
+    states = end.pods["same"]["status"]["containerStatuses"]
+    assert [s["state"]["terminated"]["exitCode"] for s in states] == [run.exit]
+    codes = {t["name"]: (t["state"], t.get("returnCode")) for t in end.statuses["same"]["tasks"]}
+    assert codes == {
+        "greet": ("SUCCEEDED", 0),
+        "warn": ("SUCCEEDED", 7),
+        "fail": ("FAILED", 4),
+        "tidy": ("SKIPPED", None),
+    }
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_tasks_see_the_images_variables_and_their_own_and_none_of_ours(ended, name):
+    end = ended[name]
+    lines = [line.partition("] ")[2] for line in end.log if line.startswith("[variables] ")]
+    seen = dict(line.split("=", 1) for line in lines if "=" in line)
+    seen = {k: v for k, v in seen.items() if k not in BY_THE_SHELL | NO_IDENTIFIERS.keys()}
+
+    of_the_kubelet = {k for k in seen if k.startswith("KUBERNETES_")} | {"HOSTNAME"}
+    # A shell may drop what it never takes from outside.
+    own = end.image.variables | HOSTILE | {"MY_GREETING": "from outside", "HOME": "/"}
+    own.pop("FACTOTUM_WEBHOOK_URL")
+    assert seen.pop("FACTOTUM_WEBHOOK_URL") == HOSTILE["FACTOTUM_WEBHOOK_URL"]
+    assert {k: v for k, v in seen.items() if k not in of_the_kubelet} | {"IFS": "0"} == own
+    assert end.statuses["look"]["outcome"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_tasks_work_in_the_jobs_folder_with_nothing_of_ours_open(ended, name):
+    end = ended[name]
+    said = [line.partition("] ")[2] for line in end.log if line.startswith("[surroundings] ")]
+    # What the image's own loader says of the variables.
+    lines = [line for line in said if not line.startswith("ERROR: ld.so")]
+
+    has_tool = "opt/tools/tool" in end.image.files
+    # The fourth is the folder that `ls` looks into.
+    expected = ["folder /work", "65532", "0 1 2 3 "]
+    assert lines == expected + (["a tool of the image"] if has_tool else [])
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_no_variable_takes_the_events_elsewhere(ended, name):
+    last = events_of(ended[name].receivers["look"])[-1]
+
+    assert last["jobTransition"] == {"previousState": "RUNNING", "currentState": "SUCCEEDED"}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_task_is_given_time_to_end_when_its_pod_is_deleted(ended, name):
+    end = ended[name]
+    status = end.statuses["stop"]
+    last = events_of(end.receivers["stop"])[-1]
+
+    assert (status["outcome"], status["reason"]) == ("FAILED", "Interrupted")
+    (work,) = (t for t in last["taskStates"] if t["taskName"] == "work")
+    assert work["stdout"].split() == ["ready", "stopping", "stopped"]
+    assert {t["name"]: t["state"] for t in status["tasks"]}["never"] == "SKIPPED"
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_nothing_of_the_job_is_written_to_the_runners_folder_or_by_the_runner(ended, name):
+    spec = ended[name].pods["look"]["spec"]
+    (container,) = spec["containers"]
+
+    (mount,) = (m for m in container["volumeMounts"] if m["mountPath"] == "/factotum")
+    assert mount["readOnly"] is True
+    assert container["image"] == ended[name].image.tag

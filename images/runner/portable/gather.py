@@ -28,6 +28,7 @@ WANTED_BY_NAME = (
     "encodings.ascii",
     "encodings.idna",
     "encodings.latin_1",
+    "encodings.punycode",
     "encodings.utf_8",
     "encodings.utf_8_sig",
 )

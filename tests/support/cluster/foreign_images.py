@@ -38,7 +38,7 @@ class Foreign(NamedTuple):
     suite: str
     packages: tuple[str, ...]
     variables: Mapping[str, str]
-    wanted: Callable[[str], bool] = lambda path: True
+    wanted: Callable[[str], bool] = lambda _: True
     links: Mapping[str, str] = {}
     files: Mapping[str, str] = {}
 
