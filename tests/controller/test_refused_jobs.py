@@ -24,7 +24,6 @@ QUEUED = {"state": "QUEUED", "outcome": "WAITING", "observedGeneration": 1}
 @pytest.mark.parametrize(
     "spec",
     [
-        {"image": "tools:1"},
         {"podTemplate": {"spec": {}}},
     ],
     ids=lambda spec: next(iter(spec)),

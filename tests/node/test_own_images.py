@@ -18,6 +18,7 @@ from factotum.controller.tls.authority import Lifetimes
 from support import golden
 from support.builders.manifests import make_factfile, make_job, make_task
 from support.cluster import foreign_images
+from support.cluster.clusters import ROOT
 from support.cluster.kube_api import KubeApi, jobs_path, pods_path
 from support.commands import factotum_command, run_command
 from support.http import certificates
@@ -25,6 +26,7 @@ from support.http.receivers import Receiver
 
 NAMESPACE = "own-images"
 IMAGES = [image.name for image in foreign_images.all_of_them("")]
+JOBS = ("same", "look", "stop")
 KEEPS_ON = {"terminateJobWithSuccess": [], "continueJob": [0, 7]}
 
 SAME = make_factfile(
@@ -142,7 +144,7 @@ def stop_when_ready(api, images):
 def gather(kubelet, api, image, receivers):
     """Read what is left of an image's jobs."""
     statuses, pods = {}, {}
-    for name in ("same", "look", "stop"):
+    for name in JOBS:
         statuses[name] = api.job(NAMESPACE, f"{name}-{image.name}")["status"]
     for name in ("same", "look"):
         path = pods_path(NAMESPACE, statuses[name]["claim"]["podName"])
@@ -169,12 +171,11 @@ def ended(kubelet, tmp_path_factory):
         for image in images:
             tls = certificates.serving(material) if "SSL_CERT_FILE" in image.variables else None
             receivers[image.name] = {
-                name: stack.enter_context(Receiver(host=address, tls=tls))
-                for name in ("same", "look", "stop")
+                name: stack.enter_context(Receiver(host=address, tls=tls)) for name in JOBS
             }
             start(api, image, receivers[image.name])
         stop_when_ready(api, images)
-        api.wait_all_done(NAMESPACE, seconds=90)
+        api.wait_all_done(NAMESPACE, seconds=90, names=[f"{j}-{i}" for j in JOBS for i in IMAGES])
         yield {image.name: gather(kubelet, api, image, receivers[image.name]) for image in images}
     kubelet.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
@@ -268,11 +269,30 @@ def test_a_task_is_given_time_to_end_when_its_pod_is_deleted(ended, name):
     assert {t["name"]: t["state"] for t in status["tasks"]}["never"] == "SKIPPED"
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_nothing_of_the_job_is_written_to_the_runners_folder_or_by_the_runner(ended, name):
-    spec = ended[name].pods["look"]["spec"]
-    (container,) = spec["containers"]
+def test_an_image_without_a_shell_is_told_in_the_runtimes_words(kubelet, api, namespace):
+    # What holds a Pod's namespaces on this node: one program, and no other.
+    api.create_job(make_job(namespace, image="localhost/pause:1"))
 
-    (mount,) = (m for m in container["volumeMounts"] if m["mountPath"] == "/factotum")
-    assert mount["readOnly"] is True
-    assert container["image"] == ended[name].image.tag
+    job = api.wait_for(
+        jobs_path(namespace, "job"),
+        lambda job: job.get("status", {}).get("launch", 1) > 1,
+        "at its second launch",
+    )
+    kubelet.kubectl("delete", "fj", "job", "-n", namespace, "--wait=false")
+
+    assert "StartError, exit code 128" in job["status"]["message"]
+    assert 'exec: "sh": executable file not found' in job["status"]["message"]
+
+
+def test_the_example_runs(kubelet, api, namespace, done, pod_log, tmp_path):
+    # The node pulls nothing: the image's namesake is made here.
+    busybox = next(i for i in foreign_images.all_of_them("") if i.name == "busybox")
+    kubelet.load(str(busybox.archive(tmp_path, "docker.io/library/busybox:1.37")))
+    kubelet.kubectl("apply", "-n", namespace, "-f", str(ROOT / "examples" / "own-image.yaml"))
+
+    job = done(namespace, "own-image")
+
+    assert job["status"]["outcome"] == "SUCCEEDED"
+    log = pod_log(job)
+    assert "[say who counts] BusyBox v1" in log
+    assert "[add up] 5050" in log

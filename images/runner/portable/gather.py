@@ -9,6 +9,7 @@ import, all shared libraries and their loader, the certificates of whom to trust
 that start it. Nothing in it depends on the machine's architecture but the files themselves.
 """
 
+import ctypes
 import modulefinder
 import py_compile
 import re
@@ -43,6 +44,8 @@ LEFT_OUT = (
     *("tkinter", "unittest", "webbrowser", "xml", "xmlrpc", "zipfile", "tarfile", "lzma", "bz2"),
     "gzip",
 )
+# A shared library that the C library loads by its name, to end a thread.
+UNWINDER = "libgcc_s.so.1"
 # Files that the C library looks into wherever it runs, and by which it would load libraries of the
 # image into our process. Our copy looks for these instead: there are none, so it keeps to its own.
 REDIRECTED = {
@@ -116,8 +119,10 @@ def compile_file(source: Path, target: Path) -> None:
 
 def copy_libraries(files: list[Path], target: Path) -> None:
     """Copy all shared libraries that some files need, and the loader under a name of its own."""
+    shutil.copyfile(find_library(UNWINDER), target / UNWINDER)
+    needing = [*files, target / UNWINDER]
     told = subprocess.run(
-        ["ldd", *map(str, files)], stdout=subprocess.PIPE, text=True, check=True
+        ["ldd", *map(str, needing)], stdout=subprocess.PIPE, text=True, check=True
     ).stdout
     for name, path in set(re.findall(r"^\t(\S+) => (/\S+)", told, re.MULTILINE)):
         shutil.copyfile(path, target / name)
@@ -125,6 +130,18 @@ def copy_libraries(files: list[Path], target: Path) -> None:
     shutil.copyfile(loader, target / "loader")
     for old, new in REDIRECTED.items():
         redirect([target / "loader", target / "libc.so.6"], old, new)
+
+
+def find_library(name: str) -> str:
+    """Return the path of a library as the loader finds it."""
+    ctypes.CDLL(name)
+    (path,) = set(re.findall(rf"/\S*/{re.escape(name)}$", read_maps(), re.MULTILINE))
+    return path
+
+
+def read_maps() -> str:
+    """Return which files this process has in its memory."""
+    return Path("/proc/self/maps").read_text()
 
 
 def redirect(files: list[Path], old: bytes, new: bytes) -> None:

@@ -39,7 +39,7 @@ class Settings:
     drain: bool = False
     """Refuse submissions to the job server; FactotumJobs that are there go on."""
     runner_image: str = "factotum-runner:latest"
-    """Image of the Pods that run jobs."""
+    """Image of the Pods that run jobs, and of what brings the runner into an image of their own."""
     runner_image_pull_policy: str = "IfNotPresent"
     pod_pending_timeout: float = 900.0
     """Seconds after which a Pod that has not started is made anew; 0: never."""
@@ -242,7 +242,11 @@ def _parser() -> argparse.ArgumentParser:
         help="namespace to watch, may be repeated (default: all)",
     )
     _add_limits(add, parser, defaults)
-    add("--runner-image", defaults.runner_image, "image of the Pods that run jobs")
+    add(
+        "--runner-image",
+        defaults.runner_image,
+        "image of the Pods that run jobs, or that brings the runner into theirs",
+    )
     add("--runner-image-pull-policy", defaults.runner_image_pull_policy, "its pull policy")
     _add_lifetimes(add)
     add(

@@ -21,7 +21,10 @@ _UNNEEDED = tuple(
     f"./{folder}/"
     for folder in ("usr/share", "var", "etc/apt", "usr/sbin", "sbin", "dev", "usr/lib/systemd")
 )
-APPLETS = ("sh", "cat", "date", "env", "id", "ls", "readlink", "sleep", "sort", "tr")
+APPLETS = (
+    *("sh", "awk", "cat", "date", "env", "head", "id", "ls", "readlink", "seq", "sleep", "sort"),
+    "tr",
+)
 
 
 class Foreign(NamedTuple):
@@ -47,10 +50,10 @@ class Foreign(NamedTuple):
         """The image's name in a Pod."""
         return f"localhost/foreign-{self.name}:1"
 
-    def archive(self, folder: Path) -> Path:
+    def archive(self, folder: Path, tag: str = "") -> Path:
         """Write the image into a folder, as an archive that containerd loads."""
-        path = folder / f"{self.name}.tar"
-        path.write_bytes(_oci_archive(self.tag, self._layer(), self.variables))
+        path = folder / f"{self.name}{'-again' if tag else ''}.tar"
+        path.write_bytes(_oci_archive(tag or self.tag, self._layer(), self.variables))
         return path
 
     def _layer(self) -> bytes:

@@ -121,7 +121,7 @@ def _why(pod: PodView) -> str:
     cause = cause_of(pod)
     if pod.deleting:
         return "it was deleted" if cause is None else f"{cause[0]}: {cause[1]}"
-    return f"{pod.reason or pod.phase} {pod.message}".strip()
+    return f"{pod.reason} {pod.message}".strip() or pod.phase
 
 
 def _prepare(seen: Observed, now: datetime) -> Decision:

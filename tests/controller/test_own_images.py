@@ -1,0 +1,175 @@
+"""A job in an image of its own: its Pod, and what is told when that does not start. Pure."""
+
+import pytest
+
+from factotum.controller.apply.manifest import build_runner_pod
+from factotum.controller.decide.table import decide
+from factotum.controller.facts.observed import AnyNode
+from factotum.controller.facts.pods import PodView, Terminated
+from factotum.controller.settings import Settings
+from support.builders.jobs import NOW, make_job, make_plan, make_pod, observed, raw_pod
+
+SETTINGS = Settings(
+    runner_image="registry.example/runner:1",
+    runner_image_pull_policy="Always",
+    claims_url="https://operator.example:8080",
+)
+OWN = {"factfile": {}, "image": "registry.example/tools:7"}
+
+
+def build(**more):
+    job = make_job(spec=OWN | more)
+    return build_runner_pod(job, make_plan(), AnyNode(), SETTINGS, "CA")["spec"]
+
+
+def built_for_the_runners_image(**more):
+    job = make_job(spec={"factfile": {}} | more)
+    return build_runner_pod(job, make_plan(), AnyNode(), SETTINGS, "CA")["spec"]
+
+
+def without(mapping, *names):
+    return {name: value for name, value in mapping.items() if name not in names}
+
+
+def test_without_an_image_nothing_is_brought_along():
+    assert "initContainers" not in built_for_the_runners_image()
+
+
+def test_the_job_runs_in_its_image_and_is_else_as_any_other():
+    spec, usual = build(), built_for_the_runners_image()
+
+    (container,), (like,) = spec["containers"], usual["containers"]
+    assert container["image"] == "registry.example/tools:7"
+    # The kubelet's own choice fits the tag.
+    assert "imagePullPolicy" not in container
+    changed = ("image", "imagePullPolicy", "command", "volumeMounts", "env")
+    assert without(container, *changed) == without(like, *changed)
+    assert container["volumeMounts"][:-1] == like["volumeMounts"]
+    changed = ("containers", "initContainers", "volumes")
+    assert without(spec, *changed) == without(usual, *changed)
+    assert spec["volumes"][:-1] == usual["volumes"]
+
+
+def test_the_runners_image_brings_the_runner_under_the_same_restrictions():
+    spec = build()
+    (first,), (container,) = spec["initContainers"], spec["containers"]
+
+    assert (first["image"], first["imagePullPolicy"]) == ("registry.example/runner:1", "Always")
+    assert first["securityContext"] == container["securityContext"]
+    # It asks for no more than the job's container does: so the Pod needs no more room.
+    assert first["resources"] == container["resources"]
+    assert {"env", "envFrom"}.isdisjoint(first)
+
+
+def test_what_was_brought_is_all_that_the_job_gets_of_it_and_cannot_be_changed():
+    spec = build()
+    (first,), (container,) = spec["initContainers"], spec["containers"]
+    (brought,) = first["volumeMounts"]
+
+    assert spec["volumes"][-1] == {"name": brought["name"], "emptyDir": {}}
+    assert container["volumeMounts"][-1] == brought | {"readOnly": True}
+    assert container["command"] == ["sh", f"{brought['mountPath']}/launch", "work"]
+
+
+def test_no_variable_of_the_image_is_taken_for_the_webhooks_address():
+    source = {"secretKeyRef": {"name": "hook", "key": "url"}}
+
+    (plain,), (secret,) = (
+        build()["containers"],
+        build(webhook={"urlFrom": source})["containers"],
+    )
+
+    of = [[v for v in c["env"] if v["name"] == "FACTOTUM_WEBHOOK_URL"] for c in (plain, secret)]
+    assert of == [
+        [{"name": "FACTOTUM_WEBHOOK_URL", "value": ""}],
+        [{"name": "FACTOTUM_WEBHOOK_URL", "valueFrom": source}],
+    ]
+
+
+def test_variables_of_the_job_are_kept_apart_as_ever():
+    source = {"secretRef": {"name": "creds"}, "prefix": "DB_"}
+
+    (container,) = build(envFrom=[source])["containers"]
+
+    assert container["envFrom"] == [source | {"prefix": "FACTOTUM_TASK_DB_"}]
+
+
+def first_is(state, **container):
+    """Return a Pod whose init container is in a state."""
+    return {
+        "phase": "Pending",
+        "initContainerStatuses": [{"name": "factotum-runner", "state": state}],
+        "containerStatuses": [
+            {"name": "factotum", "state": {"waiting": {"reason": "PodInitializing"}}}
+        ],
+    } | container
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (
+            first_is({"waiting": {"reason": "ErrImagePull", "message": "no such image"}}),
+            "ErrImagePull: no such image",
+        ),
+        (first_is({"waiting": {"reason": "PodInitializing"}}), ""),
+        (first_is({"running": {}}), ""),
+        (
+            first_is(
+                {"terminated": {"exitCode": 0}},
+                containerStatuses=[
+                    {
+                        "name": "factotum",
+                        "state": {"waiting": {"reason": "InvalidImageName", "message": "a::b"}},
+                    }
+                ],
+            ),
+            "InvalidImageName: a::b",
+        ),
+    ],
+    ids=["runner's image", "starts", "copies", "own image"],
+)
+def test_either_image_may_be_what_is_waited_for(status, told):
+    assert PodView.from_raw(raw_pod(status=status)).waiting == told
+
+
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        ({"exitCode": 1, "reason": "Error", "message": "cp: no space left\n"}, "cp: no space left"),
+        ({"exitCode": 137, "reason": "OOMKilled"}, "OOMKilled, exit code 137"),
+    ],
+)
+def test_a_runner_that_could_not_be_brought_is_told_as_the_cause(ended, told):
+    status = first_is({"terminated": ended}, phase="Failed")
+    pod = PodView.from_raw(raw_pod(status=status))
+
+    decision = decide(observed(make_job(spec=OWN), pod), NOW)
+
+    assert pod.ended
+    sentence = f": the runner could not be brought into its image: {told}"
+    assert decision.patch["message"].endswith(sentence)
+
+
+def test_an_init_container_of_somebody_else_says_nothing_of_ours():
+    status = first_is({"terminated": {"exitCode": 1}}, phase="Failed")
+    status["initContainerStatuses"][0]["name"] = "istio-init"
+
+    assert PodView.from_raw(raw_pod(status=status)).message == ""
+
+
+def test_the_runtimes_words_are_told_of_an_image_without_a_shell():
+    words = 'exec: "sh": executable file not found in $PATH'
+    ended = Terminated(exit_code=128, reason="StartError", message=words)
+
+    decision = decide(observed(make_job(spec=OWN), make_pod(terminated=ended)), NOW)
+
+    assert decision.patch["message"].endswith(f"StartError, exit code 128: {words}")
+
+
+def test_what_a_runner_leaves_behind_is_no_sentence_to_tell():
+    ended = Terminated(exit_code=75, reason="Error", message="F1 0123 unreadable")
+
+    decision = decide(observed(make_job(spec=OWN), make_pod(terminated=ended)), NOW)
+
+    assert decision.patch["message"].endswith("Error, exit code 75")
