@@ -2,9 +2,11 @@
 
 import pytest
 
+from factotum.controller.apply.injection import mounts_image
 from factotum.controller.apply.manifest import build_runner_pod
 from factotum.controller.decide.table import decide
-from factotum.controller.facts.observed import AnyNode
+from factotum.controller.facts.nodes import NodeView
+from factotum.controller.facts.observed import AnyNode, OnNode
 from factotum.controller.facts.pods import PodView, Terminated
 from factotum.controller.settings import Settings
 from support.builders.jobs import NOW, make_job, make_plan, make_pod, observed, raw_pod
@@ -92,6 +94,86 @@ def test_variables_of_the_job_are_kept_apart_as_ever():
     (container,) = build(envFrom=[source])["containers"]
 
     assert container["envFrom"] == [source | {"prefix": "FACTOTUM_TASK_DB_"}]
+
+
+def mounted(**more):
+    job = make_job(spec=OWN | more)
+    pod = build_runner_pod(job, make_plan(), AnyNode(), SETTINGS, "CA", mounts_image=True)
+    return pod["spec"]
+
+
+def test_where_images_can_be_mounted_nothing_is_copied():
+    spec, copied = mounted(), build()
+
+    assert "initContainers" not in spec
+    volume = {"reference": "registry.example/runner:1", "pullPolicy": "Always"}
+    assert spec["volumes"][-1] == {"name": "factotum", "image": volume}
+    (container,), (like,) = spec["containers"], copied["containers"]
+    # Only the folder, not the rest of our image.
+    (source,) = (c["command"][-2] for c in copied["initContainers"])
+    mount = like["volumeMounts"][-1] | {"subPath": source.strip("/.")}
+    assert container["volumeMounts"] == [*like["volumeMounts"][:-1], mount]
+    assert without(container, "volumeMounts") == without(like, "volumeMounts")
+
+
+def node(kubelet="v1.35.4", runtime="containerd://2.2.9", name="a"):
+    info = {"kubeletVersion": kubelet, "containerRuntimeVersion": runtime}
+    metadata = {"name": name, "uid": "u", "resourceVersion": "1"}
+    return NodeView.from_raw({"metadata": metadata, "status": {"nodeInfo": info}})
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "runtime", "can"),
+    [
+        ("v1.35.4", "containerd://2.2.9", True),
+        ("v1.36.0-gke.100", "containerd://2.10.0+unknown", True),
+        ("v1.35.0+k3s1", "containerd://2.2.0-k3s1", True),
+        ("v2.0.0", "containerd://3.0.1", True),
+        ("v1.35.1", "cri-o://1.35.0", True),
+        ("v1.34.9", "containerd://2.2.9", False),
+        ("v1.35.4", "containerd://2.1.6", False),
+        ("v1.35.4", "containerd://1.7.29", False),
+        ("v1.35.4", "cri-o://1.32.5", False),
+        ("v1.35.4", "docker://29.0.0", False),
+        ("v1.35.4", "mystery", False),
+        ("", "", False),
+        ("v1", "containerd://", False),
+        ("v1.35.4", "containerd://2", False),
+    ],
+)
+def test_a_node_mounts_images_by_the_versions_that_it_tells(kubelet, runtime, can):
+    assert node(kubelet, runtime).mounts_images is can
+
+
+def test_a_node_that_tells_nothing_of_itself_mounts_no_images():
+    assert not NodeView.from_raw({"metadata": {"name": "a", "uid": "u"}}).mounts_images
+
+
+NEW, OLD = node(name="new"), node("v1.34.1", name="old")
+TO_NEW, TO_OLD, TO_GONE = (OnNode(name=n, label=n) for n in ("new", "old", "gone"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "nodes", "host", "mounts"),
+    [
+        ("auto", [NEW], AnyNode(), True),
+        ("auto", [NEW, OLD], AnyNode(), False),
+        ("auto", [], AnyNode(), False),
+        ("auto", [NEW, OLD], TO_NEW, True),
+        ("auto", [NEW, OLD], TO_OLD, False),
+        ("auto", [NEW], TO_GONE, True),
+        ("always", [OLD], AnyNode(), True),
+        ("always", [], TO_OLD, True),
+        ("never", [NEW], AnyNode(), False),
+        ("never", [NEW], TO_NEW, False),
+    ],
+)
+def test_the_runner_is_mounted_if_every_node_can_that_the_pod_may_get_to(
+    setting, nodes, host, mounts
+):
+    settings = Settings(image_volumes=setting)
+
+    assert mounts_image(settings, {each.name: each for each in nodes}, host) is mounts
 
 
 def first_is(state, **container):

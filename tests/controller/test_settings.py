@@ -15,6 +15,7 @@ FLAGS = {
     "--failed-pods-history-limit": ("9", "failed_pods_history_limit", 9),
     "--runner-image": ("r:1", "runner_image", "r:1"),
     "--runner-image-pull-policy": ("Always", "runner_image_pull_policy", "Always"),
+    "--image-volumes": ("never", "image_volumes", "never"),
     "--claims-url": ("https://op:1/", "claims_url", "https://op:1"),
     "--operator-namespace": ("ours", "operator_namespace", "ours"),
     "--tls-secret": ("kept", "tls_secret", "kept"),

@@ -42,17 +42,31 @@ def kubelet() -> Iterator[Cluster]:
             cluster = stack.enter_context(clusters.running("test-node", profile="node"))
         cluster.load(*map(str, archives))
         clusters.programs("helm")
-        cluster.run(
-            "helm",
-            *("upgrade", "--install", "factotum-operator", str(ROOT / "charts/factotum-operator")),
-            *("--namespace", "factotum-system", "--create-namespace"),
-            *("--set", "consul.enabled=true", "--set", "consul.image.repository=localhost/consul"),
-            *("--set-string", "consul.image.tag=1.8.7"),
-            *("--set-string", f"podAnnotations.build={int(time.time())}"),
-            *("--wait", "--timeout", "120s"),
-            timeout=150,
-        )
+        install(cluster)
         yield cluster
+
+
+def install(cluster: Cluster, *values: str) -> None:
+    """Bring the operator level with the chart, and with some values of its own."""
+    cluster.run(
+        "helm",
+        *("upgrade", "--install", "factotum-operator", str(ROOT / "charts/factotum-operator")),
+        *("--namespace", "factotum-system", "--create-namespace"),
+        *("--set", "consul.enabled=true", "--set", "consul.image.repository=localhost/consul"),
+        *("--set-string", "consul.image.tag=1.8.7"),
+        *("--set-string", f"podAnnotations.build={int(time.time())}"),
+        *(word for value in values for word in ("--set", value)),
+        *("--wait", "--timeout", "120s"),
+        timeout=150,
+    )
+
+
+@pytest.fixture(scope="module")
+def copying_operator(kubelet: Cluster) -> Iterator[None]:
+    """Have the operator copy the runner into jobs' own images, though the node could mount it."""
+    install(kubelet, "runner.imageVolumes=never")
+    yield
+    install(kubelet)
 
 
 @pytest.fixture

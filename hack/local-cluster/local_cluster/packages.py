@@ -9,8 +9,6 @@ from local_cluster.errors import ClusterError
 
 # What is looked for (a command, or a file by its path) -> the package that brings it.
 _NEEDED = {
-    "containerd": "containerd",
-    "ctr": "containerd",
     "runc": "runc",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "iptables-restore": "iptables",

@@ -41,6 +41,8 @@ class Settings:
     runner_image: str = "factotum-runner:latest"
     """Image of the Pods that run jobs, and of what brings the runner into an image of their own."""
     runner_image_pull_policy: str = "IfNotPresent"
+    image_volumes: str = "auto"
+    """Whether the runner is mounted into a job's own image, else copied: always, never, or auto."""
     pod_pending_timeout: float = 900.0
     """Seconds after which a Pod that has not started is made anew; 0: never."""
     successful_jobs_history_limit: int | None = None
@@ -121,6 +123,7 @@ class Settings:
             drain=arguments.drain,
             runner_image=arguments.runner_image,
             runner_image_pull_policy=arguments.runner_image_pull_policy,
+            image_volumes=arguments.image_volumes,
             pod_pending_timeout=arguments.pod_pending_timeout,
             successful_jobs_history_limit=arguments.successful_jobs_history_limit,
             failed_jobs_history_limit=arguments.failed_jobs_history_limit,
@@ -248,6 +251,13 @@ def _parser() -> argparse.ArgumentParser:
         "image of the Pods that run jobs, or that brings the runner into theirs",
     )
     add("--runner-image-pull-policy", defaults.runner_image_pull_policy, "its pull policy")
+    add(
+        "--image-volumes",
+        defaults.image_volumes,
+        "whether the runner is mounted into a job's own image as a volume, instead of copied into"
+        " it; auto: if all Nodes can",
+        choices=("auto", "always", "never"),
+    )
     _add_lifetimes(add)
     add(
         "--claims-address",

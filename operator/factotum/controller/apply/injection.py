@@ -1,13 +1,17 @@
 """An image of the job's own: how the runner gets into it. Pure.
 
 The runner's image holds the runner once more as one folder that needs nothing of the image in
-which it is started (``images/runner/portable``). An init container copies it into an empty
-volume, which the job's container has read-only. The shell that starts it is the image's, which
-the tasks need anyway.
+which it is started (``images/runner/portable``). Where the Nodes can, that folder is mounted into
+the job's container straight from the image. Else an init container copies it into an empty
+volume, which takes a second more: so long it is until the kubelet sees that it has ended. The
+shell that starts the runner is the job's image's, which the tasks need anyway.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from factotum.controller.facts.nodes import NodeView
+from factotum.controller.facts.observed import HostFact, OnNode
 from factotum.controller.settings import Settings
 from factotum.core.wire import variables
 from factotum.kube import names
@@ -15,36 +19,60 @@ from factotum.kube import names
 FOLDER: Final = "/factotum"
 """Where the job's container finds the runner; the C library in the folder knows it, too."""
 VOLUME: Final = "factotum"
-_SOURCE: Final = "/opt/factotum/portable"
+_SOURCE: Final = "opt/factotum/portable"
 
 
-def inject(spec: dict[str, Any], image: str, settings: Settings) -> None:
+def mounts_image(settings: Settings, nodes: Mapping[str, NodeView], host: HostFact) -> bool:
+    """Whether the runner's image is mounted, by what is set and, if that is ``auto``, the Nodes.
+
+    Args:
+        nodes: all that there are, by name: a Pod may get to any of them.
+        host: the one that this Pod goes to, if it is known.
+    """
+    if settings.image_volumes != "auto":
+        return settings.image_volumes == "always"
+    if isinstance(host, OnNode) and host.name in nodes:
+        return nodes[host.name].mounts_images
+    return bool(nodes) and all(node.mounts_images for node in nodes.values())
+
+
+def inject(spec: dict[str, Any], image: str, settings: Settings, *, mounts_image: bool) -> None:
     """Change a Pod's spec so that its job runs in an image of its own.
 
     Args:
         spec: with the container that runs jobs, as it is for the runner's own image.
         image: any image with a POSIX shell.
         settings: which image brings the runner.
+        mounts_image: it is mounted, not copied.
     """
     (container,) = spec["containers"]
-    spec["initContainers"] = [_bringing(container, settings)]
-    spec["volumes"].append({"name": VOLUME, "emptyDir": {}})
+    mount = {"name": VOLUME, "mountPath": FOLDER, "readOnly": True}
+    if mounts_image:
+        volume = {
+            "reference": settings.runner_image,
+            "pullPolicy": settings.runner_image_pull_policy,
+        }
+        spec["volumes"].append({"name": VOLUME, "image": volume})
+        mount["subPath"] = _SOURCE
+    else:
+        spec["volumes"].append({"name": VOLUME, "emptyDir": {}})
+        spec["initContainers"] = [_copying(container, settings)]
     container["image"] = image
     # The kubelet's own choice: always for a tag `latest`, else if it is not there.
     del container["imagePullPolicy"]
     container["command"] = ["sh", f"{FOLDER}/launch", "work"]
-    container["volumeMounts"].append({"name": VOLUME, "mountPath": FOLDER, "readOnly": True})
+    container["volumeMounts"].append(mount)
     if not any(entry["name"] == variables.WEBHOOK_URL for entry in container["env"]):
         # Or a variable that the image has by this name would take the job's events.
         container["env"].append({"name": variables.WEBHOOK_URL, "value": ""})
 
 
-def _bringing(container: dict[str, Any], settings: Settings) -> dict[str, Any]:
+def _copying(container: dict[str, Any], settings: Settings) -> dict[str, Any]:
     return {
         "name": names.INJECTING_CONTAINER,
         "image": settings.runner_image,
         "imagePullPolicy": settings.runner_image_pull_policy,
-        "command": ["cp", "-R", f"{_SOURCE}/.", FOLDER],
+        "command": ["cp", "-R", f"/{_SOURCE}/.", FOLDER],
         # A Pod is scheduled by the most of its containers at one time, so this costs nothing.
         "resources": container["resources"],
         "securityContext": container["securityContext"],

@@ -22,12 +22,19 @@ _TOKEN_SECONDS: Final = 3600
 
 
 def build_runner_pod(
-    job: FactotumJob, plan: Plan, host: HostFact, settings: Settings, authorities: str
+    job: FactotumJob,
+    plan: Plan,
+    host: HostFact,
+    settings: Settings,
+    authorities: str,
+    *,
+    mounts_image: bool = False,
 ) -> dict[str, Any]:
     """Build the Pod of the job's current attempt and launch.
 
     Args:
         authorities: certificates, PEM, of who vouches for us to the runner.
+        mounts_image: the runner is mounted into an image of the job's own, not copied.
     """
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -62,7 +69,7 @@ def build_runner_pod(
         ],
     }
     if image := job.spec.get("image"):
-        injection.inject(spec, image, settings)
+        injection.inject(spec, image, settings, mounts_image=mounts_image)
     spec |= _placement(host)
     deadline = job.spec.get("activeDeadlineSeconds")
     if deadline is not None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from factotum.controller import log
 from factotum.controller.apply.events import Events
+from factotum.controller.apply.injection import mounts_image
 from factotum.controller.apply.manifest import build_runner_pod
 from factotum.controller.apply.refusals import refusal_of
 from factotum.controller.clock import Clock
@@ -79,7 +80,14 @@ class Writer:
         self, job: FactotumJob, plan: Plan, host: HostFact
     ) -> PodView | PodRefusal | NameTaken:
         """Create the Pod of the job's current launch, or find that it is there already."""
-        manifest = build_runner_pod(job, plan, host, self._settings, self._authorities())
+        manifest = build_runner_pod(
+            job,
+            plan,
+            host,
+            self._settings,
+            self._authorities(),
+            mounts_image=mounts_image(self._settings, self._cache.nodes, host),
+        )
         try:
             raw = await self._api.create(paths.collection(paths.PODS, job.namespace), manifest)
         except errors.AlreadyExistsError:
