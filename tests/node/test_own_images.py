@@ -7,7 +7,10 @@ variables, and one whose Pod is deleted while it works.
 
 import base64
 import contextlib
+import itertools
 import json
+import os
+import subprocess
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -69,17 +72,24 @@ HOSTILE = {
 """Variables that would steer or end a runner which looked at them."""
 NO_IDENTIFIERS = {"a.key-1": "x", "LD_PRELOAD.so": "/evil.so"}
 """Names that some shells pass on and some do not."""
+OVER = ("SUCCEEDED", "FAILED")
 ENDS = ("Succeeded", "Failed")
 BY_THE_SHELL = {"PWD", "OLDPWD", "SHLVL", "_"}
 
 
 class Ended(NamedTuple):
-    """What is known of an image's jobs, each by its job's name without the image's."""
+    """What is known of an image's jobs, each by its job's name without the image's.
+
+    Attributes:
+        log: of the one that looks around.
+        stopped: the log of the one that was stopped.
+    """
 
     image: foreign_images.Foreign
     statuses: dict[str, dict[str, Any]]
     pods: dict[str, dict[str, Any]]
     log: list[str]
+    stopped: list[str]
     receivers: dict[str, Receiver]
 
 
@@ -129,8 +139,9 @@ def start(api, image, receivers):
         api.create_job(job)
 
 
-def stop_when_ready(api, images):
-    """Delete the Pod of each job that is to be stopped, once its task runs."""
+def stop_when_ready(kubelet, api, images):
+    """Delete the Pod of each job that is to be stopped, once its task runs; give what they say."""
+    saying = {}
     for image in images:
         name = f"stop-{image.name}"
         api.wait_for(
@@ -138,10 +149,21 @@ def stop_when_ready(api, images):
             lambda job: any(t["state"] == "RUNNING" for t in job["status"].get("tasks", ())),
             "at its task",
         )
-        api.delete(pods_path(NAMESPACE, api.job(NAMESPACE, name)["status"]["claim"]["podName"]))
+        pod = api.job(NAMESPACE, name)["status"]["claim"]["podName"]
+        # Its log goes with the Pod.
+        saying[image.name] = subprocess.Popen(
+            [kubelet.programs / "kubectl", "logs", "-f", "-n", NAMESPACE, "-c", "factotum", pod],
+            env=os.environ | {"KUBECONFIG": str(kubelet.kubeconfig)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    for image in images:
+        pod = api.job(NAMESPACE, f"stop-{image.name}")["status"]["claim"]["podName"]
+        api.delete(pods_path(NAMESPACE, pod))
+    return {name: process.communicate(timeout=60)[0] for name, process in saying.items()}
 
 
-def gather(kubelet, api, image, receivers):
+def gather(kubelet, api, image, receivers, stopped):
     """Read what is left of an image's jobs."""
     statuses, pods = {}, {}
     for name in JOBS:
@@ -152,7 +174,7 @@ def gather(kubelet, api, image, receivers):
     log = kubelet.kubectl(
         *("logs", "-n", NAMESPACE, "-c", "factotum", pods["look"]["metadata"]["name"])
     )
-    return Ended(image, statuses, pods, log.splitlines(), receivers)
+    return Ended(image, statuses, pods, log.splitlines(), stopped.splitlines(), receivers)
 
 
 @pytest.fixture(scope="module")
@@ -174,9 +196,12 @@ def ended(kubelet, tmp_path_factory):
                 name: stack.enter_context(Receiver(host=address, tls=tls)) for name in JOBS
             }
             start(api, image, receivers[image.name])
-        stop_when_ready(api, images)
+        stopped = stop_when_ready(kubelet, api, images)
         api.wait_all_done(NAMESPACE, seconds=90, names=[f"{j}-{i}" for j in JOBS for i in IMAGES])
-        yield {image.name: gather(kubelet, api, image, receivers[image.name]) for image in images}
+        yield {
+            image.name: gather(kubelet, api, image, receivers[image.name], stopped[image.name])
+            for image in images
+        }
     kubelet.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
@@ -194,8 +219,11 @@ def on_the_command_line(tmp_path_factory):
     return run, [golden._Normaliser(folder, receiver.url).post(r) for r in receiver.requests]
 
 
-def events_of(receiver):
-    return [json.loads(request.body)["data"] for request in receiver.requests]
+def last_event(receiver):
+    """Wait for a run's last event: the job's status tells of its end before that."""
+    bodies = (receiver.wait_for(count)[count - 1].body for count in itertools.count(1))
+    events = (json.loads(body)["data"] for body in bodies)
+    return next(event for event in events if event["runState"] in OVER)
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -252,7 +280,7 @@ def test_tasks_work_in_the_jobs_folder_with_nothing_of_ours_open(ended, name):
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_no_variable_takes_the_events_elsewhere(ended, name):
-    last = events_of(ended[name].receivers["look"])[-1]
+    last = last_event(ended[name].receivers["look"])
 
     assert last["jobTransition"] == {"previousState": "RUNNING", "currentState": "SUCCEEDED"}
 
@@ -261,11 +289,12 @@ def test_no_variable_takes_the_events_elsewhere(ended, name):
 def test_a_task_is_given_time_to_end_when_its_pod_is_deleted(ended, name):
     end = ended[name]
     status = end.statuses["stop"]
-    last = events_of(end.receivers["stop"])[-1]
+    last = last_event(end.receivers["stop"])
 
     assert (status["outcome"], status["reason"]) == ("FAILED", "Interrupted")
-    (work,) = (t for t in last["taskStates"] if t["taskName"] == "work")
-    assert work["stdout"].split() == ["ready", "stopping", "stopped"]
+    assert [t["state"] for t in last["taskStates"]] == ["FAILED", "SKIPPED"]
+    said = [line.removeprefix("[work] ") for line in end.stopped if line.startswith("[work] ")]
+    assert [line for line in said if line != "Terminated"] == ["ready", "stopping", "stopped"]
     assert {t["name"]: t["state"] for t in status["tasks"]}["never"] == "SKIPPED"
 
 

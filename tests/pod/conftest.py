@@ -20,7 +20,7 @@ CLAIM = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
-def run_job(tmp_path):
+def run_job(tmp_path, request):
     """Run a factfile as a claimed job and return exit code and verdict."""
     token = tmp_path / "token"
     token.write_text("none")
@@ -37,10 +37,13 @@ def run_job(tmp_path):
         }
     )
 
-    def run(*tasks, signals=0, secret_url="", **body):
+    def run(*tasks, signals=0, secret_url="", controller="", **body):
         surroundings.webhook_url = secret_url
+        surroundings.operator_url = controller or surroundings.operator_url
         shutdown = ShutdownSignals()
         shutdown.count = signals
+        request.addfinalizer(shutdown.restore)
+        shutdown.install()
         work = Work(
             CLAIM,
             WorkOrder({"factfile": factfile("job", *tasks), "factfileHash": "f" * 64, **body}),

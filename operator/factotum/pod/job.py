@@ -152,7 +152,8 @@ class Job:
     def _drain(self, webhook: WebhookListener, signals: ShutdownSignals) -> None:
         self._console.out("Waiting for webhook to finish sending events...")
         self._console.flush()
-        signals.connect(webhook.abort)
+        # Another signal ends it; one that ended the run leaves the events their time.
+        signals.connect(webhook.abort, replay=False)
         webhook.drain()
         signals.connect(None)
         self._console.out(" done!\n")
