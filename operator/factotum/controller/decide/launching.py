@@ -137,8 +137,6 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
         return done(status.simulated(job, seen.factfile, now))
     not_before = parse_time(job.status.get("nextLaunchTime"))
     if not_before is not None and now < not_before:
-        if not job.is_observed and job.state:
-            return Decision(patch=status.observed(job, now))
         return Decision(again_in=(not_before - now).total_seconds())
     if seen.place is None:
         return Decision(join=True)

@@ -66,8 +66,7 @@ def _running(seen: Observed, pod: PodView | None, now: datetime) -> Decision:
     if orders.is_ordered(job) and pod is not None and not pod.deleting:
         left = max(1.0, orders.seconds_left(job, now))
         again = left if again is None else min(left, again)
-    patch = None if job.is_observed else status.observed(job, now)
-    return Decision(patch=patch, again_in=again)
+    return Decision(again_in=again)
 
 
 def _gone(seen: Observed, claim: Claim, now: datetime) -> Decision | None:
