@@ -59,7 +59,9 @@ def starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
         return wait(seen, Reason.WAITING_FOR_WORKER, message, now)
     if seen.heard:
         return Decision(again_in=RETRY_SECONDS)
-    if seen.running_seconds >= UNHEARD_SECONDS:
+    # What an operator before this one has told of the launch goes on, though the time begins anew.
+    is_told = pod.phase == "Running" and seen.job.reason == Reason.RUNNER_NOT_HEARD
+    if seen.running_seconds >= UNHEARD_SECONDS or is_told:
         message = (
             f"Pod {pod.name} runs, but its runner has not asked for the job: can it reach the"
             " operator (--claims-url, NetworkPolicies, DNS)? Its log says what it tries"
