@@ -12,7 +12,7 @@ from typing import Self
 from cluster.reasons import done_badly, done_well, kubernetes, waiting, working
 from cluster.reasons.catalogue import CASES, Case
 from cluster.reasons.scene import Scene, slug_of
-from cluster.reasons.witness import MovedOnError, Seen, look
+from cluster.reasons.witness import MovedOnError, Seen, change, look
 from factotum.core.words import reasons
 from factotum.core.words.states import JobState, RunState
 from support.cluster.operator_process import OperatorProcess
@@ -21,7 +21,7 @@ from support.cluster.workbench import Workbench
 EVERY_KIND = (waiting, working, done_well, done_badly, kubernetes)
 """The modules that enter their cases into the catalogue."""
 LOST = ("Preempting", "NodeLost", "Shutdown")
-_AT_ONCE = 12
+_AT_ONCE = 16
 _NUMBERS = itertools.count(1)
 
 
@@ -112,6 +112,7 @@ class Stage:
                 case.act(scene)
                 is_end = expected_row(case.reason)[0] == JobState.DONE
                 outcome.seen = look(scene, case, is_end=is_end)
+                change(scene, outcome.seen)
             except MovedOnError as moved:
                 outcome.failure = moved
             except Exception as failure:  # noqa: BLE001 - told by the test of that reason

@@ -61,6 +61,13 @@ def test_no_job_comes_back_to_what_it_said_before(outcomes, reason):
     assert came_again(outcome.way) == []
 
 
+@pytest.mark.parametrize("reason", sorted(CASES.keys() - {Reason.DELETED}))
+def test_a_change_of_the_spec_is_observed_whatever_the_reason(outcomes, reason):
+    seen = outcomes[reason].get()
+
+    assert seen.observed_after < 10, f"{seen.observed_after:.1f} s"
+
+
 def test_a_job_that_goes_well_has_one_event(outcomes):
     for reason in (Reason.SUCCEEDED, Reason.EARLY_FINISH, Reason.DRY_RUN):
         assert len(outcomes[reason].get().events) == 1

@@ -6,6 +6,7 @@ Real: kubectl, the API server, its watch.
 import contextlib
 import http.client
 import json
+import math
 import threading
 import time
 from collections import Counter
@@ -28,6 +29,7 @@ QUESTIONS = {
 }
 """What people have `kubectl wait` wait for."""
 _END_SECONDS = 60
+_OBSERVED_SECONDS = 15
 
 
 class MovedOnError(Exception):
@@ -41,6 +43,7 @@ class Seen:
     Attributes:
         met: for what `kubectl wait` does not wait any more.
         events: of the job, once all is over.
+        observed_after: seconds until a change of the spec, that changes nothing, was observed.
     """
 
     case: Case
@@ -48,6 +51,7 @@ class Seen:
     met: frozenset[str]
     kstatus: str
     events: list[RawObject] = field(default_factory=list)
+    observed_after: float = math.inf
 
     @property
     def status(self) -> Mapping[str, Any]:
@@ -93,6 +97,17 @@ def look(scene: Scene, case: Case, *, is_end: bool) -> Seen:
     if after["status"]["reason"] != case.reason or is_new_spec(before, after):
         raise MovedOnError(f"{case.reason} became {after['status']['reason']}")
     return Seen(case, after, met, kstatus(after))
+
+
+def change(scene: Scene, seen: Seen) -> None:
+    """Change of the spec what changes nothing now, and see how long that is not observed."""
+    changed = scene.api.patch(scene.path(), {"spec": {"ttlSecondsAfterFinished": 86400}})
+    generation, began = changed["metadata"]["generation"], time.monotonic()
+    while time.monotonic() < began + _OBSERVED_SECONDS:
+        if scene.job()["status"]["observedGeneration"] == generation:
+            seen.observed_after = time.monotonic() - began
+            return
+        time.sleep(0.05)
 
 
 def is_new_spec(before: RawObject, after: RawObject) -> bool:
