@@ -15,6 +15,7 @@ from factotum.controller.facts.observed import Ask, Observed, Plan
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire import termination
 from factotum.core.wire.reports import Report
+from factotum.core.words import reasons
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import TaskState
 from factotum.kube.resource import Claim, parse_time
@@ -66,8 +67,7 @@ def _running(seen: Observed, pod: PodView | None, now: datetime) -> Decision:
     if orders.is_ordered(job) and pod is not None and not pod.deleting:
         left = max(1.0, orders.seconds_left(job, now))
         again = left if again is None else min(left, again)
-    patch = None if job.is_observed else status.observed(job, now)
-    return Decision(patch=patch, again_in=again)
+    return Decision(again_in=again)
 
 
 def _gone(seen: Observed, claim: Claim, now: datetime) -> Decision | None:
@@ -137,7 +137,7 @@ def _interruption(seen: Observed, message: str, now: datetime) -> tuple[str, str
     told = cause_of(pod) if pod is not None else None
     if told is not None:
         return told[0], f"the run was shut down: {told[1]}. {message}"
-    if pod is not None and pod.reason:
+    if pod is not None and pod.reason and pod.reason not in reasons.TABLE:
         return pod.reason, f"the run was shut down: {pod.message or pod.reason}. {message}"
     deadline = seen.job.spec.get("activeDeadlineSeconds")
     started = parse_time(pod.started) if pod is not None else None
