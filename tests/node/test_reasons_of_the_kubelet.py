@@ -13,8 +13,8 @@ from support.cluster.kube_api import PodWatch, jobs_path, pods_path
 
 SYSTEM = "factotum-system"
 CHART = str(ROOT / "charts" / "factotum-operator")
-# Grows a shell variable until there is no room for it; the runner's container has one limit.
-HUNGRY = "x=aaaaaaaa; while :; do x=$x$x; done"
+HUNGRY = "cat /dev/zero > /dev/shm/all"
+"""Takes the container's memory as a file: of its processes the kernel then ends the largest."""
 
 
 def wait_reason(api, namespace, reason, *, seconds=60.0):
