@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 
 def install(bench, factfile=None, *, seconds=30, **spec):
-    """Install a chart of one job, waiting for it; return after how many seconds Helm was content."""
+    """Install a chart of one job and wait for it; return the seconds until Helm was content."""
     folder = bench.folder / "chart"
     (folder / "templates").mkdir(parents=True)
     chart = {"apiVersion": "v2", "name": "etl", "version": "1.0.0"}
