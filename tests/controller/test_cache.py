@@ -148,3 +148,33 @@ def test_a_pod_that_went_without_a_word_is_just_gone():
     cache.drop_pod("pod-uid-1")
 
     assert pods_of(cache) == ()
+
+
+def test_an_answer_that_comes_late_brings_no_pod_back_that_is_gone():
+    cache = Cache()
+    cache.put_job(raw_job())
+    cache.put_pod(raw_pod(resourceVersion="8"))
+    cache.drop_pod("pod-uid-1")
+
+    assert cache.made_pod(raw_pod(resourceVersion="7")).uid == "pod-uid-1"
+    assert cache.pods() == []
+    assert cache.own_pod("pod-uid-1") is None
+
+
+def test_a_pod_whose_label_was_put_on_again_is_back():
+    cache = Cache()
+    cache.put_job(raw_job())
+    cache.put_pod(raw_pod(resourceVersion="7"))
+    cache.drop_pod("pod-uid-1")
+    cache.put_pod(raw_pod(resourceVersion="9"))
+
+    assert [pod.uid for pod in cache.pods()] == ["pod-uid-1"]
+
+
+def test_of_the_pods_that_are_gone_only_the_last_are_remembered():
+    cache = Cache()
+    for number in range(3000):
+        cache.put_pod(raw_pod(uid=f"pod-{number}", name=f"pod-{number}"))
+        cache.drop_pod(f"pod-{number}")
+
+    assert len(cache._gone) == 1024

@@ -197,20 +197,12 @@ async def test_a_job_in_back_off_lets_the_next_of_its_job_id_go():
 # --- the controller goes ------------------------------------------------------------------
 
 
-async def anew(stage):
-    """Return another controller on the same API server, started and not yet at work."""
-    after = Crowd(api=stage.api)
-    await after.parts.sources.read_everything()
-    after.reconciler.start()
-    return after
-
-
 async def test_a_new_controller_counts_holders_before_it_gives_anything_out():
     stage = Crowd()
     stage.make("b", "a")
     await stage.looks("b")
 
-    after = await anew(stage)
+    after = await stage.anew()
     # The other one is looked at first, and is older than nobody.
     await after.looks("a")
     assert after.says("a") == queued("b")
@@ -224,7 +216,7 @@ async def test_a_new_controller_goes_by_the_pods_of_jobs_that_are_gone():
     stage.remove("a")
     stage.make("b")
 
-    after = await anew(stage)
+    after = await stage.anew()
     await after.looks("b")
     assert "of a deleted job" in after.says("b")[1]
 
@@ -237,7 +229,7 @@ async def test_a_new_controller_goes_by_the_pod_when_the_status_tells_another_jo
     stage.api.put(paths.job(NAMESPACE, "a"), raw)
     stage.make("b")
 
-    after = await anew(stage)
+    after = await stage.anew()
     await after.looks("b")
     assert after.says("b") == queued("a")
 
@@ -246,7 +238,7 @@ async def test_a_new_controller_looks_first_at_who_came_first():
     stage = Crowd()
     stage.make("c", "b", "a")
 
-    after = await anew(stage)
+    after = await stage.anew()
     assert [after.reconciler.queue._ready.get_nowait() for _ in "cba"] == ["c", "b", "a"]
 
 

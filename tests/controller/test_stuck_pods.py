@@ -7,6 +7,7 @@ from factotum.controller.claims.judging import Granted, Later
 from factotum.core.wire import termination
 from factotum.kube import paths
 from support.builders.jobs import CLAIM_ID, identity_of, make_claim, raw_job
+from support.model.crowd import Crowd
 from support.model.stage import NAMESPACE, SPEC, Stage, pod_path
 
 PULLING = {
@@ -92,3 +93,37 @@ async def test_a_slot_is_kept_for_the_next_launch_and_not_for_a_claim_whose_pod_
     await stage.look()
     assert stage.api.stored(pod_path(launch=2)) is not None
     assert len(stage.slots) == 1
+
+
+async def test_after_a_restart_it_still_has_no_worker_that_another_job_uses():
+    stage = Crowd(workers=1)
+    stage.make("a", policy="Allow")
+    await stage.looks("a")
+    stage.have_pod("a", PULLING)
+    await stage.looks("a")
+    stage.clock.move(6)
+    await stage.looks("a")
+    await stage.at_work("b", policy="Allow")
+
+    after = await stage.anew(workers=1)
+    await after.looks("a", "b")
+    assert (after.holds("a"), after.holds("b")) == (False, True)
+    after.have_pod("a")
+    await after.looks("a")
+    assert await after.claim("a") == Later(message="all workers are busy")
+    after.end_pod("b")
+    await after.looks("b")
+    assert isinstance(await after.claim("a"), Granted)
+    assert len(after.slots) == 1
+
+
+async def test_after_a_restart_with_fewer_workers_the_first_pods_keep_theirs():
+    stage = Crowd(workers=2)
+    stage.make("a", "b", policy="Allow")
+    await stage.looks("a", "b")
+
+    after = await stage.anew(workers=1)
+    await after.looks("b", "a")
+    assert (after.holds("a"), after.holds("b")) == (True, False)
+    assert isinstance(await after.claim("b"), Later)
+    assert isinstance(await after.claim("a"), Granted)

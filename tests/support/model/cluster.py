@@ -133,7 +133,8 @@ class Cluster(People):
     def kill_controller(self) -> None:
         """Kill the controller: it forgets everything, its requests may still land."""
         assert self.controller is not None
-        self.is_crowded = self.is_crowded or self._has_given_away()
+        # The next one counts those that run, and of the others as many as there is room for.
+        self.counts_until = dict.fromkeys(self.counts_until, self.clock.monotonic())
         self.controller.kill()
         self.controller = None
         for call in self.calls:

@@ -73,12 +73,19 @@ class Crowd(Stage):
         request = make_claim(name, launch=launch, claim_id=f"{name:x<32}")
         return await self.desk.claim(request, identity_of(pod))
 
-    async def at_work(self, name: str) -> None:
+    async def at_work(self, name: str, policy: str = "Queue") -> None:
         """Have a job at work in its Pod."""
-        self.make(name)
+        self.make(name, policy=policy)
         await self.looks(name)
         self.have_pod(name)
         await self.claim(name)
+
+    async def anew(self, **options: Any) -> "Crowd":
+        """Return another controller on the same API server, started and not yet at work."""
+        after = Crowd(api=self.api, **options)
+        await after.parts.sources.read_everything()
+        after.reconciler.start()
+        return after
 
 
 def _pod(name: str, launch: int = 1) -> paths.Path:

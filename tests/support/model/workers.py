@@ -17,7 +17,7 @@ class Workers:
 
     Attributes:
         workers: how many attempts may run at once.
-        is_crowded: somebody died who knew more, so there may be more than allowed.
+        is_crowded: a claim of the dead was written late, so there may be more than allowed.
         deleted_at: when jobs were deleted, by UID.
         stripped: jobs of whose Pods something was taken off.
         counts_until: how long a Pod that nobody claims holds its worker.
@@ -36,7 +36,8 @@ class Workers:
     def _count(self, request: Request, uid: str) -> None:
         """Note how long a Pod that nobody claims holds its worker: not if it came late."""
         now = self.clock.monotonic()
-        is_late = now - request.sent >= _LATE_SECONDS
+        # Or if who asked for it is dead: whoever came after could not know of it.
+        is_late = now - request.sent >= _LATE_SECONDS or request.answer.cancelled()
         self.counts_until[uid] = now if is_late else now + _UNHEARD_SECONDS
 
     def _check_slots(self, request: Request, *, makes_pod: bool) -> None:
@@ -46,7 +47,9 @@ class Workers:
         if not makes_pod and not claims:
             return
         if request.answer.cancelled():
-            # Its sender is dead; whoever came after it could not know of it.
+            if makes_pod:
+                return
+            # A claim of the dead; whoever came after could not know of it.
             self.is_crowded = True
         if makes_pod:
             uid = request.body["metadata"]["labels"][names.LABEL_JOB_UID]
@@ -83,15 +86,6 @@ class Workers:
         never_starts = "deletionTimestamp" in pod["metadata"] and box is None
         counts = self.clock.monotonic() < self.counts_until[pod["metadata"]["uid"]]
         return claimed or (counts and not never_starts and not self._is_fenced_off(pod, uid))
-
-    def _has_given_away(self) -> bool:
-        """Whether a Pod that is there gave its worker away, as no next controller can know."""
-        now = self.clock.monotonic()
-        return any(
-            now >= self.counts_until[pod["metadata"]["uid"]]
-            for pod in self.api.pods.values()
-            if pod["status"]["phase"] not in ("Succeeded", "Failed")
-        )
 
     def _is_fenced_off(self, pod: dict[str, Any], uid: str) -> bool:
         """Whether a Pod is of an earlier launch than its job's: its claim is refused."""

@@ -79,6 +79,12 @@ class Slots:
         """Whether a job has a worker."""
         return uid in self._holders.workers
 
+    def has_room(self, namespace: str) -> bool:
+        """Whether one more job of a namespace may have a worker."""
+        if len(self) >= self._limits.workers:
+            return False
+        return not self._holders.is_full(namespace, self._limits)
+
     def has_id(self, uid: JobUid) -> bool:
         """Whether a job has a job id."""
         return uid in self._keys

@@ -4,7 +4,7 @@ Apart from the look, which brings a job forward: this asks only what is known
 of a job and its Pods, and whether a task of it may be running somewhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from factotum.controller.clock import Clock
@@ -42,7 +42,23 @@ class Holding:
         self._clock = clock
         self._queue = queue
 
-    def count_orphans(self) -> None:
+    def count(self, jobs: Iterable[FactotumJob]) -> None:
+        """Count everybody who is seen to run, before anything is given out.
+
+        Args:
+            jobs: all that are known, in the order of their turns.
+        """
+        seen = [(job, self._cache.pods_of(job)) for job in jobs]
+        holding = [(job, pods) for job, pods in seen if is_holder(job, pods)]
+        # Who may run tasks counts, room or not; a Pod that has not asked yet has to ask.
+        for job, pods in sorted(holding, key=lambda each: not _may_have_started(*each)):
+            if _may_have_started(job, pods) or self._slots.has_room(job.namespace):
+                self.hold(job, pods)
+            else:
+                self._slots.keep_ids(job.uid, ids_of(job, pods), beside=_runs_beside(job))
+        self._count_orphans()
+
+    def _count_orphans(self) -> None:
         """Count the Pods that may be at work though their jobs are gone."""
         for pod in self._cache.pods():
             if pod.job_uid not in self._cache.jobs and _is_left(pod):
@@ -107,7 +123,9 @@ class Holding:
         if (pod.attempt, pod.launch) < (job.attempt, job.launch):
             return True  # its claim is refused
         now = self._clock.monotonic()
-        if is_stuck(
+        # Another controller's, which may have given its worker to somebody else.
+        is_too_many = not (self._slots.has_worker(job.uid) or self._slots.has_room(job.namespace))
+        if is_too_many or is_stuck(
             pod,
             pending=memory.pending_seconds(pod.uid, now),
             running=memory.running_seconds(pod, now),

@@ -26,7 +26,6 @@ from factotum.controller.observe.memory import JobMemory
 from factotum.controller.observe.observer import Answers, Observer
 from factotum.controller.observe.surroundings import Surroundings
 from factotum.controller.queue.admission import Waiting
-from factotum.controller.queue.holders import is_holder
 from factotum.controller.queue.slots import Slots
 from factotum.controller.reconcile.creations import Creations
 from factotum.controller.reconcile.holding import Holding
@@ -109,17 +108,15 @@ class Reconciler:
 
         Nobody is given anything before all are counted; then whoever came first looks first.
         """
-        for job in sorted(self._cache.jobs.values(), key=lambda job: (job.created, job.uid)):
-            pods = self._cache.pods_of(job)
-            if is_holder(job, pods):
-                self._holding.hold(job, pods)
+        jobs = sorted(self._cache.jobs.values(), key=lambda job: (job.created, job.uid))
+        self._holding.count(jobs)
+        for job in jobs:
             is_surplus = self._surroundings.jobs_kept.is_surplus(job.uid)
             is_open = not job.is_done or not job.is_observed or attempts.is_wanted(job)
-            if is_open or pods or is_surplus:
+            if is_open or is_surplus or self._cache.pods_of(job):
                 self.queue.add(job.uid)
             elif (left := seconds_left(job, self._clock.now())) is not None:
                 self.queue.add_later(job.uid, left)
-        self._holding.count_orphans()
 
     async def stand_by(self) -> None:
         """Keep the cache true while another replica leads: look up jobs that seem to be gone."""
