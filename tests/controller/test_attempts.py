@@ -81,7 +81,11 @@ RETRIES = [
         id="a Pod that did not start before its deadline",
     ),
     pytest.param(
-        observed(retrying(), make_pod(), report=make_report("SFW", final=True, interrupted=1)),
+        observed(
+            retrying(),
+            make_pod(deleting=True),
+            report=make_report("SFW", final=True, interrupted=1),
+        ),
         {"patch": "QUEUED/WAITING Retrying", "event": "Warning"},
         id="a run that was interrupted",
     ),

@@ -13,8 +13,8 @@ from support.cluster.kube_api import PodWatch, jobs_path, pods_path
 
 SYSTEM = "factotum-system"
 CHART = str(ROOT / "charts" / "factotum-operator")
-# Grows a shell variable until there is no room for it; the runner's container has one limit.
-HUNGRY = "x=aaaaaaaa; while :; do x=$x$x; done"
+HUNGRY = "cat /dev/zero > /dev/shm/all"
+"""Takes the container's memory as a file: of its processes the kernel then ends the largest."""
 
 
 def wait_reason(api, namespace, reason, *, seconds=60.0):
@@ -105,3 +105,56 @@ def test_a_secret_that_is_missing_is_told_and_the_job_runs_once_it_is_there(api,
     assert "words" in status["message"]
     assert warnings(api, namespace) == [("CreateContainerConfigError", 1)]
     assert (end["outcome"], end["launch"]) == ("SUCCEEDED", 1)
+
+
+def millicores(text):
+    return int(text[:-1]) if text.endswith("m") else int(text) * 1000
+
+
+def free_cpu(api, node):
+    """Give what of a node's processors nobody has asked for."""
+    pods = api.items(f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node['metadata']['name']}")
+    asked = [
+        container["resources"].get("requests", {}).get("cpu", "0")
+        for pod in pods
+        if pod["status"]["phase"] not in ("Succeeded", "Failed")
+        for container in pod["spec"]["containers"]
+    ]
+    return millicores(node["status"]["allocatable"]["cpu"]) - sum(map(millicores, asked))
+
+
+@pytest.fixture
+def critical(api, namespace):
+    """Have a way to make a Pod that the node must take, whatever goes for it."""
+    path = pods_path("kube-system", namespace)
+
+    def make(node, cpu):
+        container = {"name": "c", "image": "localhost/factotum-runner:0.1.0"}
+        container |= {"command": ["sleep", "60"], "resources": {"requests": {"cpu": f"{cpu}m"}}}
+        spec = {"nodeName": node, "priorityClassName": "system-node-critical"}
+        spec |= {"containers": [container], "terminationGracePeriodSeconds": 0}
+        api.create(pods_path("kube-system"), {"metadata": {"name": namespace}, "spec": spec})
+
+    yield make
+    api.delete(path, grace=0)
+
+
+def test_a_pod_that_the_kubelet_sends_away_has_that_for_its_reason(api, namespace, critical):
+    task = make_task("obliging", command="trap 'exit 0' TERM; sleep 60 & wait; echo")
+    api.create_job(make_job(namespace, make_factfile(task)))
+    path = jobs_path(namespace, "job")
+
+    def is_running(job):
+        tasks = job["status"].get("tasks") or [{"state": ""}]
+        return tasks[0]["state"] == "RUNNING"
+
+    job = api.wait_for(path, is_running, "running its task")
+    node = api.get(f"/api/v1/nodes/{job['status']['claim']['nodeName']}")
+    # The Pod of the job asks for 10m, and is the smallest that makes room enough.
+    critical(node["metadata"]["name"], free_cpu(api, node) + 5)
+    status = api.wait_done(namespace, seconds=60)
+
+    print(f"{status['reason']}: {status['message']}")
+    assert (status["outcome"], status["reason"]) == ("FAILED", "Preempting")
+    assert status["tasks"][0]["state"] == "FAILED"
+    assert warnings(api, namespace) == [("Preempting", 1)]

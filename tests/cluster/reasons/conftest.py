@@ -54,9 +54,10 @@ def outcomes(
             time.sleep(RESTART_SECONDS)
             found = [o.seen for o in stage.outcomes.values() if o.seen is not None]
             gather_events(bench.api, found, {r: expected_row(r)[2] for r in CASES})
-        for outcome in stage.outcomes.values():
-            if outcome.seen is not None:
-                outcome.way = tuple(followed.way(outcome.seen.uid))
+            for outcome in stage.outcomes.values():
+                if outcome.seen is not None:
+                    outcome.way = tuple(followed.way(outcome.seen.uid))
+            stage.cancel_those_that_wait()
         print(f"\n{len(found)} reasons in {time.monotonic() - began:.0f} s")
         path = ROOT / "build" / "reasons.md"
         path.parent.mkdir(exist_ok=True)

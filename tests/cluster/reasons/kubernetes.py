@@ -5,7 +5,7 @@ node that shuts down is played by the test.
 """
 
 from cluster.reasons.catalogue import brings_about
-from cluster.reasons.scene import Scene
+from cluster.reasons.scene import CLAIM, Scene
 from support.cluster.admission import changing
 from support.cluster.hosts import node_named
 from support.cluster.kube_api import pods_path
@@ -88,12 +88,16 @@ def node_lost(scene: Scene) -> None:
     kubelet.ends(143)
 
 
-@brings_about("Shutdown", "the kubelet ends the Pod since its Node shuts down")
+@brings_about(
+    "Shutdown", "the kubelet ends the Pod since its Node shuts down; its runner tells first"
+)
 def shutdown(scene: Scene) -> None:
     scene.create_by_hand()
-    scene.claimed()
+    runner = scene.claimed()
+    # A kubelet says why only once the container has ended, and the runner waits for its answer.
+    assert runner.report(CLAIM, 2, "F", final=True, interrupted=1)[0] == 200
     scene.kubelet().ends(
-        143,
+        2,
         pod_reason="Terminated",
         message="Pod was terminated in response to imminent node shutdown.",
         disruption="TerminationByKubelet",

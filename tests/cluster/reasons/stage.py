@@ -5,9 +5,11 @@ Real: see the modules of the cases.
 
 import contextlib
 import itertools
+import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from cluster.reasons import done_badly, done_well, kubernetes, waiting, working
 from cluster.reasons.catalogue import CASES, Case
@@ -15,6 +17,7 @@ from cluster.reasons.scene import Scene, slug_of
 from cluster.reasons.witness import MovedOnError, Seen, change, look
 from factotum.core.words import reasons
 from factotum.core.words.states import JobState, RunState
+from support.cluster.kube_api import jobs_path
 from support.cluster.operator_process import OperatorProcess
 from support.cluster.workbench import Workbench
 
@@ -22,16 +25,25 @@ EVERY_KIND = (waiting, working, done_well, done_badly, kubernetes)
 """The modules that enter their cases into the catalogue."""
 LOST = ("Preempting", "NodeLost", "Shutdown")
 _AT_ONCE = 16
+_CANCEL_SECONDS = 10
 _NUMBERS = itertools.count(1)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of bringing a reason about: what was seen, or what went wrong."""
+    """What became of bringing a reason about: what was seen, or what went wrong.
+
+    Attributes:
+        way: states and reasons of the job, one after the other.
+        waited: it waited to the end, and was cancelled then.
+        end: its last status.
+    """
 
     seen: Seen | None = None
     failure: BaseException | None = None
     way: tuple[tuple[str, str], ...] = ()
+    waited: bool = False
+    end: Mapping[str, Any] = field(default_factory=dict)
 
     def get(self) -> Seen:
         """Return what was seen.
@@ -122,6 +134,26 @@ class Stage:
                 return
             finally:
                 scene.close()
+
+    def cancel_those_that_wait(self) -> None:
+        """Cancel every job that waits still, and see what becomes of it."""
+        api, waiting = self._bench.api, []
+        for outcome in self.outcomes.values():
+            if outcome.seen is None:
+                continue
+            metadata = outcome.seen.job["metadata"]
+            path = jobs_path(metadata["namespace"], metadata["name"])
+            outcome.end = api.get(path)["status"]
+            if outcome.end["state"] == JobState.QUEUED:
+                outcome.waited = True
+                waiting.append((outcome, path))
+                api.patch(path, {"spec": {"desiredState": "Cancel"}})
+        deadline = time.monotonic() + _CANCEL_SECONDS
+        while waiting and time.monotonic() < deadline:
+            for outcome, path in waiting:
+                outcome.end = api.get(path)["status"]
+            waiting = [(o, path) for o, path in waiting if o.end["state"] == JobState.QUEUED]
+            time.sleep(0.1)
 
     def _scene(self, case: Case, number: int) -> Scene:
         namespace = self._alone.get(case.reason, self._bench.namespace)

@@ -68,6 +68,14 @@ def test_a_change_of_the_spec_is_observed_whatever_the_reason(outcomes, reason):
     assert seen.observed_after < 10, f"{seen.observed_after:.1f} s"
 
 
+def test_whatever_a_job_waits_for_it_can_be_cancelled(outcomes):
+    waited = {reason for reason, outcome in outcomes.items() if outcome.waited}
+
+    ends = {reason: outcomes[reason].end["reason"] for reason in waited}
+    assert ends == dict.fromkeys(waited, Reason.CANCELLED)
+    assert len(waited) >= 15
+
+
 def test_a_job_that_goes_well_has_one_event(outcomes):
     for reason in (Reason.SUCCEEDED, Reason.EARLY_FINISH, Reason.DRY_RUN):
         assert len(outcomes[reason].get().events) == 1
