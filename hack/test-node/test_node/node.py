@@ -211,7 +211,7 @@ class TestNode:
         """
         path = f"/api/v1/nodes/{node}"
         conditions = (await api.request("GET", path))["status"].get("conditions") or ()
-        ready = next((each for each in conditions if each["type"] == "Ready"), {})
+        ready: RawObject = next((each for each in conditions if each["type"] == "Ready"), {})
         if ready.get("status") == "Unknown":
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             said = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": ""}
