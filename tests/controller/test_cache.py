@@ -109,6 +109,18 @@ def test_how_a_pod_ended_is_known_after_it_is_gone():
     assert cache.pods() == []
 
 
+def test_a_pod_that_was_failed_because_its_node_is_gone_is_known_after_it_is_gone():
+    cache = Cache()
+    cache.put_job(raw_job(status=working_status()))
+    why = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}
+    running = [{"name": "factotum", "state": {"running": {}}}]
+    status = {"phase": "Failed", "conditions": [why], "containerStatuses": running}
+    cache.put_pod(raw_pod(status=status))
+    cache.drop_pod("pod-uid-1")
+
+    assert [(pod.ended, pod.disruption[0]) for pod in pods_of(cache)] == [(True, "DeletionByPodGC")]
+
+
 def test_how_a_pod_ended_is_of_no_use_once_the_job_is_done():
     cache = Cache()
     cache.put_job(raw_job(status=working_status()))
@@ -136,3 +148,33 @@ def test_a_pod_that_went_without_a_word_is_just_gone():
     cache.drop_pod("pod-uid-1")
 
     assert pods_of(cache) == ()
+
+
+def test_an_answer_that_comes_late_brings_no_pod_back_that_is_gone():
+    cache = Cache()
+    cache.put_job(raw_job())
+    cache.put_pod(raw_pod(resourceVersion="8"))
+    cache.drop_pod("pod-uid-1")
+
+    assert cache.made_pod(raw_pod(resourceVersion="7")).uid == "pod-uid-1"
+    assert cache.pods() == []
+    assert cache.own_pod("pod-uid-1") is None
+
+
+def test_a_pod_whose_label_was_put_on_again_is_back():
+    cache = Cache()
+    cache.put_job(raw_job())
+    cache.put_pod(raw_pod(resourceVersion="7"))
+    cache.drop_pod("pod-uid-1")
+    cache.put_pod(raw_pod(resourceVersion="9"))
+
+    assert [pod.uid for pod in cache.pods()] == ["pod-uid-1"]
+
+
+def test_of_the_pods_that_are_gone_only_the_last_are_remembered():
+    cache = Cache()
+    for number in range(3000):
+        cache.put_pod(raw_pod(uid=f"pod-{number}", name=f"pod-{number}"))
+        cache.drop_pod(f"pod-{number}")
+
+    assert len(cache._gone) == 1024

@@ -9,6 +9,7 @@ from factotum.controller.facts.nodes import NodeView
 from factotum.controller.facts.observed import AnyNode, OnNode
 from factotum.controller.facts.pods import PodView, Terminated
 from factotum.controller.settings import Settings
+from factotum.core.wire import variables
 from support.builders.jobs import NOW, make_job, make_plan, make_pod, observed, raw_pod
 
 SETTINGS = Settings(
@@ -73,19 +74,22 @@ def test_what_was_brought_is_all_that_the_job_gets_of_it_and_cannot_be_changed()
     assert container["command"] == ["sh", f"{brought['mountPath']}/launch", "work"]
 
 
-def test_no_variable_of_the_image_is_taken_for_the_webhooks_address():
-    source = {"secretKeyRef": {"name": "hook", "key": "url"}}
+SECRET = {"secretKeyRef": {"name": "hook", "key": "url"}}
 
-    (plain,), (secret,) = (
-        build()["containers"],
-        build(webhook={"urlFrom": source})["containers"],
-    )
 
-    of = [[v for v in c["env"] if v["name"] == "FACTOTUM_WEBHOOK_URL"] for c in (plain, secret)]
-    assert of == [
-        [{"name": "FACTOTUM_WEBHOOK_URL", "value": ""}],
-        [{"name": "FACTOTUM_WEBHOOK_URL", "valueFrom": source}],
-    ]
+@pytest.mark.parametrize(
+    ("more", "url"),
+    [({}, {"value": ""}), ({"webhook": {"urlFrom": SECRET}}, {"valueFrom": SECRET})],
+    ids=["no URL", "one from a Secret"],
+)
+def test_no_variable_of_the_image_stands_for_one_that_is_not_given(more, url):
+    (container,) = build(**more)["containers"]
+    (like,) = built_for_the_runners_image(**more)["containers"]
+
+    given = {v["name"]: v for v in container["env"]}
+    assert set(given) == set(variables.OURS)
+    assert given["FACTOTUM_WEBHOOK_URL"] == {"name": "FACTOTUM_WEBHOOK_URL"} | url
+    assert {v["value"] for v in container["env"][len(like["env"]) :]} == {""}
 
 
 def test_variables_of_the_job_are_kept_apart_as_ever():

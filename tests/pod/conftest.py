@@ -37,7 +37,7 @@ def run_job(tmp_path, request):
         }
     )
 
-    def run(*tasks, signals=0, secret_url="", controller="", **body):
+    def run(*tasks, signals=0, secret_url="", controller="", line=None, **body):
         surroundings.webhook_url = secret_url
         surroundings.operator_url = controller or surroundings.operator_url
         shutdown = ShutdownSignals()
@@ -51,7 +51,8 @@ def run_job(tmp_path, request):
         with (tmp_path / "output").open("wb") as output:
             console = Console(colour=False, out_fd=output.fileno(), err_fd=output.fileno())
             job = Job(surroundings, work, console)
-            code = job.run(ControllerLink(surroundings), TerminationLog(str(log)), shutdown)
+            link = ControllerLink(surroundings) if line is None else line
+            code = job.run(link, TerminationLog(str(log)), shutdown)
             console.flush()  # as `work` does in the end
         return code, termination.decode(log.read_text())
 

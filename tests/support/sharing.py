@@ -13,6 +13,9 @@ NODE = ("tests/cluster_tool/test_node_profile.py", "tests/node/")
 KNOWS_JOBS = ("tests/crd/", "tests/packaging/test_examples.py", "tests/cluster_tool/test_test_node")
 """They ask one API server, which runs nothing."""
 
+REASONS = "tests/cluster/reasons/"
+"""They look at one and the same round of jobs."""
+
 NAMESPACES = ("tests/cluster/", "tests/acceptance/")
 """Their tests have a namespace each, on a cluster that each worker has."""
 
@@ -20,6 +23,7 @@ LONG = (
     "tests/cluster/test_benchmark.py::test_a_small_benchmark",
     "tests/cluster/test_claims_port.py::test_slow_and_silent",
     "tests/cluster_tool/test_control_plane.py",
+    REASONS,
     "tests/acceptance/test_restarts.py",
     "tests/acceptance/test_consul_outage.py",
     "tests/images/",
@@ -46,6 +50,8 @@ def share_of(nodeid: str) -> str:
         return "the node"
     if nodeid.startswith(KNOWS_JOBS):
         return "the API server that knows jobs"
+    if nodeid.startswith(REASONS):
+        return REASONS
     if nodeid.startswith(NAMESPACES):
         return nodeid
     return nodeid.partition("::")[0]

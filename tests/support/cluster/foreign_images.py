@@ -163,6 +163,8 @@ def all_of_them(authorities: str) -> list[Foreign]:
                 "PYTHONHOME": "/nowhere",
                 "OPENSSL_CONF": "/nowhere/openssl.cnf",
                 "FACTOTUM_WEBHOOK_URL": HIJACKED,
+                "FACTOTUM_TOKEN_FILE": "/nowhere/token",
+                "FACTOTUM_TERMINATION_LOG": "/nowhere/log",
             },
             files=_TOOLS | {"etc/nsswitch.conf": "hosts: nonsense [!UNAVAIL=return]\n"},
         ),

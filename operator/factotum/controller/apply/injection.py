@@ -62,9 +62,10 @@ def inject(spec: dict[str, Any], image: str, settings: Settings, *, mounts_image
     del container["imagePullPolicy"]
     container["command"] = ["sh", f"{FOLDER}/launch", "work"]
     container["volumeMounts"].append(mount)
-    if not any(entry["name"] == variables.WEBHOOK_URL for entry in container["env"]):
-        # Or a variable that the image has by this name would take the job's events.
-        container["env"].append({"name": variables.WEBHOOK_URL, "value": ""})
+    # What is not said is said to be nothing: a variable that the image has by such a name would
+    # take the job's events, or its token.
+    given = {entry["name"] for entry in container["env"]}
+    container["env"] += [{"name": n, "value": ""} for n in variables.OURS if n not in given]
 
 
 def _copying(container: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -6,7 +6,7 @@ trimmed to what is needed. Absence here proves nothing; whoever must know asks.
 """
 
 import logging
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -40,6 +40,7 @@ _KEPT_OF_DONE: Final = (
     "observedGeneration",
     "resumeSeen",
 )
+_MOST_GONE: Final = 1024
 
 
 class Subscriber(Protocol):
@@ -62,6 +63,8 @@ class Cache:
         self._by_job: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
         self._last_words: defaultdict[JobUid, dict[str, PodView]] = defaultdict(dict)
         self._made: set[str] = set()
+        self._gone: OrderedDict[str, int] = OrderedDict()
+        """As of which version Pods were dropped, of the last ones: an answer may come late."""
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -109,6 +112,8 @@ class Cache:
         known = self._pods.get(pod.uid)
         if known is not None and known.version >= pod.version:
             return known
+        if self._gone.get(pod.uid, -1) >= pod.version:
+            return pod
         if known is not None and known.job_uid != pod.job_uid:
             self._remove(known)
             self._keep_last_words(known.job_uid, pod)
@@ -121,26 +126,34 @@ class Cache:
 
     def made_pod(self, raw: Mapping[str, Any]) -> PodView:
         """Take in a Pod as the answer to our own create request shows it."""
-        self._made.add(raw["metadata"]["uid"])
-        return self.put_pod(raw)
+        pod = self.put_pod(raw)
+        if pod.uid in self._pods:
+            self._made.add(pod.uid)
+        return pod
 
     def own_pod(self, uid: str) -> PodView | None:
         """Return a Pod of which our own create request told, as it is known now."""
         return self._pods.get(uid) if uid in self._made else None
 
     def drop_pod(self, pod_uid: str) -> None:
-        """Forget a Pod that is gone; but not its verdict, which may not have been read yet."""
+        """Forget a Pod that is gone; but not how it ended, which may not have been read yet."""
         pod = self._pods.get(pod_uid)
         if pod is None:
             return
         self._remove(pod)
+        self._gone[pod_uid] = pod.version
+        while len(self._gone) > _MOST_GONE:
+            self._gone.popitem(last=False)
         self._keep_last_words(pod.job_uid, pod)
         self._tell_of_pod(pod)
 
     def _keep_last_words(self, uid: JobUid, pod: PodView) -> None:
-        """Keep the verdict of a job's Pod that is shown by no watch any more."""
+        """Keep how a job's Pod ended that is shown by no watch any more.
+
+        Of one whose Node is gone nobody but Kubernetes itself says so, and removes it at once.
+        """
         job = self.jobs.get(uid)
-        if pod.terminated is not None and job is not None and not job.is_done:
+        if pod.ended and job is not None and not job.is_done:
             self._last_words[uid][pod.uid] = pod
 
     def _remove(self, pod: PodView) -> None:
