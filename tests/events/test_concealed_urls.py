@@ -1,7 +1,7 @@
 """What of an address may stand in messages and in the log. Pure."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from factotum.events.urls import WebhookUrlError, conceal, parse_webhook_url
@@ -12,6 +12,7 @@ SCHEMES = st.sampled_from(["http://", "https://", "http:///", "http://\\", "ftp:
 
 
 @given(SCHEMES, TEXT, TEXT, TEXT.filter(bool))
+@example("http://", ";:", "", "@")
 def test_whatever_precedes_an_at_sign_is_concealed(scheme, before, after, place):
     assert SECRET not in conceal(f"{scheme}{before}{SECRET}{after}@{place}")
 

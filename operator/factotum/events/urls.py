@@ -100,8 +100,11 @@ def conceal(url: str) -> str:
     if "@" in rest:  # a path with an @, or a password with a slash, and a host behind it
         return f"{url[:begin]}***"
     name = user_info.partition(":")[0]
-    # A name of punctuation in front of nothing is nobody's; the original shows it.
-    is_nobody = name and not host + rest and not any(each.isalnum() for each in name)
+    # A name of punctuation in front of nothing is nobody's, if its password has no letters; the
+    # original shows it.
+    first, *others = user_info.split("%")
+    letters = [each for each in first + "".join(o[2:] for o in others) if each.isalpha()]
+    is_nobody = name and not any(map(str.isalnum, name)) and not letters and not host + rest
     if at_sign and not is_nobody:
         user_info = "***"
     if len(rest) > 2:
