@@ -9,6 +9,7 @@ import os
 import sys
 
 ASIDE = "FACTOTUM_ASIDE_"
+PUT_ASIDE = tuple(f"{ASIDE}{name}" for name in ("LD_", "GLIBC_TUNABLES", "LC_ALL"))
 SET_BY_LAUNCH = "LC_ALL"
 # By the shell that `launch` is: each task's own shell sets them anew.
 SET_BY_SHELL = ("_", "OLDPWD", "PWD", "SHLVL")
@@ -19,7 +20,7 @@ def give_back() -> None:
     """Make the environment what it was before `launch`."""
     for name in (SET_BY_LAUNCH, *SET_BY_SHELL):
         os.environ.pop(name, None)
-    for name in [name for name in os.environ if name.startswith(ASIDE)]:
+    for name in [name for name in os.environ if name.startswith(PUT_ASIDE)]:
         os.environ[name.removeprefix(ASIDE)] = os.environ.pop(name)
 
 
