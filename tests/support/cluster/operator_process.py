@@ -15,10 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from factotum.controller.leader.lease import released
 from factotum.controller.tls.authority import Material
+from support.cluster import forking
 from support.cluster.clusters import ROOT, Cluster
 from support.cluster.kube_api import ApiRefusedError, KubeApi
 from support.consul.process import free_ports
@@ -69,6 +72,16 @@ class Installation(NamedTuple):
             else:
                 return
 
+    def give_up_lease(self) -> None:
+        """Have the next operator lead at once: those before it are dead, be it by a kill."""
+        namespace, _, name = LEASE.partition("/")
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        given_up = released({}, name, datetime.now(UTC))
+        if self.api.find(f"{path}/{name}"):
+            self.api.patch(f"{path}/{name}", given_up)
+        else:
+            self.api.create(path, given_up)
+
     def certificates(self) -> Material:
         """Read what the operators of this cluster show."""
         path = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets/{RELEASE}-tls"
@@ -110,7 +123,7 @@ class OperatorProcess:
         server: str = "",
         claims_url: str = "",
         prefix: Sequence[str] = (),
-        programs: Path = PROGRAMS,
+        programs: Path | None = PROGRAMS,
         identity: str = "",
     ) -> None:
         """Prepare; `start` begins.
@@ -122,7 +135,8 @@ class OperatorProcess:
             server: the API server's address, if it is to go by another way.
             claims_url: where Pods find it, if they are to go by another way.
             prefix: command that runs it.
-            programs: where its program is, if it is another version's.
+            programs: where its program is, if it is another version's; None: nowhere, it is forked
+                with its modules loaded.
             identity: its name among replicas, if it is not its folder's; who has the name of one
                 that was killed leads at once.
         """
@@ -135,18 +149,20 @@ class OperatorProcess:
         self.claims = ("127.0.0.1", claims)
         self.url = f"https://127.0.0.1:{claims}"
         self.starts = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._kubeconfig = folder / "kubeconfig"
-        self._kubeconfig.write_text(json.dumps(_kubeconfig(installation, server)))
+        self._is_forked = programs is None
+        self._process: subprocess.Popen[bytes] | forking.Forked | None = None
+        self._folder = folder
+        kubeconfig = folder / forking.KUBECONFIG
+        kubeconfig.write_text(json.dumps(_kubeconfig(installation, server)))
         # Its name stays over restarts, as a Pod's does; as variables, for versions without them.
         self._variables = {
-            "KUBECONFIG": str(self._kubeconfig),
+            "KUBECONFIG": str(kubeconfig),
             "FACTOTUM_LEASE": LEASE,
             "FACTOTUM_IDENTITY": identity or folder.name,
         }
         self._command = [
             *prefix,
-            str(programs / "factotum-operator"),
+            str((programs or PROGRAMS) / "factotum-operator"),
             f"--claims-address=127.0.0.1:{claims}",
             f"--claims-url={claims_url or self.url}",
             f"--liveness-address=127.0.0.1:{health}",
@@ -177,15 +193,19 @@ class OperatorProcess:
     def start(self) -> None:
         """Start it; it is ready some time later."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FACTOTUM_")}
+        environment |= self._variables
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                env=environment | self._variables,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            if self._is_forked:
+                self._process = forking.fork(self._command, environment, self._folder, log)
+            else:
+                self._process = subprocess.Popen(
+                    self._command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
         self.starts += 1
 
     def wait_ready(self, *, leading: bool = True) -> None:
