@@ -1,4 +1,4 @@
-"""Operators that start within a moment: forked from a process that has their modules loaded.
+"""Operators and test nodes that start within a moment: forked from a process that has them loaded.
 
 To load the operator's modules takes most of its start, and the tests start it hundreds of times.
 What comes of it is a process as any other: in a session of its own, with the arguments,
@@ -23,8 +23,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+OPERATOR, TEST_NODE = "factotum-operator", "test_node"
 KUBECONFIG = "kubeconfig"
 """The Kubernetes client finds out where it is when it is loaded: in the folder it will begin in."""
+_TEST_NODE = Path(__file__).parents[3] / "hack" / "test-node"
 _SIZE = 1 << 20
 
 
@@ -35,7 +37,7 @@ class Forked:
         self._line = line
         told = line.recv(_SIZE)
         if not told:
-            raise AssertionError("no operator was forked: the process that does so ended")
+            raise AssertionError("nothing was forked: the process that does so ended")
         self.pid = int(told)
         self._code: int | None = None
 
@@ -49,10 +51,10 @@ class Forked:
         """Wait for its end, and give its exit code."""
         if self._code is None:
             if not select.select([self._line], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("factotum-operator", timeout or 0)
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
             told = self._line.recv(_SIZE)
             if not told:
-                raise AssertionError("nobody knows how the operator ended")
+                raise AssertionError("nobody knows how it ended")
             self._code = int(told)
             self._line.close()
         return self._code
@@ -64,11 +66,29 @@ class Forked:
 
 
 def fork(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path, log: IO[bytes]
+    program: str,
+    command: Sequence[str],
+    log: IO[bytes],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
 ) -> Forked:
-    """Start an operator in a folder in which its kubeconfig is; its words go to a file."""
+    """Start a program whose words go to a file.
+
+    Args:
+        program: OPERATOR or TEST_NODE.
+        command: its words, as in `sys.argv`.
+        log: the file.
+        environment: all of it.
+        folder: to begin in; the operator's kubeconfig is in there.
+    """
     line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    asked = {"command": list(command), "environment": dict(environment), "folder": str(folder)}
+    asked = {
+        "program": program,
+        "command": list(command),
+        "environment": dict(environment),
+        "folder": str(folder),
+    }
     with theirs:
         files = [theirs.fileno(), log.fileno()]
         socket.send_fds(_parent(), [json.dumps(asked).encode()], files)
@@ -83,7 +103,7 @@ def _parent() -> socket.socket:
         process = subprocess.Popen(
             # Not with the folder of this file among those of modules.
             [sys.executable, "-P", __file__],
-            env=os.environ | {"KUBECONFIG": KUBECONFIG},
+            env=os.environ | {"KUBECONFIG": KUBECONFIG, "PYTHONPATH": str(_TEST_NODE)},
             stdin=theirs,
             start_new_session=True,
         )
@@ -92,8 +112,8 @@ def _parent() -> socket.socket:
     return line
 
 
-def _serve(line: socket.socket) -> bool:
-    """Fork whenever it is asked for; True in the child, False once nobody is left to ask."""
+def _serve(line: socket.socket) -> str:
+    """Fork whenever it is asked for; give the child its program, and "" once nobody asks."""
     children: dict[int, socket.socket] = {}
     wakes, woken = socket.socketpair()
     for each in (wakes, woken):
@@ -109,7 +129,7 @@ def _serve(line: socket.socket) -> bool:
             continue
         asked, files, _, _ = socket.recv_fds(line, _SIZE, 2)
         if not asked:
-            return False
+            return ""
         teller, log = socket.socket(fileno=files[0]), files[1]
         if not (pid := os.fork()):
             signal.set_wakeup_fd(-1)
@@ -117,10 +137,10 @@ def _serve(line: socket.socket) -> bool:
             os.setsid()
             for each in (line, wakes, woken, *children.values()):
                 each.close()
-            _become(json.loads(asked), log)
-            teller.send(str(os.getpid()).encode())
-            teller.close()
-            return True
+            with teller:
+                program = _become(json.loads(asked), log)
+                teller.send(str(os.getpid()).encode())
+            return program
         children[pid] = teller
         os.close(log)
 
@@ -134,7 +154,7 @@ def _tell_of_ends(children: dict[int, socket.socket]) -> None:
             teller.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _become(asked: dict[str, Any], log: int) -> None:
+def _become(asked: dict[str, Any], log: int) -> str:
     """Have files, arguments and environment as they are after an ordinary start."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
@@ -145,14 +165,16 @@ def _become(asked: dict[str, Any], log: int) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
+    return str(asked["program"])
 
 
 def _main() -> None:
-    from factotum.controller.main import main
+    from factotum.controller.main import main as operator
+    from test_node.__main__ import main as test_node
 
-    line = socket.socket(fileno=os.dup(0))
-    if _serve(line):
-        sys.exit(main())
+    program = _serve(socket.socket(fileno=os.dup(0)))
+    if program:
+        sys.exit({OPERATOR: operator, TEST_NODE: test_node}[program]())
 
 
 if __name__ == "__main__":

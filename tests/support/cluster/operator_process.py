@@ -196,7 +196,13 @@ class OperatorProcess:
         environment |= self._variables
         with self.log.open("ab") as log:
             if self._is_forked:
-                self._process = forking.fork(self._command, environment, self._folder, log)
+                self._process = forking.fork(
+                    forking.OPERATOR,
+                    self._command,
+                    log,
+                    environment=environment,
+                    folder=self._folder,
+                )
             else:
                 self._process = subprocess.Popen(
                     self._command,
@@ -301,30 +307,39 @@ def _kubeconfig(installation: Installation, server: str) -> dict[str, object]:
 
 @contextlib.contextmanager
 def running_test_node(
-    installation: Installation, folder: Path, *words: str
-) -> Iterator[subprocess.Popen[bytes]]:
+    installation: Installation, folder: Path, *words: str, is_forked: bool = False
+) -> Iterator[subprocess.Popen[bytes] | forking.Forked]:
     """Run a test node: it plays kubelet and runs the real runner as local processes.
 
     Args:
         installation: what it works for.
         folder: for its log and its Pods.
         words: more options of it, and names of nodes.
+        is_forked: it starts with its modules loaded.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    options = (
+        *("--kubeconfig", str(installation.cluster.kubeconfig)),
+        *("--runner", f"{PROGRAMS / 'factotum'} work"),
+        *("--folder", str(folder / "pods")),
+        *words,
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "hack" / "test-node")}
+    process: subprocess.Popen[bytes] | forking.Forked
     with (folder / "test-node.log").open("ab") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "test_node"),
-                *("--kubeconfig", str(installation.cluster.kubeconfig)),
-                *("--runner", f"{PROGRAMS / 'factotum'} work"),
-                *("--folder", str(folder / "pods")),
-                *words,
-            ],
-            env=os.environ | {"PYTHONPATH": str(ROOT / "hack" / "test-node")},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        if is_forked:
+            command = (forking.TEST_NODE, *options)
+            process = forking.fork(
+                forking.TEST_NODE, command, log, environment=environment, folder=Path.cwd()
+            )
+        else:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "test_node", *options],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
     try:
         yield process
         if process.poll() is not None:

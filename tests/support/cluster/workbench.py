@@ -55,7 +55,8 @@ class Workbench:
     @contextlib.contextmanager
     def nodes(self, *names: str) -> Iterator[None]:
         """Have nodes played."""
-        with running_test_node(self.installation, self.folder / "nodes", *(names or PLAYED)):
+        folder = self.folder / "nodes"
+        with running_test_node(self.installation, folder, *(names or PLAYED), is_forked=True):
             yield
 
     def create(self, factfile: Any = None, *, name: str = "job", **spec: Any) -> str:
