@@ -16,7 +16,7 @@ from chaos.recording import Fact
 EXCUSES: Mapping[str, frozenset[str]] = {
     "Pod deleted": frozenset({"Interrupted", "Lost"}),
     "Pod deleted by force": frozenset({"Interrupted", "Lost"}),
-    "Pod evicted": frozenset({"Interrupted", "Lost"}),
+    "Pod evicted": frozenset({"Evicted", "Interrupted", "Lost"}),
     "runner killed": frozenset({"Lost"}),
     # A finalizer, such as the garbage collector's own for orphans, may keep it a while.
     "deletion": frozenset({"Interrupted", "Lost", "Deleted"}),

@@ -161,6 +161,8 @@ class Ground:
             self._cluster.run(
                 *("helm", "upgrade", "factotum", str(operator.checkout / _CHART)),
                 *("--namespace", OPERATOR_NAMESPACE),
+                # Where the API server asks about jobs was told it for the operator before.
+                "--force-conflicts",
                 *(word for value in VALUES for word in ("--set", value)),
             )
             time.sleep(_PUBLISH_SECONDS)

@@ -5,16 +5,14 @@ fake Node objects with addresses of the test's choice; names come from an /etc/h
 operator's own (a mount namespace), and a resolver that never answers is a socket that never does.
 """
 
-import contextlib
-import os
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
 from support.cluster.acceptance import report
-from support.cluster.kube_api import KubeApi, PodWatch
+from support.cluster.hosts import node_named, private_files
+from support.cluster.kube_api import PodWatch
 from support.cluster.workbench import Workbench
 
 pytestmark = pytest.mark.cluster
@@ -28,54 +26,6 @@ def no_op(value, reason):
         f'Warn: the specifed host constraint "{value}" did not match, no tasks have been executed.'
         f" Reason: {reason}"
     )
-
-
-@contextlib.contextmanager
-def private_files(folder: Path, **files: str):
-    """Give the command that runs a program with files of its own in /etc; it takes root."""
-    if os.geteuid() != 0:
-        raise AssertionError("private files in /etc take a mount namespace: run this test as root")
-    mounts = []
-    for name, text in files.items():
-        path = folder / name
-        path.write_text(text)
-        target = {"hosts": "/etc/hosts", "resolv": "/etc/resolv.conf"}[name]
-        mounts.append(f"mount --bind {path} {target}")
-    script = " && ".join([*mounts, 'exec "$@"'])
-    yield ("unshare", "--mount", "sh", "-c", script, "sh")
-
-
-@contextlib.contextmanager
-def node_named(api: KubeApi, name: str, *addresses: tuple[str, str], **spec):
-    """Have one more node that is ready."""
-    node = api.create(
-        "/api/v1/nodes",
-        {
-            "metadata": {"name": name, "labels": {"kubernetes.io/hostname": f"label-of-{name}"}},
-            "spec": spec,
-        },
-    )
-    status = {
-        "addresses": [{"type": kind, "address": address} for kind, address in addresses],
-        "capacity": {"cpu": "9", "memory": "9Gi", "pods": "99"},
-        "allocatable": {"cpu": "9", "memory": "9Gi", "pods": "99"},
-        "conditions": [
-            {
-                "type": "Ready",
-                "status": "True",
-                "reason": "Test",
-                "message": "",
-                "lastHeartbeatTime": "2030-01-01T00:00:00Z",
-                "lastTransitionTime": "2030-01-01T00:00:00Z",
-            }
-        ],
-    }
-    path = f"/api/v1/nodes/{name}"
-    api.patch(f"{path}/status", {"status": status})
-    try:
-        yield node
-    finally:
-        api.delete(path)
 
 
 def node_of(bench, uid):

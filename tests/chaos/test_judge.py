@@ -339,12 +339,17 @@ def test_pods_that_were_left_on_purpose_may_stay_once_they_have_ended():
     assert {violation.kind for violation in judge(alive)} == {"Pod alive"}
 
 
-def test_a_deleted_job_that_a_finalizer_keeps_may_have_been_interrupted():
-    end = ended("hit", "FAILED", "Interrupted", "FAILED", "SKIPPED")
-    history = dataclasses.replace(
-        with_job("hit", end)(true_history()), journal=[Entry(0, "deletion", ("hit", "deleted"))]
-    )
+@pytest.mark.parametrize(
+    ("blow", "reason"),
+    [("deletion", "Interrupted"), ("Pod evicted", "Evicted"), ("Pod deleted", "Interrupted")],
+)
+def test_a_job_that_was_hit_may_have_ended_for_what_hit_it(blow, reason):
+    end = ended("hit", "FAILED", reason, "FAILED", "SKIPPED")
+    journal = [Entry(0, blow, ("hit",)), Entry(0, "deletion", ("deleted",))]
+    history = dataclasses.replace(with_job("hit", end)(true_history()), journal=journal)
     assert judge(history) == []
+    elsewhere = dataclasses.replace(history, journal=[Entry(0, blow, ("good",)), *journal[1:]])
+    assert "unexplained end" in {violation.kind for violation in judge(elsewhere)}
 
 
 def test_a_job_that_was_cancelled_before_it_was_looked_at_needs_no_entry():

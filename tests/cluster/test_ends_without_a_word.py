@@ -66,6 +66,30 @@ def test_deadline_ends_the_run_even_if_its_task_ends_well(bench):
     assert bench.book.twice() == []
 
 
+def test_pods_that_are_failed_and_removed_in_one_go_are_not_waited_for(bench):
+    """As Kubernetes does it with Pods whose Node is gone: no kubelet has a word of their end."""
+    disruption = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "DeletionByPodGC",
+        "message": "PodGC: node no longer exists",
+    }
+    with bench.operator() as operator:
+        paths = []
+        for number in range(8):
+            uid = bench.create_by_hand(bench.book.chain(f"j{number}", "true"), name=f"j{number}")
+            pod = bench.pod_side(operator, uid)
+            assert pod.claim(CLAIM)[0] == 200
+            paths.append(pods_path(bench.namespace, pod.name))
+        for path in paths:
+            status = {"phase": "Failed", "conditions": [disruption]}
+            bench.api.patch(f"{path}/status", {"status": status})
+            bench.api.delete(path, grace=0)
+        ends = bench.api.wait_all_done(bench.namespace, seconds=30)
+
+    assert {end["status"]["reason"] for end in ends.values()} == {"NodeLost"}
+
+
 def test_runner_of_a_deleted_job_is_told_to_stop(bench):
     with bench.operator() as operator:
         pod = bench.pod_side(operator, bench.create_by_hand())

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from support.cluster.admission import never_answering, policy, webhook
-from support.cluster.kube_api import ApiRefusedError, pods_path
+from support.cluster.admission import never_answering, policy, refused_by, webhook
+from support.cluster.kube_api import pods_path
 from support.consul.process import free_ports
 
 pytestmark = pytest.mark.cluster
@@ -96,8 +96,7 @@ def test_a_webhook_that_is_down_is_told_in_its_own_words_and_waited_for(bench):
 def test_a_policy_that_refuses_is_waited_for_whatever_its_code(bench):
     with bench.nodes(), bench.operator():
         with policy(bench.api, bench.namespace, "false"):
-            probe = f"{pods_path(bench.namespace)}?dryRun=All"
-            wait_until_refused(bench, probe)
+            refused_by(bench.api, bench.namespace, "the policy says no")
             bench.create()
             waiting = bench.api.wait_state(bench.namespace, "job", "QUEUED", reason="PodForbidden")
         status = bench.done()
@@ -118,19 +117,3 @@ def test_limits_that_a_limit_range_makes_too_small_are_waited_for(bench):
 
     assert "memory" in waiting["message"]
     assert status["outcome"] == "SUCCEEDED"
-
-
-def wait_until_refused(bench, path):
-    pod = {
-        "metadata": {"name": "probe"},
-        "spec": {"containers": [{"name": "c", "image": "none"}]},
-    }
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            bench.api.request("POST", path, pod)
-        except ApiRefusedError as error:
-            if "the policy says no" in str(error):
-                return
-        time.sleep(0.2)
-    raise AssertionError("the policy does not come into force")

@@ -106,3 +106,19 @@ def test_a_runner_that_cannot_reach_the_operator_is_told_and_holds_nobody_up(ben
     assert first["status"]["reason"] in ("PodPending", "RunnerNotHeard")
     assert "--claims-url" in deaf["message"]
     assert told == ["RunnerNotHeard"]
+
+
+def test_a_node_that_speaks_in_words_of_ours_ends_no_job(bench):
+    path = jobs_path(bench.namespace, "job")
+    with bench.operator():
+        uid = bench.create_by_hand()
+        pod = bench.api.wait_pod(bench.namespace, uid)["metadata"]["name"]
+        state = {"waiting": {"reason": "Succeeded", "message": "as if it were"}}
+        container = {"name": "factotum", "image": "i", "imageID": "", "ready": False}
+        container |= {"restartCount": 0, "state": state}
+        status = {"phase": "Pending", "containerStatuses": [container]}
+        bench.api.patch(f"{pods_path(bench.namespace, pod)}/status", {"status": status})
+        told = bench.api.wait_for(path, lambda job: "state" in job["status"], "told of")
+
+    assert (told["status"]["state"], told["status"]["reason"]) == ("QUEUED", "PodPending")
+    assert "Succeeded: as if it were" in told["status"]["message"]

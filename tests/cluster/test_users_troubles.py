@@ -142,21 +142,6 @@ def test_a_pod_that_a_finalizer_keeps_holds_no_worker_after_its_end(bench):
     assert bench.book.twice() == []
 
 
-def test_the_generation_of_the_spec_is_followed_while_a_job_runs_and_afterwards(bench):
-    path = jobs_path(bench.namespace, "job")
-    with bench.nodes(), bench.operator():
-        start_working(bench, "job", "sleep 3")
-        bench.api.patch(path, {"spec": {"ttlSecondsAfterFinished": 86400}})
-        running = bench.api.wait_for(path, is_observed, "observed")
-        bench.done()
-        changed = bench.api.patch(path, {"spec": {"desiredState": "Cancel"}})
-        ended = bench.api.wait_for(path, is_observed, "observed")
-
-    assert running["status"]["state"] == "WORKING"
-    assert ended["metadata"]["generation"] == changed["metadata"]["generation"]
-    assert (ended["status"]["state"], ended["status"]["outcome"]) == ("DONE", "SUCCEEDED")
-
-
 def test_a_pod_that_cannot_start_gives_its_worker_to_others(bench):
     with bench.nodes(), bench.operator("--max-workers=1"):
         bench.create(name="stuck", envFrom=[{"secretRef": {"name": "absent"}}])
@@ -241,10 +226,6 @@ def test_keys_of_a_config_map_reach_the_tasks_and_never_the_runner(bench):
 
 def says(text):
     return lambda job: text in job.get("status", {}).get("message", "")
-
-
-def is_observed(job):
-    return job["status"]["observedGeneration"] == job["metadata"]["generation"]
 
 
 def wait_until_over(bench, path):

@@ -27,34 +27,6 @@ def put_config_map(bench, factfile):
     return {"configMapKeyRef": {"name": "jobs", "key": KEY}}
 
 
-def test_missing_secret_is_told_and_the_job_runs_once_it_is_there(bench):
-    secret = make_factfile(make_task(command="test", arguments=["$WORD", "=", "sesame"]))
-    with bench.nodes(), bench.operator():
-        bench.create(secret, envFrom=[{"secretRef": {"name": "words"}}])
-        waiting = bench.api.wait_state(
-            bench.namespace, "job", "QUEUED", reason="CreateContainerConfigError"
-        )
-        path = f"/api/v1/namespaces/{bench.namespace}/secrets"
-        bench.api.create(path, {"metadata": {"name": "words"}, "stringData": {"WORD": "sesame"}})
-        status = bench.done()
-
-    assert "words" in waiting["message"]
-    assert status["outcome"] == "SUCCEEDED"
-
-
-def test_full_quota_is_told_and_the_job_runs_once_there_is_room(bench):
-    quota = f"/api/v1/namespaces/{bench.namespace}/resourcequotas"
-    bench.api.create(quota, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
-    bench.api.wait_for(f"{quota}/none", lambda q: q.get("status", {}).get("hard"), "in force")
-    with bench.nodes(), bench.operator():
-        bench.create()
-        bench.api.wait_state(bench.namespace, "job", "QUEUED", reason="PodForbidden")
-        bench.api.delete(f"{quota}/none")
-        status = bench.done()
-
-    assert status["outcome"] == "SUCCEEDED"
-
-
 def test_missing_factfile_is_told_and_the_job_runs_once_it_is_there(bench):
     reference = {"configMapKeyRef": {"name": "jobs", "key": KEY}}
     with bench.nodes(), bench.operator():
@@ -65,23 +37,6 @@ def test_missing_factfile_is_told_and_the_job_runs_once_it_is_there(bench):
 
     assert "there is no ConfigMap jobs" in waiting["message"]
     assert (status["outcome"], bench.book.counts().total()) == ("SUCCEEDED", 1)
-
-
-def test_factfile_changed_before_the_claim_is_never_run(bench):
-    operator = bench.operator()
-    with operator:
-        reference = put_config_map(bench, make_factfile(make_task("a")))
-        pod = bench.pod_side(operator, bench.create_by_hand(factfileFrom=reference))
-        # What was accepted is known by the Pod alone: the status does not have it yet.
-        operator.kill()
-        put_config_map(bench, make_factfile(make_task("another")))
-        operator.start()
-        operator.wait_ready()
-        answer = pod.claim(CLAIM)
-        status = bench.done()
-
-    assert answer[0] == 410
-    assert (status["outcome"], status["reason"]) == ("FAILED", "FactfileChanged")
 
 
 def test_factfile_away_at_the_claim_is_asked_for_again(bench):

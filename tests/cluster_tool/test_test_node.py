@@ -312,6 +312,23 @@ async def test_pods_of_other_programs_end_well_at_once(pods, start):
     assert (await pods.until_ended("other"))["phase"] == "Succeeded"
 
 
+@pytest.mark.parametrize(("said", "after"), [("Unknown", "True"), ("False", "False")])
+async def test_a_node_that_was_given_up_for_silence_says_that_it_is_back(pods, start, said, after):
+    # As the node controller writes it where a Lease was late, and as an admin might.
+    ready = {"type": "Ready", "status": said, "reason": "Said", "message": ""}
+    words = ["patch", "node", NODE, "--subresource=status", "--type=strategic", "-p"]
+    await pods.kubectl(*words, json.dumps({"status": {"conditions": [ready]}}))
+
+    await start("true")
+    await pods.create("seen")
+    await pods.until_ended("seen")
+    await pods.kubectl("wait", "node", NODE, f"--for=condition=Ready={after}", "--timeout=20s")
+
+    node = json.loads(await pods.kubectl("get", "node", NODE, "-o", "json"))
+    conditions = {each["type"]: each["status"] for each in node["status"]["conditions"]}
+    assert conditions["Ready"] == after
+
+
 async def test_it_runs_as_a_program_too(pods, cluster, tmp_path):
     words = ["-m", "test_node", "--runner", "/bin/sh -c 'echo $GREETING'", "--env", "GREETING=hi"]
     words += ["--kubeconfig", str(cluster.kubeconfig), "--folder", str(tmp_path), NODE]

@@ -81,7 +81,11 @@ RETRIES = [
         id="a Pod that did not start before its deadline",
     ),
     pytest.param(
-        observed(retrying(), make_pod(), report=make_report("SFW", final=True, interrupted=1)),
+        observed(
+            retrying(),
+            make_pod(deleting=True),
+            report=make_report("SFW", final=True, interrupted=1),
+        ),
         {"patch": "QUEUED/WAITING Retrying", "event": "Warning"},
         id="a run that was interrupted",
     ),
@@ -248,7 +252,10 @@ def test_a_retry_that_waits_observes_what_is_changed_of_it():
     job = retrying(QUEUED | {"reason": "Retrying", "nextLaunchTime": "2026-03-01T12:10:00Z"})
     stale = job.with_status({**job.status, "observedGeneration": 0})
 
-    assert brief(decide(observed(stale), NOW)) == {"patch": "QUEUED/WAITING Retrying"}
+    assert brief(decide(observed(stale), NOW)) == {
+        "patch": "QUEUED/WAITING Retrying",
+        "again": 600.0,
+    }
 
 
 def test_only_the_newest_attempts_are_remembered():

@@ -109,6 +109,18 @@ def test_how_a_pod_ended_is_known_after_it_is_gone():
     assert cache.pods() == []
 
 
+def test_a_pod_that_was_failed_because_its_node_is_gone_is_known_after_it_is_gone():
+    cache = Cache()
+    cache.put_job(raw_job(status=working_status()))
+    why = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}
+    running = [{"name": "factotum", "state": {"running": {}}}]
+    status = {"phase": "Failed", "conditions": [why], "containerStatuses": running}
+    cache.put_pod(raw_pod(status=status))
+    cache.drop_pod("pod-uid-1")
+
+    assert [(pod.ended, pod.disruption[0]) for pod in pods_of(cache)] == [(True, "DeletionByPodGC")]
+
+
 def test_how_a_pod_ended_is_of_no_use_once_the_job_is_done():
     cache = Cache()
     cache.put_job(raw_job(status=working_status()))

@@ -105,19 +105,52 @@ def test_an_unclaimed_pod_that_is_preempted_is_replaced_and_the_cause_told():
     assert "Preempting: told" in decision.patch["message"]
 
 
-@pytest.mark.parametrize(
-    ("reason", "message"),
-    [
-        ("ErrImagePull", "no such image"),
-        ("ImagePullBackOff", 'Back-off pulling image "x:1": ErrImagePull: no such image'),
-    ],
-)
-def test_what_a_kubelet_says_in_turns_about_an_image_has_one_cause(reason, message):
+def told_of(reason, message):
+    """Return the status of a job whose Pod does not start for what its kubelet says."""
     waiting = {"waiting": {"reason": reason, "message": message}}
     status = {"phase": "Pending", "containerStatuses": [{"name": "factotum", "state": waiting}]}
-
     view = PodView.from_raw(raw_pod(status=status))
+    return decide(observed(make_job(), view, pending_seconds=9.0), NOW).patch
 
-    told = decide(observed(make_job(), view, pending_seconds=9.0), NOW).patch
-    assert told["reason"] == "ImagePullBackOff"
-    assert told["message"].endswith("does not start: no such image")
+
+@pytest.mark.parametrize(
+    ("word", "cause"),
+    [
+        ("ErrImagePull", "no such image"),
+        ("RegistryUnavailable", "RegistryUnavailable: it is down"),
+        ("SignatureValidationFailed", "SignatureValidationFailed: not ours"),
+    ],
+)
+def test_what_a_kubelet_says_in_turns_about_an_image_has_one_cause(word, cause):
+    first = told_of(word, cause.removeprefix(f"{word}: "))
+    said = cause if word in cause else f"{word}: {cause}"
+    then = told_of("ImagePullBackOff", f'Back-off pulling image "x:1": {said}')
+
+    assert first["reason"] == then["reason"] == "ImagePullBackOff"
+    assert first["message"] == then["message"]
+    assert then["message"].endswith(f"does not start: {cause}")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("Succeeded", "Cancelled", "Claimed", "Suspended", "DryRun", "so it is"),
+        pytest.param("x" * 2000, id="long"),
+    ],
+)
+def test_a_pod_that_waits_in_a_word_that_is_none_of_kubernetes_is_one_that_waits(word):
+    told = told_of(word, "so says its kubelet")
+
+    assert (told["state"], told["outcome"]) == ("QUEUED", "WAITING")
+    assert told["reason"] == "PodPending"
+    assert word[:100] in told["message"]
+
+
+@pytest.mark.parametrize("word", ["Succeeded", "DryRun", "Retrying"])
+def test_a_run_that_was_shut_down_is_not_told_in_a_word_of_ours_that_its_pod_says(word):
+    pod = make_pod(phase="Failed", reason=word)
+    report = make_report("SFW", final=True, interrupted=1, sequence=5)
+
+    decision = decide(observed(WORKING, pod, report=report), NOW)
+
+    assert brief(decision) == {"patch": "DONE/FAILED Interrupted", "event": "Warning"}

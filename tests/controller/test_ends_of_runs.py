@@ -130,7 +130,7 @@ def test_a_verdict_of_the_pod_is_counted_after_every_report():
 def test_an_interrupted_run_says_why(pods, cause):
     report = make_report("SFW", final=True, interrupted=1)
 
-    patch = decide(observed(WORKING, *pods, report=report), NOW).patch
+    patch = decide(observed(WORKING, *pods, report=report, final_seconds=10.0), NOW).patch
 
     assert patch["reason"] == "Interrupted"
     assert patch["message"].startswith(f"the run was shut down: {cause}. ")
@@ -158,7 +158,7 @@ def test_a_run_stopped_by_its_deadline_says_so_before_the_kubelet_does(seconds, 
     pod = make_pod(started=format_time(after(-10)))
     report = make_report("SFW", final=True, interrupted=1)
 
-    patch = decide(observed(job, pod, report=report), NOW).patch
+    patch = decide(observed(job, pod, report=report, final_seconds=seconds - 10.0), NOW).patch
 
     assert patch["reason"] == reason
 

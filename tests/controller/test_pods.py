@@ -12,6 +12,7 @@ from factotum.controller.apply.manifest import build_runner_pod
 from factotum.controller.facts.observed import AnyNode, OnNode
 from factotum.controller.facts.pods import PodView
 from factotum.controller.settings import Settings
+from factotum.core.wire.variables import TERMINATION_PATH, TOKEN_PATH
 from factotum.kube import names
 from support.builders.jobs import DIGEST, JOB_UID, make_job, make_plan
 
@@ -41,6 +42,10 @@ def container(pod):
 
 def variables(pod):
     return {v["name"]: v.get("value", v.get("valueFrom")) for v in container(pod)["env"]}
+
+
+def volume(pod, name):
+    return next(v for v in pod["spec"]["volumes"] if v["name"] == name)
 
 
 def test_nothing_of_the_factfile_or_its_variables_is_in_the_pod():
@@ -86,7 +91,7 @@ def test_the_pod_runs_once_and_tells_its_end():
     assert runner["name"] == "factotum"
     assert runner["command"] == ["factotum", "work"]
     assert runner["terminationMessagePolicy"] == "File"
-    assert runner["terminationMessagePath"] == variables(pod)["FACTOTUM_TERMINATION_LOG"]
+    assert runner["terminationMessagePath"] == TERMINATION_PATH
 
 
 def test_the_runner_is_told_which_attempt_it_may_claim_and_where():
@@ -98,8 +103,6 @@ def test_the_runner_is_told_which_attempt_it_may_claim_and_where():
         "FACTOTUM_JOB_UID": JOB_UID,
         "FACTOTUM_ATTEMPT": "2",
         "FACTOTUM_LAUNCH": "3",
-        "FACTOTUM_TOKEN_FILE": "/var/run/secrets/factotum/token",
-        "FACTOTUM_TERMINATION_LOG": "/dev/termination-log",
     }
 
 
@@ -110,9 +113,9 @@ def test_every_path_that_is_written_is_a_volume():
     empty = {v["name"] for v in pod["spec"]["volumes"] if "emptyDir" in v}
     assert container(pod)["workingDir"] == "/work"
     assert {mounts["/work"], mounts["/tmp"]} == empty
-    assert variables(pod)["FACTOTUM_TOKEN_FILE"].startswith(
-        next(path for path, name in mounts.items() if name == "token") + "/"
-    )
+    place = next(path for path, name in mounts.items() if name == "token")
+    (source,) = volume(pod, "token")["projected"]["sources"]
+    assert f"{place}/{source['serviceAccountToken']['path']}" == TOKEN_PATH
 
 
 def test_the_pod_is_known_as_its_jobs():

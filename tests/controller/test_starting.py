@@ -5,7 +5,7 @@ import pytest
 from factotum.controller.decide.launching import MAX_LAUNCHES
 from factotum.controller.decide.table import decide
 from factotum.controller.decide.unclaimed.starting import is_stuck
-from factotum.controller.facts.observed import PodRefusal, Unreadable, Waits
+from factotum.controller.facts.observed import HostUnknown, PodRefusal, Unreadable, Waits
 from support.builders.jobs import (
     NOW,
     brief,
@@ -13,6 +13,7 @@ from support.builders.jobs import (
     make_job,
     make_pod,
     observed,
+    patched,
 )
 
 NEW = make_job()
@@ -26,9 +27,15 @@ NOT_MADE = PodRefusal(
     permanent=False, reason="PodNotCreated", message="the webhook is down", is_answer=False
 )
 UNREADABLE = Unreadable(reason="FactfileUnreadable", message="no right to")
+UNRESOLVED = HostUnknown(message="no answer within 5 s")
+TOLD = QUEUED | {"reason": "HostConstraintUnresolved", "message": "temporary failure"}
 SLOW = {"pending_seconds": 30.0, "pending_limit": 900.0}
 TOO_LONG = {"pending_seconds": 900.0, "pending_limit": 900.0}
 GIVEN_UP = {"patch": "QUEUED/WAITING Relaunching", "event": "Warning"}
+
+UNHEARD = patched(
+    NEW, decide(observed(NEW, make_pod(), running_seconds=10.0, **SLOW), NOW).patch or {}
+)
 
 ROWS = [
     pytest.param(
@@ -65,6 +72,16 @@ ROWS = [
         observed(NEW, factfile=UNREADABLE, waited_seconds=5.0),
         {"patch": "QUEUED/WAITING FactfileUnreadable", "event": "Warning", "again": 5.0},
         id="a ConfigMap that cannot be read is told",
+    ),
+    pytest.param(
+        observed(make_job(status=TOLD), host=UNRESOLVED, told_seconds=59.0),
+        {"again": pytest.approx(1.0)},
+        id="a resolver that fails now this way and now that is told of once a minute",
+    ),
+    pytest.param(
+        observed(make_job(status=TOLD), host=UNRESOLVED, told_seconds=60.0),
+        {"patch": "QUEUED/WAITING HostConstraintUnresolved", "again": 5.0},
+        id="and then in its newest words",
     ),
     pytest.param(
         observed(NEW, PULLING, **SLOW),
@@ -163,6 +180,16 @@ ROWS = [
         observed(NEW, make_pod(), running_seconds=10.0, **SLOW),
         {"patch": "QUEUED/WAITING RunnerNotHeard", "event": "Warning", "again": 5.0},
         id="a runner that does not ask is told",
+    ),
+    pytest.param(
+        observed(UNHEARD, make_pod(), running_seconds=6.0, **SLOW),
+        {"again": 5.0},
+        id="an operator that was restarted does not doubt what it has told of a runner",
+    ),
+    pytest.param(
+        observed(UNHEARD, PULLING, **SLOW),
+        {"patch": "QUEUED/WAITING ImagePullBackOff", "event": "Warning", "again": 5.0},
+        id="it does if the Pod does not run any more",
     ),
     pytest.param(
         observed(NEW, make_pod(), running_seconds=10.0, heard=True, **SLOW),

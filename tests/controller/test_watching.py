@@ -35,6 +35,7 @@ POD_GONE = make_job(status=working_status(reason="PodGone"))
 HALF_WAY = make_job(status=working_status(sequence=4))
 POD = make_pod()
 GONE = frozenset({POD_UID})
+SHUT_DOWN = make_report("SFW", final=True, interrupted=1)
 UNSTARTED = termination.unstarted(CLAIM_ID).decode()
 CUT = make_job(status=working_status(progress="2/3", tasks=[{"name": "load", "state": "FAILED"}]))
 """A job so big that the status has only part of its tasks."""
@@ -87,12 +88,12 @@ ROWS = [
         id="an early finish is a success",
     ),
     pytest.param(
-        observed(WORKING, POD, report=make_report("SFW", final=True, interrupted=1)),
+        observed(WORKING, POD, report=SHUT_DOWN, final_seconds=10.0),
         {"patch": "DONE/FAILED Interrupted", "event": "Warning"},
         id="an interrupted run fails",
     ),
     pytest.param(
-        observed(WORKING, POD, report=make_report("SSS", final=True, interrupted=1)),
+        observed(WORKING, POD, report=SHUT_DOWN.replace(states="SSS"), final_seconds=10.0),
         {"patch": "DONE/FAILED Interrupted", "event": "Warning"},
         id="an interrupted run fails, whatever its codes",
     ),

@@ -30,7 +30,7 @@ KUBERNETES = {
 }
 """Its words for what keeps a Pod from starting or ended it, as far as we know them."""
 CONDITIONS = {"JobWorking", "JobQueued", "JobFailed"}
-REFERENCE = (ROOT / "docs" / "reference" / "factotumjob.md").read_text()
+REFERENCE = (ROOT / "docs" / "reference" / "reasons.md").read_text()
 
 
 def reasons_in(tree):
@@ -53,17 +53,31 @@ def words_of(value):
             yield text
 
 
+def rows_of(text):
+    """Return the cells of each row of a Markdown table, but those of its head."""
+    for row in text.splitlines():
+        if row.startswith("| ") and not row.startswith("| reason"):
+            yield [cell.strip() for cell in row.strip("|").split("|")]
+
+
 def documented():
-    """Return each word of the reference's tables, with the state of its section and its row."""
-    section = REFERENCE.partition("## Reasons")[2].partition("\n## ")[0]
+    """Return each word that is explained, with the state and outcome of its section."""
+    section = REFERENCE.partition("## What each means")[2].partition("\n## ")[0]
     found = {}
     for part in section.split("\n### ")[1:]:
-        state, _, text = part.partition("\n")
-        for row in text.splitlines():
-            if row.startswith("| ") and not row.startswith("| reason"):
-                words, *cells = (cell.strip() for cell in row.strip("|").split("|"))
-                found |= {word: (state.strip(), cells) for word in re.findall(r"\w+", words)}
+        title, _, text = part.partition("\n")
+        for words, *_ in rows_of(text):
+            found |= dict.fromkeys(re.findall(r"\w+", words), title.strip())
     return found
+
+
+def seen():
+    """Return state, outcome and type of the Event of each word in the table that a test makes."""
+    section = REFERENCE.partition("## What the tools make of it")[2]
+    return {
+        word: (state, outcome, event.partition(",")[0])
+        for word, _, state, outcome, event, *_ in rows_of(section)
+    }
 
 
 @cache
@@ -115,18 +129,16 @@ def test_every_row_is_a_state_that_the_resource_allows():
 
 @pytest.mark.parametrize("word", sorted(WORDS))
 def test_the_reference_tells_of_every_reason_what_the_table_says(word):
-    state, cells = documented()[word]
     row = TABLE[word]
 
-    assert state == row.state
-    if state == JobState.DONE:
-        assert cells[:2] == [row.outcome, row.notice]
-    elif state == JobState.QUEUED:
-        assert cells[0] == row.notice
+    is_end = row.state == JobState.DONE
+    assert documented()[word] == (f"{row.state}/{row.outcome}" if is_end else row.state)
+    assert seen()[word] == (row.state, row.outcome, row.notice or "none")
 
 
 def test_the_reference_names_no_reason_that_there_is_not():
     assert set(documented()) <= WORDS | KUBERNETES
+    assert set(seen()) <= WORDS | KUBERNETES
 
 
 def test_an_end_and_a_turn_are_told_by_an_event_and_so_is_trouble_before_it():

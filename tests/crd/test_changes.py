@@ -62,7 +62,7 @@ REFERENCE = {"configMapKeyRef": {"name": "jobs", "key": "echo.factfile"}}
     [
         ({"configMapKeyRef": {"name": "others"}}, "factfileFrom"),
         ({"configMapKeyRef": {"key": "other.factfile"}}, "factfileFrom"),
-        (None, "factfile"),
+        (None, "factfile factfileFrom"),
     ],
 )
 def test_where_the_factfile_comes_from_cannot_be_changed(api, namespace, change, field):
@@ -81,6 +81,41 @@ def test_a_status_patch_may_not_bring_a_change_of_the_spec_with_it(api, namespac
     patch(api, namespace, "--subresource=status", status={"attempt": 1}, spec={"start": "b"})
 
     assert api.get("fj", "job", "-n", namespace)["spec"]["start"] == "a"
+
+
+def test_everything_that_was_changed_is_named(api, namespace):
+    api.apply(make_job(namespace, start="a", tags={"a": "b"}))
+
+    with pytest.raises(Refused, match="start tags dryRun cannot be changed"):
+        patch(api, namespace, spec={"start": "b", "tags": {"a": "c"}, "dryRun": True})
+
+
+@pytest.mark.parametrize("status", [{}, {"state": "DONE", "outcome": "FAILED"}, None])
+def test_a_change_of_the_spec_is_refused_whatever_status_comes_with_it(api, namespace, status):
+    api.apply(make_job(namespace, start="a"))
+    patch(api, namespace, "--subresource=status", status={"attempt": 1})
+    job = api.get("fj", "job", "-n", namespace)
+    job["spec"]["start"], job["status"] = "b", status
+
+    with pytest.raises(Refused, match="start cannot be changed"):
+        api.kubectl("replace", "-f", "-", manifest=job)
+
+
+def test_a_status_that_is_taken_away_opens_nothing(api, namespace):
+    api.apply(make_job(namespace, start="a"))
+    patch(api, namespace, "--subresource=status", status=None)
+
+    with pytest.raises(Refused, match="start cannot be changed"):
+        patch(api, namespace, spec={"start": "b"})
+
+
+def test_a_label_may_come_at_any_time(api, namespace):
+    api.apply(make_job(namespace, start="a", tags={"a": "b"}))
+    patch(api, namespace, "--subresource=status", status={"state": "QUEUED", "outcome": "WAITING"})
+
+    patch(api, namespace, metadata={"labels": {"team": "data"}})
+
+    assert api.get("fj", "job", "-n", namespace)["metadata"]["labels"] == {"team": "data"}
 
 
 def test_a_task_added_to_the_factfile_is_a_change(api, namespace):

@@ -39,7 +39,7 @@ def ended(api, namespace, watch):
     states = {task["name"]: task["state"] for task in status["tasks"]}
     print(f"{status['reason']}: {status['message']} ({time.monotonic() - began:.1f} s)")
     assert len(watch.pods) == 1
-    return status["outcome"], states["before"], states["obliging"]
+    return status["outcome"], status["reason"], states["before"], states["obliging"]
 
 
 def test_evicted_pod_is_no_success(api, namespace, running):
@@ -52,14 +52,16 @@ def test_evicted_pod_is_no_success(api, namespace, running):
     }
     api.create(f"{pods_path(namespace, name)}/eviction", eviction)
 
-    assert ended(api, namespace, watch) == ("FAILED", "SUCCEEDED", "FAILED")
+    assert ended(api, namespace, watch) == ("FAILED", "Evicted", "SUCCEEDED", "FAILED")
 
 
 def test_pod_deleted_without_grace_is_no_success(api, namespace, running):
     job, watch = running
     api.delete(pods_path(namespace, job["status"]["claim"]["podName"]), grace=0)
 
-    assert ended(api, namespace, watch) == ("FAILED", "SUCCEEDED", "FAILED")
+    outcome, reason, *tasks = ended(api, namespace, watch)
+    assert (outcome, tasks) == ("FAILED", ["SUCCEEDED", "FAILED"])
+    assert reason in ("Interrupted", "Lost")  # whether its last report came through
 
 
 def test_runner_killed_from_inside_is_no_success(kubelet, api, namespace, running):
@@ -68,7 +70,7 @@ def test_runner_killed_from_inside_is_no_success(kubelet, api, namespace, runnin
     # PID 1 ignores what it does not handle; SIGTERM it does handle.
     kubelet.kubectl("exec", "-n", namespace, pod, "--", "sh", "-c", "kill -TERM 1")
 
-    assert ended(api, namespace, watch) == ("FAILED", "SUCCEEDED", "FAILED")
+    assert ended(api, namespace, watch) == ("FAILED", "Interrupted", "SUCCEEDED", "FAILED")
 
 
 def test_deadline_is_no_success(api, namespace):

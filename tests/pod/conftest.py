@@ -37,7 +37,7 @@ def run_job(tmp_path):
         }
     )
 
-    def run(*tasks, signals=0, secret_url="", **body):
+    def run(*tasks, signals=0, secret_url="", line=None, **body):
         surroundings.webhook_url = secret_url
         shutdown = ShutdownSignals()
         shutdown.count = signals
@@ -48,7 +48,8 @@ def run_job(tmp_path):
         with (tmp_path / "output").open("wb") as output:
             console = Console(colour=False, out_fd=output.fileno(), err_fd=output.fileno())
             job = Job(surroundings, work, console)
-            code = job.run(ControllerLink(surroundings), TerminationLog(str(log)), shutdown)
+            link = ControllerLink(surroundings) if line is None else line
+            code = job.run(link, TerminationLog(str(log)), shutdown)
             console.flush()  # as `work` does in the end
         return code, termination.decode(log.read_text())
 

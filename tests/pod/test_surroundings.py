@@ -10,7 +10,6 @@ ENVIRON = {
     "FACTOTUM_JOB_UID": "uid",
     "FACTOTUM_ATTEMPT": "1",
     "FACTOTUM_LAUNCH": "2",
-    "FACTOTUM_TOKEN_FILE": "/token",
     "PATH": "/bin",
     "PASSWORD": "from a Secret",
 }
@@ -21,17 +20,23 @@ def test_the_variables_of_a_pod_are_read():
 
     assert surroundings.operator_url == "https://operator:8080"
     assert (surroundings.job_uid, surroundings.attempt, surroundings.launch) == ("uid", "1", "2")
+    assert surroundings.token_file == "/var/run/secrets/factotum/token"
     assert surroundings.termination_log == "/dev/termination-log"
     assert surroundings.webhook_url == ""
 
 
 def test_tasks_get_the_pods_environment_without_our_own_variables():
-    more = {"FACTOTUM_WEBHOOK_URL": "http://secret", "FACTOTUM_TERMINATION_LOG": "/log"}
+    more = {
+        "FACTOTUM_WEBHOOK_URL": "http://secret",
+        "FACTOTUM_TERMINATION_LOG": "/log",
+        "FACTOTUM_TOKEN_FILE": "/token",
+    }
 
     surroundings = Surroundings(ENVIRON | more)
 
     assert surroundings.task_environ == {"PATH": "/bin", "PASSWORD": "from a Secret"}
     assert surroundings.webhook_url == "http://secret"
+    assert (surroundings.termination_log, surroundings.token_file) == ("/log", "/token")
 
 
 @pytest.mark.parametrize("name", [n for n in ENVIRON if n.startswith("FACTOTUM_")])

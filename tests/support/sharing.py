@@ -13,6 +13,9 @@ NODE = ("tests/cluster_tool/test_node_profile.py", "tests/node/")
 KNOWS_JOBS = ("tests/crd/", "tests/packaging/test_examples.py", "tests/cluster_tool/test_test_node")
 """They ask one API server, which runs nothing."""
 
+REASONS = "tests/cluster/reasons/"
+"""They look at one and the same round of jobs."""
+
 NAMESPACES = ("tests/cluster/", "tests/acceptance/")
 """Their tests have a namespace each, on a cluster that each worker has."""
 
@@ -23,6 +26,7 @@ LONG = (
     "tests/cluster/test_certificates.py",
     "tests/cluster/test_replicas.py::test_jobs_survive_thirty_seconds",
     "tests/cluster_tool/test_control_plane.py",
+    REASONS,
     "tests/acceptance/test_queue_costs.py",
     "tests/cluster/test_claims_port.py::test_slow_and_silent",
     "tests/cluster/test_orders.py::test_a_runner_that_does_not_obey",
@@ -56,6 +60,8 @@ def share_of(nodeid: str) -> str:
         return "the node"
     if nodeid.startswith(KNOWS_JOBS):
         return "the API server that knows jobs"
+    if nodeid.startswith(REASONS):
+        return REASONS
     if nodeid.startswith(NAMESPACES):
         return nodeid
     return nodeid.partition("::")[0]

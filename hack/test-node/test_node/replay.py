@@ -259,7 +259,7 @@ class _PlayedRunner:
             progress.started(name, time.time_ns())
             progress.sequence += 1
             if not reports:  # a second one would come a second later
-                reports.append(asyncio.create_task(self._report(progress, _TRY_SECONDS)))
+                reports.append(asyncio.create_task(self._report_first(progress)))
             await asyncio.sleep(seconds)
             progress.ended(name, "SUCCEEDED", 0, int(seconds * 1e9), None)
             progress.sequence += 1
@@ -269,6 +269,10 @@ class _PlayedRunner:
         for report in reports:  # it dies with the process
             report.cancel()
         return int(self._dismissed), progress.termination_message()
+
+    async def _report_first(self, progress: Progress) -> bool:
+        await asyncio.sleep(reporting.FIRST_SECONDS)
+        return progress.final or await self._report(progress, _TRY_SECONDS)
 
     async def _finish(self, progress: Progress) -> None:
         deadline = time.monotonic() + reporting.FINAL_SECONDS

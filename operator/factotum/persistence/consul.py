@@ -12,11 +12,13 @@ that fails is left out and the others are sent again: none depends on another.
 
 import asyncio
 import base64
+import http.client
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, cast
 
 import consul
@@ -30,6 +32,7 @@ from factotum.persistence.errors import (
     StoreRefusedError,
     StoreUnreachableError,
 )
+from factotum.persistence.line import Line
 
 _T = TypeVar("_T")
 
@@ -88,6 +91,7 @@ class _Client(Protocol):
 
     kv: _KV
     txn: _Txn
+    http: Any
 
 
 class ConsulAddressError(FactotumError, ValueError):
@@ -115,10 +119,17 @@ def _connect(host: str, port: int) -> _Client:
         warnings.simplefilter("ignore", DeprecationWarning)
         client = consul.Consul(host, port, timeout=(_CONNECT_SECONDS, _READ_SECONDS))
     # The library lets CONSUL_HTTP_ADDR overrule the address that it was given. Ours was chosen.
-    client.http.base_uri = f"{client.http.scheme}://{host}:{port}"
-    # Neither proxies nor ~/.netrc: looking for them costs more than the request.
-    client.http.session.trust_env = False
+    if client.http.scheme == "http":
+        client.http = Line(host, port, connect_seconds=_CONNECT_SECONDS, read_seconds=_READ_SECONDS)
+    else:  # CONSUL_HTTP_SSL
+        client.http.base_uri = f"{client.http.scheme}://{host}:{port}"
+        # Neither proxies nor ~/.netrc: looking for them costs more than the request.
+        client.http.session.trust_env = False
     return cast("_Client", client)
+
+
+def _hang_up(client: _Client) -> None:
+    (client.http if isinstance(client.http, Line) else client.http.session).close()
 
 
 class ConsulStore:
@@ -135,6 +146,7 @@ class ConsulStore:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consul")
         # Made here, since silencing a warning concerns all threads; each is used by one at a time.
         self._clients: SimpleQueue[_Client] = SimpleQueue()
+        self._is_closed = False
         for _ in range(_THREADS):
             self._clients.put(_connect(self._host, self._port))
         self._reads = Batches(self._get_all)
@@ -149,7 +161,11 @@ class ConsulStore:
 
     def close(self) -> None:
         """Let the threads end; one that waits for Consul does not hold up the caller."""
+        self._is_closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
+        with suppress(Empty):
+            while True:
+                _hang_up(self._clients.get_nowait())
 
     async def get(self, path: str) -> StoredValue:
         """Read one key; ``ABSENT`` if there is none."""
@@ -230,6 +246,7 @@ class ConsulStore:
         except (
             consul.ConsulException,
             requests.RequestException,
+            http.client.HTTPException,
             OSError,
             ValueError,  # an answer that is no JSON: whoever listens there is no Consul
             KeyError,
@@ -238,6 +255,8 @@ class ConsulStore:
             msg = f"Consul at {self.address}: {exc or type(exc).__name__}"
             raise StoreUnreachableError(msg) from exc
         finally:
+            if self._is_closed:
+                _hang_up(client)
             self._clients.put(client)
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from factotum.pod.surroundings import Surroundings
     from factotum.pod.termination_log import TerminationLog
 
+FIRST_SECONDS = 0.1
+"""How long the first report waits: who has ended by then tells that, and nothing else."""
 MIN_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 30.0
@@ -160,11 +162,16 @@ class Reporter:
         self._bell.ring()
 
     def _run(self) -> None:
+        is_first = True
         while not self._closing:
             if not self._bell.wait(HEARTBEAT_SECONDS):
                 # A heartbeat is a report like any other, only with nothing new in it.
                 with self._lock:
                     self._progress.sequence += 1
+            if is_first:
+                is_first = False
+                time.sleep(FIRST_SECONDS)
+                self._bell.wait(0)  # it tells of what happened meanwhile, too
             if self._closing:
                 return
             if not self._send(seconds=_TRY_SECONDS):

@@ -51,7 +51,7 @@ class Surroundings:
         self.job_uid = environ[variables.JOB_UID]
         self.attempt = environ[variables.ATTEMPT]
         self.launch = environ[variables.LAUNCH]
-        self.token_file = environ[variables.TOKEN_FILE]
-        self.termination_log = environ.get(variables.TERMINATION_LOG, "/dev/termination-log")
+        self.token_file = environ.get(variables.TOKEN_FILE, variables.TOKEN_PATH)
+        self.termination_log = environ.get(variables.TERMINATION_LOG, variables.TERMINATION_PATH)
         self.webhook_url = environ.get(variables.WEBHOOK_URL, "")
         self.task_environ = variables.task_environ(environ)

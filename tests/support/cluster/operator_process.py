@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import yaml
+
 from factotum.controller.leader.lease import released
 from factotum.controller.tls.authority import Material
 from support.cluster import forking
@@ -292,7 +294,7 @@ class OperatorProcess:
 
 
 def _kubeconfig(installation: Installation, server: str) -> dict[str, object]:
-    raw = json.loads(installation.cluster.kubectl("config", "view", "--raw", "--output", "json"))
+    raw = yaml.safe_load(installation.cluster.kubeconfig.read_text())
     entry = raw["clusters"][0]["cluster"]
     entry = {"server": server} if server else entry
     return {

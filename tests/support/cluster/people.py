@@ -1,10 +1,14 @@
 """Users of a cluster who may do little: a service account, a Role, and a token of it."""
 
+import contextlib
 import copy
 import threading
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from support.cluster.kube_api import KubeApi
+from support.cluster.operator_process import AUDIT_USER, RELEASE
 
 SECRET_WORD = "cormorant-7261"
 """Stands in what nobody outside a namespace may learn."""
@@ -42,3 +46,32 @@ class Person(KubeApi):
         )
         self.token: str = admin.create(f"{accounts}/{name}/token", {"spec": {}})["status"]["token"]
         self.identity = {"Authorization": f"Bearer {self.token}"}
+
+
+@contextlib.contextmanager
+def unreadable(api: KubeApi, namespace: str, name: str, *, but: Sequence[str]) -> Iterator[None]:
+    """Let the operator read no ConfigMaps but some; wait until it may not read that one."""
+    path = f"{RBAC}/clusterroles/{RELEASE}"
+    before = api.get(path)
+    narrowed = copy.deepcopy(before)
+    for rule in narrowed["rules"]:
+        if rule["resources"] == ["configmaps"]:
+            rule["resourceNames"] = list(but)
+    api.request("PUT", path, narrowed)
+    try:
+        deadline = time.monotonic() + 30
+        while _may_read(api, namespace, name):
+            assert time.monotonic() < deadline, "the operator keeps its right"
+            time.sleep(0.05)
+        yield
+    finally:
+        api.request("PUT", path, api.get(path) | {"rules": before["rules"]})
+
+
+def _may_read(api: KubeApi, namespace: str, name: str) -> bool:
+    """Ask whether the operator may read a ConfigMap."""
+    what = {"namespace": namespace, "verb": "get", "resource": "configmaps", "name": name}
+    groups = ["system:serviceaccounts", "system:authenticated"]
+    spec = {"user": AUDIT_USER, "groups": groups, "resourceAttributes": what}
+    answer = api.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": spec})
+    return bool(answer["status"]["allowed"])

@@ -13,7 +13,7 @@ from factotum.core.wire import variables
 from factotum.kube import names
 from factotum.kube.resource import FactotumJob
 
-TOKEN_FOLDER: Final = "/var/run/secrets/factotum"  # noqa: S105 - a path
+TOKEN_FOLDER, _, _TOKEN_NAME = variables.TOKEN_PATH.rpartition("/")
 WORK_FOLDER: Final = "/work"
 USER_ID: Final = 65532
 GRACE_SECONDS: Final = 30
@@ -52,7 +52,7 @@ def build_runner_pod(
                             "serviceAccountToken": {
                                 "audience": settings.token_audience,
                                 "expirationSeconds": _TOKEN_SECONDS,
-                                "path": "token",
+                                "path": _TOKEN_NAME,
                             }
                         }
                     ]
@@ -111,8 +111,6 @@ def _container(job: FactotumJob, settings: Settings, authorities: str) -> dict[s
         variables.JOB_UID: job.uid,
         variables.ATTEMPT: str(job.attempt),
         variables.LAUNCH: str(job.launch),
-        variables.TOKEN_FILE: f"{TOKEN_FOLDER}/token",
-        variables.TERMINATION_LOG: "/dev/termination-log",
     }
     given: list[dict[str, Any]] = [
         {"name": name, "value": value} for name, value in environment.items()
@@ -134,7 +132,7 @@ def _container(job: FactotumJob, settings: Settings, authorities: str) -> dict[s
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePath": variables.TERMINATION_PATH,
         "terminationMessagePolicy": "File",
         "volumeMounts": [
             {"name": "work", "mountPath": WORK_FOLDER},

@@ -137,8 +137,6 @@ def _prepare(seen: Observed, now: datetime) -> Decision:
         return done(status.simulated(job, seen.factfile, now))
     not_before = parse_time(job.status.get("nextLaunchTime"))
     if not_before is not None and now < not_before:
-        if not job.is_observed and job.state:
-            return Decision(patch=status.observed(job, now))
         return Decision(again_in=(not_before - now).total_seconds())
     if seen.place is None:
         return Decision(join=True)
@@ -209,7 +207,9 @@ def _held_back(seen: Observed, why: Unreadable, now: datetime) -> Decision:
     is_doubtful = why.reason in (Reason.POD_NOT_CREATED, Reason.FACTFILE_UNREADABLE)
     if is_doubtful and seen.waited_seconds < SLOW_START_SECONDS:
         return Decision(again_in=min(1.0, SLOW_START_SECONDS - seen.waited_seconds))
-    retell = 0.0 if seen.refusal is None and not is_doubtful else RETELL_SECONDS
+    # A resolver that is in trouble says now this, now that.
+    flickers = is_doubtful or why.reason == Reason.HOST_CONSTRAINT_UNRESOLVED
+    retell = 0.0 if seen.refusal is None and not flickers else RETELL_SECONDS
     return wait(seen, why.reason, why.message, now, retell=retell)
 
 

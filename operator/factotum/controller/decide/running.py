@@ -15,12 +15,15 @@ from factotum.controller.facts.observed import Ask, Observed, Plan
 from factotum.controller.facts.pods import PodView
 from factotum.core.wire import termination
 from factotum.core.wire.reports import Report
+from factotum.core.words import reasons
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import TaskState
-from factotum.kube.resource import Claim, parse_time
+from factotum.kube.resource import Claim, FactotumJob, parse_time
 
 GONE_SECONDS: Final = 60.0
 """How long a runner whose Pod was removed may still report its end."""
+EXPLAIN_SECONDS: Final = 10.0
+"""How long the end of a run that was shut down stays open for its Pod to say by whom."""
 
 
 def watch(seen: Observed, claim: Claim, now: datetime) -> Decision:
@@ -28,15 +31,20 @@ def watch(seen: Observed, claim: Claim, now: datetime) -> Decision:
     job = seen.job
     report = seen.report
     fresh = report is not None and report.sequence > job.sequence
+    pod = next((p for p in seen.pods if p.uid == claim.pod_uid), None)
     if report is not None and fresh and report.final:
         # What was stopped has tasks left to tell of, but no end before its Pod has ended.
         is_stopped = orders.is_ordered(job) and not orders.is_whole(report)
-        return _progress(seen, report) if is_stopped else _verdict(seen, report, now)
-    pod = next((p for p in seen.pods if p.uid == claim.pod_uid), None)
+        is_open = is_stopped or _is_unexplained(seen, report, pod, now)
+        return _progress(seen, report) if is_open else _verdict(seen, report, now)
     if pod is None:
         step = _gone(seen, claim, now)
     elif pod.ended:
         step = _ended(seen, claim, pod, now)
+    elif report is not None and report.final and not orders.is_ordered(job):
+        is_open = _is_unexplained(seen, report, pod, now)
+        left = max(0.1, EXPLAIN_SECONDS - seen.final_seconds)
+        step = Decision(again_in=left) if is_open else _verdict(seen, report, now)
     else:
         step = orders.pursue(seen, pod, now)
     if step is not None:
@@ -66,8 +74,7 @@ def _running(seen: Observed, pod: PodView | None, now: datetime) -> Decision:
     if orders.is_ordered(job) and pod is not None and not pod.deleting:
         left = max(1.0, orders.seconds_left(job, now))
         again = left if again is None else min(left, again)
-    patch = None if job.is_observed else status.observed(job, now)
-    return Decision(patch=patch, again_in=again)
+    return Decision(again_in=again)
 
 
 def _gone(seen: Observed, claim: Claim, now: datetime) -> Decision | None:
@@ -75,7 +82,9 @@ def _gone(seen: Observed, claim: Claim, now: datetime) -> Decision | None:
     if claim.pod_uid not in seen.absent:
         return Decision(ask=frozenset({Ask.CLAIMED_POD}))
     report = seen.report
-    if orders.is_ordered(seen.job) and report is not None and report.final:
+    if report is not None and report.final:
+        if not orders.is_ordered(seen.job):
+            return _verdict(seen, report, now)
         return _lose(seen, now, Reason.INTERRUPTED, "the run was stopped")
     if seen.gone_seconds >= GONE_SECONDS:
         message = f"Pod {claim.pod_name} was removed and its runner did not report"
@@ -97,6 +106,8 @@ def _ended(seen: Observed, claim: Claim, pod: PodView, now: datetime) -> Decisio
                 return Decision(ask=frozenset({Ask.FACTFILE}))
             return _verdict(seen, verdict_of(message, seen, names), now)
         seen = _with_last_word(seen, message)
+    if seen.report is not None and seen.report.final and not orders.is_ordered(seen.job):
+        return _verdict(seen, seen.report, now)
     reason, text = lost(pod)
     return _lose(seen, now, reason, text)
 
@@ -130,6 +141,25 @@ def _verdict(seen: Observed, report: Report, now: datetime) -> Decision:
     return attempts.ended(seen.job, patch, now)
 
 
+def _is_unexplained(seen: Observed, report: Report, pod: PodView | None, now: datetime) -> bool:
+    """Whether a run was shut down, and who did it is still to be told by its Pod.
+
+    A kubelet that evicts it, makes room for another or shuts its Node down says so only once
+    no container runs any more.
+    """
+    if not report.interrupted or seen.job.deleting or seen.final_seconds >= EXPLAIN_SECONDS:
+        return False
+    if pod is None or pod.ended or pod.deleting or pod.reason or cause_of(pod) is not None:
+        return False
+    return not _is_over(seen.job, pod, now)
+
+
+def _is_over(job: FactotumJob, pod: PodView, now: datetime) -> bool:
+    """Whether a Pod's deadline has passed: a last report overtakes the kubelet's word of it."""
+    deadline, started = job.spec.get("activeDeadlineSeconds"), parse_time(pod.started)
+    return bool(deadline and started and now - started >= timedelta(seconds=deadline - 1))
+
+
 def _interruption(seen: Observed, message: str, now: datetime) -> tuple[str, str]:
     """Return why a run was shut down, as far as its Pod says."""
     claim = seen.job.claim
@@ -137,12 +167,10 @@ def _interruption(seen: Observed, message: str, now: datetime) -> tuple[str, str
     told = cause_of(pod) if pod is not None else None
     if told is not None:
         return told[0], f"the run was shut down: {told[1]}. {message}"
-    if pod is not None and pod.reason:
+    if pod is not None and pod.reason and pod.reason not in reasons.TABLE:
         return pod.reason, f"the run was shut down: {pod.message or pod.reason}. {message}"
-    deadline = seen.job.spec.get("activeDeadlineSeconds")
-    started = parse_time(pod.started) if pod is not None else None
-    # The runner's last report overtakes the kubelet's word about its deadline.
-    if deadline and started and now - started >= timedelta(seconds=deadline - 1):
+    if pod is not None and _is_over(seen.job, pod, now):
+        deadline = seen.job.spec.get("activeDeadlineSeconds")
         return Reason.DEADLINE_EXCEEDED, f"the run took longer than {deadline} s. {message}"
     cause = "its Pod was deleted" if pod is None or pod.deleting else "its Pod was told to stop"
     return Reason.INTERRUPTED, f"the run was shut down: {cause}. {message}"

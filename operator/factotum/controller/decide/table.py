@@ -5,6 +5,7 @@ the same facts gives the same, and a decision carried out leaves nothing to do.
 ``launching`` and ``running`` hold the two halves of the table.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from factotum.controller.decide import attempts, status
@@ -18,9 +19,14 @@ from factotum.core.words.reasons import Reason
 
 def decide(seen: Observed, now: datetime) -> Decision:
     """Return what to do about a job, given every fact about it."""
-    job = seen.job
-    if job.is_done:
+    if seen.job.is_done:
         return _tidy(seen, now)
+    return _observing(seen, _go_on(seen, now), now)
+
+
+def _go_on(seen: Observed, now: datetime) -> Decision:
+    """Decide about a job that is not done."""
+    job = seen.job
     claim = job.claim
     if claim is not None:
         return watch(seen, claim, now)
@@ -31,6 +37,19 @@ def decide(seen: Observed, now: datetime) -> Decision:
             status.finished(job, succeeded=False, reason=Reason.DELETED, message=message, now=now)
         )
     return launch(seen, now)
+
+
+def _observing(seen: Observed, decision: Decision, now: datetime) -> Decision:
+    """Have a status that says all there is to say also say that the spec was looked at.
+
+    Not while a question is open, or a Pod is made, of which more is told soon; and not of a job
+    that goes: that is said by itself.
+    """
+    job = seen.job
+    is_open = decision.ask or decision.join or decision.announce or decision.create
+    if decision.patch is not None or is_open or job.is_observed or job.deleting or not job.state:
+        return decision
+    return replace(decision, patch=status.observed(job, now))
 
 
 def _tidy(seen: Observed, now: datetime) -> Decision:

@@ -136,7 +136,7 @@ class Cache:
         return self._pods.get(uid) if uid in self._made else None
 
     def drop_pod(self, pod_uid: str) -> None:
-        """Forget a Pod that is gone; but not its verdict, which may not have been read yet."""
+        """Forget a Pod that is gone; but not how it ended, which may not have been read yet."""
         pod = self._pods.get(pod_uid)
         if pod is None:
             return
@@ -148,9 +148,12 @@ class Cache:
         self._tell_of_pod(pod)
 
     def _keep_last_words(self, uid: JobUid, pod: PodView) -> None:
-        """Keep the verdict of a job's Pod that is shown by no watch any more."""
+        """Keep how a job's Pod ended that is shown by no watch any more.
+
+        Of one whose Node is gone nobody but Kubernetes itself says so, and removes it at once.
+        """
         job = self.jobs.get(uid)
-        if pod.terminated is not None and job is not None and not job.is_done:
+        if pod.ended and job is not None and not job.is_done:
             self._last_words[uid][pod.uid] = pod
 
     def _remove(self, pod: PodView) -> None:

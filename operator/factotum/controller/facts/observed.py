@@ -183,6 +183,7 @@ class Observed:
         mirrored: the Consul entry was taken, or need not be.
         elsewhere: who else has the job queued or running by its Consul entry,
             until it is to be looked up again; empty: nobody that is known.
+        final_seconds: how long the report has been known, if it is a final one.
         progress_due: enough time has passed since the last progress patch.
         results: the whole status of this version, of a job that is done.
         name_taken: the name of this launch's Pod belongs to an object that is not ours.
@@ -210,6 +211,7 @@ class Observed:
     told_reasons: frozenset[str] = field(default_factory=frozenset)
     may_tell: bool = True
     report: Report | None = None
+    final_seconds: float = 0.0
     progress_due: bool = True
     refusal: PodRefusal | None = None
     results: Mapping[str, Any] | None = None

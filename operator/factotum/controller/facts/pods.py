@@ -17,7 +17,7 @@ from factotum.kube.resource import FactotumJob, JobUid
 _MAX_NUMBER_LENGTH: Final = 9
 _HASH_LENGTH: Final = 64
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
-_BACK_OFF: Final = re.compile(r'^Back-off pulling image "[^"]*": ErrImagePull: ')
+_BACK_OFF: Final = re.compile(r'^Back-off pulling image "[^"]*": (ErrImagePull: )?')
 """Before the cause, which the kubelet says with these words and without them in turns."""
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
 

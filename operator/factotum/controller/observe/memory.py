@@ -64,6 +64,8 @@ class JobMemory:
     heard: str = ""
     told_reasons: frozenset[str] = frozenset()
     _unanswered_since: float | None = None
+    _final: str = ""
+    _final_since: float = 0.0
     _given_back: tuple[int, int] | None = None
     _first_look: float | None = None
     _attempt: int = 0
@@ -135,6 +137,15 @@ class JobMemory:
         if self._running != pod.uid:
             self._running, self._running_since = pod.uid, now
         return now - self._running_since
+
+    def final_seconds(self, now: float) -> float:
+        """Return how long the final report of the claim's runner has been known."""
+        report = self.report
+        if report is None or not report.final:
+            return 0.0
+        if self._final != report.claim_id:
+            self._final, self._final_since = report.claim_id, now
+        return now - self._final_since
 
     def sighted(self, pod: PodView, now: float) -> None:
         """Note that a live read found a Pod."""

@@ -101,6 +101,7 @@ class Observer:
             told_reasons=memory.told_reasons,
             may_tell=around.allowance.is_left(now),
             report=report,
+            final_seconds=memory.final_seconds(now),
             progress_due=memory.is_progress_due(now),
             refusal=refusal,
             results=answers.results,

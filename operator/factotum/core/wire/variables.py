@@ -21,8 +21,12 @@ TOKEN_FILE = "FACTOTUM_TOKEN_FILE"  # noqa: S105 - a variable's name
 TERMINATION_LOG = "FACTOTUM_TERMINATION_LOG"
 WEBHOOK_URL = "FACTOTUM_WEBHOOK_URL"
 
-REQUIRED = (OPERATOR_URL, OPERATOR_CA, JOB_UID, ATTEMPT, LAUNCH, TOKEN_FILE)
-OURS = (*REQUIRED, TERMINATION_LOG, WEBHOOK_URL)
+TOKEN_PATH = "/var/run/secrets/factotum/token"  # noqa: S105 - a path
+TERMINATION_PATH = "/dev/termination-log"
+"""Where a Pod has both, without a variable: each is paid for at every write of the Pod."""
+
+REQUIRED = (OPERATOR_URL, OPERATOR_CA, JOB_UID, ATTEMPT, LAUNCH)
+OURS = (*REQUIRED, TOKEN_FILE, TERMINATION_LOG, WEBHOOK_URL)
 
 TASK_PREFIX = "FACTOTUM_TASK_"
 """Stands before the name of each variable that is meant for the tasks."""

@@ -5,6 +5,7 @@ never ends its job; but what keeps it may be what it was made from, an image
 that has been put right since. So it is given up after a while, and made anew.
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,8 +27,15 @@ UNHEARD_SECONDS: Final = 10.0
 NAMELESS_SECONDS: Final = 60.0
 """A Pod that takes longer gives the slot back though nothing is known to keep it."""
 LAUNCH_BACKOFF_SECONDS: Final = (0, 5, 10, 20, 40)
-_ONE_REASON: Final = {"ErrImagePull": Reason.IMAGE_PULL_BACK_OFF}
-"""What Kubernetes says in turns, and which of the two is told."""
+_NOT_PULLED: Final = (
+    Reason.IMAGE_PULL_BACK_OFF,
+    "ErrImagePull",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+)
+"""What a kubelet says of one image by turns: the first is told."""
+_WORD: Final = re.compile("[A-Z][A-Za-z0-9]{1,63}")
+"""What can be a reason. Others than kubelets write Pods' statuses, too."""
 
 
 def being_made(seen: Observed, seconds: float, now: datetime) -> Decision:
@@ -48,18 +56,15 @@ def starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
     if pod.phase == "Pending" and (end := _late(seen, pod, now)) is not None:
         return end
     if pod.waiting:
-        word, _, cause = pod.waiting.partition(": ")
-        reason = _ONE_REASON.get(word, word) or Reason.POD_PENDING
-        # Its two words for one thing must not make two messages.
-        why = cause if cause and reason == Reason.IMAGE_PULL_BACK_OFF else pod.waiting
-        message = f"Pod {pod.name} does not start: {why}"
-        return wait(seen, reason, message, now)
+        return _stuck(seen, pod, now)
     if isinstance(seen.place, Waits):
         message = f"Pod {pod.name} is ready; {queueing.busy(seen.place, seen.job.namespace)}"
         return wait(seen, Reason.WAITING_FOR_WORKER, message, now)
     if seen.heard:
         return Decision(again_in=RETRY_SECONDS)
-    if seen.running_seconds >= UNHEARD_SECONDS:
+    # What an operator before this one has told of the launch goes on, though the time begins anew.
+    is_told = pod.phase == "Running" and seen.job.reason == Reason.RUNNER_NOT_HEARD
+    if seen.running_seconds >= UNHEARD_SECONDS or is_told:
         message = (
             f"Pod {pod.name} runs, but its runner has not asked for the job: can it reach the"
             " operator (--claims-url, NetworkPolicies, DNS)? Its log says what it tries"
@@ -68,6 +73,20 @@ def starting(seen: Observed, pod: PodView, now: datetime) -> Decision:
     if not seen.may_tell:
         return Decision(again_in=RETRY_SECONDS)
     return wait(seen, Reason.POD_PENDING, _progress(pod), now)
+
+
+def _stuck(seen: Observed, pod: PodView, now: datetime) -> Decision:
+    """Tell in Kubernetes' own word why a Pod does not start."""
+    word, _, cause = pod.waiting.partition(": ")
+    why, reason = pod.waiting, word
+    if word in _NOT_PULLED:
+        reason = Reason.IMAGE_PULL_BACK_OFF
+        # Its two words for one thing must not make two messages.
+        why = cause if cause and word in _NOT_PULLED[:2] else pod.waiting
+    elif word in reasons.TABLE or not _WORD.fullmatch(word):
+        # A word of ours would say something else of the job.
+        reason = Reason.POD_PENDING
+    return wait(seen, reason, f"Pod {pod.name} does not start: {why}", now)
 
 
 def _progress(pod: PodView) -> str:

@@ -1,0 +1,93 @@
+"""A kept connection to Consul: what carries the client library's requests, in its own place.
+
+Its own one, by requests and urllib3, takes longer for a request than Consul does: it prepares
+sessions, adapters, cookies and encodings, of which nothing is used here. For ``http`` only.
+"""
+
+import http.client
+import select
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from consul.base import Response
+
+_JSON: Final = {"Content-Type": "application/json"}
+
+Headers = Mapping[str, str] | None
+Parameters = Any  # a mapping or pairs, as the library likes
+
+
+class Line:
+    """Sends one request at a time. Has those methods of the library's client that are used here.
+
+    Args:
+        host: whom to ask, nobody else: no proxy, no redirection.
+        port: where.
+        connect_seconds: how long a connection may take.
+        read_seconds: how long the other side may be silent.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, connect_seconds: float, read_seconds: float
+    ) -> None:
+        self._connection = http.client.HTTPConnection(host, port, timeout=connect_seconds)
+        self._read_seconds = read_seconds
+
+    def get(
+        self,
+        callback: Callable[[Any], Any],
+        path: str,
+        params: Parameters = None,
+        headers: Headers = None,
+    ) -> Any:
+        """Ask."""
+        return callback(self._ask("GET", path, params, None, headers))
+
+    def put(
+        self,
+        callback: Callable[[Any], Any],
+        path: str,
+        params: Parameters = None,
+        data: str | bytes = "",
+        headers: Headers = None,
+    ) -> Any:
+        """Write."""
+        body = data.encode() if isinstance(data, str) else data
+        return callback(self._ask("PUT", path, params, body, headers))
+
+    def _ask(
+        self, method: str, path: str, params: Parameters, body: bytes | None, headers: Headers
+    ) -> Any:
+        target = quote(path, safe="/:") + (f"?{urlencode(params)}" if params else "")
+        connection = self._connection
+        try:
+            self._connect()
+            connection.request(method, target, body, {**_JSON, **(headers or {})})
+            answer = connection.getresponse()
+            content = answer.read()
+        except BaseException:
+            connection.close()  # what comes on it later belongs to no request
+            raise
+        return Response(answer.status, answer.headers, content.decode("utf-8", "replace"), content)
+
+    def _connect(self) -> None:
+        """Have a connection that the other side has not ended meanwhile."""
+        connection = self._connection
+        if connection.sock is not None and _is_readable(connection.sock):
+            connection.close()
+        if connection.sock is None:
+            connection.connect()
+            sock: Any = connection.sock
+            sock.settimeout(self._read_seconds)
+
+    def close(self) -> None:
+        """Hang up; whoever asks again connects again."""
+        self._connection.close()
+
+
+def _is_readable(sock: Any) -> bool:
+    """Whether something came unasked: the end, mostly."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
