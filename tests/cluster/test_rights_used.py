@@ -130,7 +130,9 @@ def the_same_comes_again(bench):
     for launch in (1, 2):
         pod = bench.api.wait_pod(bench.namespace, uid)
         path = pods_path(bench.namespace, pod["metadata"]["name"])
-        # It goes once that was seen: one that is gone at once may be made again without a word.
+        # It goes once that was seen: one that is gone at once, as is one without a Node, may be
+        # made again without a word.
+        bench.api.wait_for(path, lambda pod: bool(pod["spec"].get("nodeName")), "on its Node")
         bench.api.delete(path)
         bench.api.wait_for(
             jobs_path(bench.namespace, "again"),
