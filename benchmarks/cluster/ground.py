@@ -9,16 +9,22 @@ import contextlib
 import itertools
 import json
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO, Any, Self
 
-from benchmarks.cluster import ROOT
+from benchmarks.cluster import ROOT, floor
 from benchmarks.cluster.audit import Audit
 from benchmarks.cluster.sides import FACTOTUM, NATIVE, POD, Operator, Side
 from support.cluster import clusters, operator_process
-from support.cluster.operator_process import OPERATOR_NAMESPACE, VALUES, OperatorProcess
+from support.cluster.operator_process import (
+    AUDIT_USER,
+    OPERATOR_NAMESPACE,
+    VALUES,
+    OperatorProcess,
+)
 from support.consul.process import ConsulProcess
 from test_node.api import Api, ApiError
 
@@ -49,6 +55,7 @@ class Ground:
         self._cleanup = contextlib.AsyncExitStack()
         self._numbers = itertools.count(1)
         self._current = ROOT
+        self._kinds = [NATIVE, FACTOTUM, POD]
 
     async def __aenter__(self) -> Self:
         try:
@@ -100,10 +107,10 @@ class Ground:
     async def clear(self, namespace: str, query: str = "") -> None:
         """Delete what a side left in its namespace, and wait until it is gone."""
         body = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
-        for kind in (NATIVE, FACTOTUM, POD):
+        for kind in self._kinds:
             await self.api.request("DELETE", f"{kind.path(namespace)}?{query}", body)
         await self.api.request("DELETE", f"/api/v1/namespaces/{namespace}/events")
-        for kind in (NATIVE, FACTOTUM, POD):
+        for kind in self._kinds:
             await self.until_none(f"{kind.path(namespace)}?{query}")
 
     async def until_none(self, query: str) -> None:
@@ -139,7 +146,38 @@ class Ground:
                 await asyncio.to_thread(operator.wait_ready)
                 await asyncio.to_thread(operator.be_asked)
                 await asyncio.sleep(warm_up)
+            if side.floor:
+                cleanup.callback(self._installation.stop_asking())
+                running.pids["operator"] = await self._floor(side, namespace, cleanup)
+                await asyncio.sleep(warm_up)
             yield running
+
+    async def _floor(self, side: Side, namespace: str, cleanup: contextlib.ExitStack) -> int:
+        """Run what does the least, and give its process."""
+        if side.kind not in self._kinds:
+            for path, raw in floor.definition(AUDIT_USER):
+                await self.api.request("POST", path, raw)
+            self._kinds.append(side.kind)
+            await asyncio.sleep(_PUBLISH_SECONDS)
+        while True:
+            with contextlib.suppress(ApiError):
+                await self.api.request("GET", side.kind.path(namespace))
+                break
+            await asyncio.sleep(0.2)
+        kubeconfig = self._folder / "floor.kubeconfig"
+        kubeconfig.write_text(json.dumps(operator_process.kubeconfig(self._installation)))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.cluster.floor"),
+            *(side.kind.root, side.kind.plural, namespace),
+            cwd=ROOT,
+            env=os.environ | {"KUBECONFIG": str(kubeconfig)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        cleanup.callback(_kill, process)
+        assert process.stdout is not None, "it is a pipe"
+        if not await process.stdout.readline():
+            raise RuntimeError("the floor ended before it began; its words stand above")
+        return process.pid
 
     def _operator(
         self, operator: Operator, namespace: str, flags: tuple[str, ...]
@@ -189,6 +227,11 @@ class Trace:
         with self._file:
             for line in self._file:
                 yield json.loads(line)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
 
 
 def _texts(checkout: Path) -> dict[Path, bytes]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.cluster import ROOT
+from benchmarks.cluster import ROOT, pods
 from support.builders.factfiles import SCHEMA, task
 
 GROUP = "factotum.snowplowanalytics.com/v1alpha1"
-_IMAGE = "localhost/factotum-runner:0.1.0"
+IMAGE = "localhost/factotum-runner:0.1.0"
 
 
 class Kind(NamedTuple):
@@ -32,6 +32,9 @@ class Kind(NamedTuple):
 FACTOTUM = Kind(f"/apis/{GROUP}", "factotumjobs", "status.state%3DDONE")
 NATIVE = Kind("/apis/batch/v1", "jobs", "status.successful%3D1")
 POD = Kind("/api/v1", "pods", "status.phase%3DSucceeded")
+OPEN_GROUP = "open.bench.factotum.example"
+OPEN = Kind(f"/apis/{OPEN_GROUP}/v1", "openjobs", FACTOTUM.ended)
+"""As FactotumJobs, but the API server is told nothing of their fields, and so checks none."""
 
 
 class Operator(NamedTuple):
@@ -60,6 +63,8 @@ class Side(NamedTuple):
         token: whether a Pod has the usual token of its service account.
         operator: which one, if any.
         shared: whether all jobs have one job id, and run beside each other.
+        same_pod: whether its Pod is the one that the operator makes, with all that hardens it.
+        floor: whether `floor` brings it to its end, and no operator.
     """
 
     label: str
@@ -69,19 +74,22 @@ class Side(NamedTuple):
     token: bool = False
     operator: Operator | None = None
     shared: bool = False
+    same_pod: bool = False
+    floor: bool = False
 
     def manifest(self, name: str, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Build one object."""
         metadata = {"name": name, "labels": dict(labels or {})}
-        if self.kind is FACTOTUM:
+        if self.kind in (FACTOTUM, OPEN):
             spec: dict[str, Any] = {"factfile": factfile(self.tasks)}
             if self.shared:
                 spec["duplicatePolicy"] = "Allow"
             else:
                 spec["tags"] = {"number": name}
+            is_ours = self.kind is FACTOTUM
             return {
-                "apiVersion": GROUP,
-                "kind": "FactotumJob",
+                "apiVersion": GROUP if is_ours else f"{OPEN_GROUP}/v1",
+                "kind": "FactotumJob" if is_ours else "OpenJob",
                 "metadata": metadata,
                 "spec": spec,
             }
@@ -89,7 +97,8 @@ class Side(NamedTuple):
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
             return pod | {"spec": self._pod_spec()}
         job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata}
-        return job | {"spec": {"backoffLimit": 0, "template": {"spec": self._pod_spec()}}}
+        template = pods.template(IMAGE) if self.same_pod else {"spec": self._pod_spec()}
+        return job | {"spec": {"backoffLimit": 0, "template": template}}
 
     def _pod_spec(self) -> dict[str, Any]:
         return {
@@ -98,7 +107,7 @@ class Side(NamedTuple):
             "containers": [
                 {
                     "name": "main",
-                    "image": _IMAGE,
+                    "image": IMAGE,
                     "command": ["true"],
                     "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
                 }
@@ -120,7 +129,10 @@ BASE = "native Job"
 _PLAIN = {
     "native": Side(BASE, NATIVE),
     "native-token": Side("native Job with a token", NATIVE, token=True),
+    "native-same-pod": Side("native Job with our Pod", NATIVE, same_pod=True),
     "bare": Side("bare Pod", POD),
+    "floor": Side("floor", FACTOTUM, floor=True),
+    "floor-open": Side("floor, no schema", OPEN, floor=True),
 }
 _OURS = {
     "factotum": Side("FactotumJob", FACTOTUM),

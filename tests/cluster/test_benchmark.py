@@ -17,6 +17,9 @@ from support.cluster.clusters import ROOT, TOOL
 sys.path.append(str(ROOT))
 from benchmarks.measuring import Report
 
+SIDES = "native,native-same-pod,floor-open,factotum-consul"
+SAME_POD = "native Job with our Pod"
+FLOOR = "floor, no schema"
 OURS = "FactotumJob, Consul (other)"
 
 
@@ -52,7 +55,7 @@ def other_checkout(tmp_path):
 def test_a_small_benchmark_tells_all_figures_and_leaves_nothing_running(other_checkout, tmp_path):
     lines = tmp_path / "bench.jsonl"
     code, output, errors, pid = run(
-        *("--jobs", "5", "--rounds", "1", "--sides", "native,factotum-consul"),
+        *("--jobs", "5", "--rounds", "1", "--sides", SIDES),
         *("--rate", "4", "--seconds", "1.25", "--sizes", "20", "--cases", "shared-consul"),
         *("--operator", f"other={other_checkout}", "--output", str(lines)),
     )
@@ -63,7 +66,7 @@ def test_a_small_benchmark_tells_all_figures_and_leaves_nothing_running(other_ch
         figures.setdefault(entry["name"], {})[entry["side"], entry.get("column")] = entry["value"]
 
     rates = figures["cluster: jobs a minute, 5 at once"]
-    assert rates.keys() == {("native Job", None), (OURS, None)}
+    assert rates.keys() == {(side, None) for side in ("native Job", SAME_POD, FLOOR, OURS)}
     assert all(value > 0 for value in rates.values())
     costs = figures["cluster: processor time a job by process"]
     by_process = {column for side, column in costs if side == OURS}
@@ -75,6 +78,8 @@ def test_a_small_benchmark_tells_all_figures_and_leaves_nothing_running(other_ch
     assert requests[OURS, "operator"] >= 3  # its Pod, and two of its status
     assert requests[OURS, "test node"] == requests["native Job", "test node"] == 2
     assert requests["native Job", "job-controller"] > 1
+    assert requests[SAME_POD, "job-controller"] > 1
+    assert requests[FLOOR, "operator"] == 4  # the same writes, and the Event
     latencies = figures["cluster: latency at 4 jobs a second"]
     ours = "FactotumJob (other)"
     assert 0 < latencies[ours, "to Pod p50"] < latencies[ours, "to end p50"]

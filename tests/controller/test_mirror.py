@@ -10,6 +10,7 @@ import pytest
 from factotum.controller.mirror.mirror import Mirror
 from factotum.controller.mirror.presence import Timing
 from factotum.controller.mirror.source import HeldByOther, Taken
+from factotum.kube import errors
 from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import JobKey
 from support.builders.mirrors import JOB_ID, OTHER, US, Jobs, done, settings, view, working
@@ -274,12 +275,21 @@ async def test_at_the_start_stale_entries_are_closed_and_all_others_stay(bench):
     assert after[at(alive)] == ours(bench.jobs.hidden["alive"])
 
 
-async def test_a_stale_entry_is_not_closed_while_its_job_cannot_be_read(bench):
+@pytest.mark.parametrize(
+    ("trouble", "is_a_bug"),
+    [(errors.UnreachableError("the API server is away"), False), (KeyError("status"), True)],
+)
+async def test_a_stale_entry_is_not_closed_while_its_job_cannot_be_read(
+    bench, caplog, trouble, is_a_bug
+):
     bench.consul.put(bench.path, ours(working(QUEUED)))
-    bench.jobs.trouble = ConnectionError("the API server is away")
+    bench.jobs.trouble = trouble
     async with running(bench):
         await bench.becomes(ours(done(QUEUED, "FAILED")))
         assert bench.jobs.reads == 2
+    (told,) = [each for each in caplog.records if "cannot be mirrored yet" in each.message]
+    # A server that is away is one line; a bug is shown whole.
+    assert bool(told.exc_info) == is_a_bug
 
 
 async def test_a_job_found_finished_does_not_replace_a_later_result_of_another_server(bench):

@@ -5,7 +5,6 @@ the same one.
 """
 
 import base64
-import json
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import orjson
 import yaml
 
 RawObject = dict[str, Any]
@@ -90,11 +90,11 @@ class Api:
         async with self._requests.request(
             method,
             self._server + path,
-            data=None if body is None else json.dumps(body),
+            data=None if body is None else orjson.dumps(body),
             headers={"Content-Type": kind},
             timeout=aiohttp.ClientTimeout(total=30),
         ) as answer:
-            payload: RawObject = await answer.json()
+            payload: RawObject = orjson.loads(await answer.read())
             if answer.status >= 400:
                 raise ApiError(answer.status, str(payload.get("message")))
             return payload
@@ -107,4 +107,4 @@ class Api:
             if answer.status >= 400:
                 raise ApiError(answer.status, await answer.text())
             async for line in answer.content:
-                yield json.loads(line)
+                yield orjson.loads(line)

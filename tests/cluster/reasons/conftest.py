@@ -32,7 +32,10 @@ RESTART_SECONDS = 7
 def outcomes(
     installation: Installation, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
-    """What became of each reason; the table of it is written to build/reasons.md."""
+    """What became of each reason; the table of it is written to build/reasons.md.
+
+    All of it is over then: the nodes are others' to play.
+    """
     folder = tmp_path_factory.mktemp("reasons")
     began = time.monotonic()
     with (
@@ -57,9 +60,8 @@ def outcomes(
                 if outcome.seen is not None:
                     outcome.way = tuple(followed.way(outcome.seen.uid))
             stage.cancel_those_that_wait()
-        print(f"\n{len(found)} reasons in {time.monotonic() - began:.0f} s")
-        path = ROOT / "build" / "reasons.md"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(table_of(found))
-    # Nothing goes on: what plays nodes here would play those of the tests that come later, too.
+    print(f"\n{len(found)} reasons in {time.monotonic() - began:.0f} s")
+    path = ROOT / "build" / "reasons.md"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(table_of(found))
     return stage.outcomes

@@ -108,7 +108,7 @@ class Scene:
         """Change what is desired of the job."""
         self.api.patch(self.path(), {"spec": {"desiredState": word}})
 
-    def wait_reason(self, reason: str, *, seconds: float = 30.0) -> RawObject:
+    def wait_reason(self, reason: str, *, seconds: float = 60.0) -> RawObject:
         """Wait until the job gives a reason, of its spec as it is now."""
 
         def gives(job: RawObject) -> bool:

@@ -128,7 +128,8 @@ def runner_not_heard(scene: Scene) -> None:
 @brings_about(Reason.RELAUNCHING, "the Pod is deleted before its runner asks for the job")
 def relaunching(scene: Scene) -> None:
     scene.create_by_hand()
-    scene.delete_pod(grace=0)
+    # Not by force: of a Pod that is gone at once another one is made, and nothing told.
+    scene.delete_pod()
 
 
 @brings_about(Reason.RETRYING, "the task fails, and `retry` has another attempt in an hour")

@@ -28,6 +28,7 @@ from factotum.controller.mirror.rules import (
 )
 from factotum.controller.mirror.source import HeldByOther, JobSource, Taken, Unreachable
 from factotum.controller.work_queue import WorkQueue
+from factotum.kube.errors import KubeError
 from factotum.persistence.consul import ABSENT, Store, StoredValue
 from factotum.persistence.entries import Entry, EntrySettings, EntryState, JobKey, StoredEntry
 from factotum.persistence.errors import (
@@ -239,7 +240,9 @@ class Mirror:
         self._queue.add_later(key, self._timing.revisit if again else self._timing.retry)
         if not again:
             self._trouble.add(key)
-            _LOG.warning("%s cannot be mirrored yet: %r", self._named(key), exc, exc_info=exc)
+            # An API server that is away is one line; what nobody thought of is shown whole.
+            bug = None if isinstance(exc, KubeError) else exc
+            _LOG.warning("%s cannot be mirrored yet: %s", self._named(key), exc, exc_info=bug)
 
     def _named(self, key: JobKey) -> str:
         """Return an entry's path with the jobs that it may speak of, for the log."""
