@@ -17,17 +17,18 @@ CLUSTER ?= local
 REGISTRY ?=
 # Further arguments of pytest, such as PYTEST='-k claims -x'.
 PYTEST ?=
-# Tests wait most of the time: more at once than there are cores. Who shares a worker is told by
-# tests/support/sharing.py; each worker has clusters of its own.
-WORKERS ?= 3
-SHARED := -n $(WORKERS) --dist loadscope
+# Tests wait most of the time: more at once than there are cores, and the more of those that wait for
+# clusters; WORKERS= says how many of either. Who shares a worker is told by tests/support/sharing.py;
+# each worker has clusters of its own.
+WORKERS ?=
+SHARED := --dist loadscope
 # Those that need a cluster, Consul or images come after the others, which watch clocks closely.
 SYSTEM := cluster or node or consul or images
 # Of chaos: which seeds (1,5-7), and how many jobs each.
 SEEDS ?= 1
 JOBS ?= 500
-PROCESSES = hack/pytest $(SHARED) -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
-SYSTEMS = hack/pytest $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
+PROCESSES = hack/pytest -n $(or $(WORKERS),4) $(SHARED) -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
+SYSTEMS = hack/pytest -n $(or $(WORKERS),6) $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
 # Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
 BENCH ?=
 export CLUSTER REGISTRY

@@ -52,11 +52,16 @@ def _rights(rule):
                 yield group, resource, verb
 
 
-def what_it_keeps_is_lost(bench):
-    """Have certificates and Lease made anew, and so the webhook told of another authority."""
-    for path in (SECRET, LEASE_PATH):
-        if bench.api.find(path):
-            bench.api.delete(path)
+def its_certificates_are_lost(bench):
+    """Have them made anew, and so the webhook told of another authority."""
+    if bench.api.find(SECRET):
+        bench.api.delete(SECRET)
+
+
+def its_lease_is_lost(bench):
+    """Have it made anew, by who leads."""
+    bench.api.delete(LEASE_PATH)
+    bench.api.wait_for(LEASE_PATH, lambda _: True, "there again")
 
 
 def its_certificates_are_spoiled(bench):
@@ -124,9 +129,17 @@ def the_same_comes_again(bench):
     uid = bench.create_by_hand(name="again", duplicatePolicy="Allow")
     for launch in (1, 2):
         pod = bench.api.wait_pod(bench.namespace, uid)
-        # What is gone before the operator has the answer to its request is missed until the sweep.
-        time.sleep(2)
-        bench.api.delete(pods_path(bench.namespace, pod["metadata"]["name"]), grace=0)
+        path = pods_path(bench.namespace, pod["metadata"]["name"])
+        # It goes once that was seen: one that is gone at once, as is one without a Node, may be
+        # made again without a word.
+        bench.api.wait_for(path, lambda pod: bool(pod["spec"].get("nodeName")), "on its Node")
+        bench.api.delete(path)
+        bench.api.wait_for(
+            jobs_path(bench.namespace, "again"),
+            lambda job, launch=launch: job.get("status", {}).get("launch", 1) > launch,
+            "at its next launch",
+        )
+        bench.api.delete(path, grace=0)
         wait_event(bench, "again", "Relaunching", launch)
 
 
@@ -142,8 +155,9 @@ def a_waiting_job_is_deleted(bench):
 @pytest.mark.timeout(400)
 def test_every_right_is_used_and_none_is_missing(bench):
     audit = Audit(bench.installation)
-    what_it_keeps_is_lost(bench)
+    its_certificates_are_lost(bench)
     with bench.nodes(), bench.operator(f"--consul-address={NOBODY}") as operator:
+        its_lease_is_lost(bench)
         claims_are_refused(bench, operator)
         a_job_from_a_config_map_runs(bench)
         a_pod_is_given_up(bench)

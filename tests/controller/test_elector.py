@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from support.model.replicas import World, elected
+from support.model.replicas import Interrupted, World, elected
 
 
 @pytest.fixture
@@ -117,6 +117,19 @@ async def test_a_leader_that_is_told_to_end_is_followed_at_once(world):
     await leader.elector.release()
     assert not await leader.writes()
     assert leader.lost == []
+    await world.pass_time(1, without=[leader])
+    assert other.leads
+
+
+async def test_a_renewal_of_its_own_that_comes_between_does_not_keep_the_lease(world):
+    leader, other = await elected(world, "a", "b")
+
+    async def renewal():
+        leader.elector._api = world.api
+        world.edit(renewTime="2026-03-01T12:00:59.000000Z")
+
+    leader.elector._api = Interrupted(world.api, renewal)
+    await leader.elector.release()
     await world.pass_time(1, without=[leader])
     assert other.leads
 

@@ -1,8 +1,12 @@
 """The start of the operator: what it reads first may have to wait. The clock is real."""
 
+import asyncio
+
+import kopf
 import pytest
 
 from factotum.controller.starting import patiently
+from factotum.controller.watch import handlers
 from factotum.kube import errors
 
 
@@ -48,3 +52,34 @@ async def test_a_list_that_stays_forbidden_ends_the_start():
     with pytest.raises(errors.ForbiddenError):
         await patiently(server.read, forbidden_seconds=1.0)
     assert server.asked == 2
+
+
+class Broken:
+    """An operator whose start fails in a way that nobody thought of."""
+
+    def __init__(self):
+        self.starts = 0
+
+    async def start(self):
+        self.starts += 1
+        raise KeyError("nobody thought of this")
+
+    async def stop(self):
+        pass
+
+    def job_changed(self, kind, raw):
+        pass
+
+
+# kopf leaves tasks that it had not begun yet.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
+async def test_a_start_that_fails_ends_the_process_whatever_the_reason():
+    registry, operator = kopf.OperatorRegistry(), Broken()
+    handlers.register(registry, operator)
+
+    with pytest.raises(Exception, match="handlers failed"):
+        await asyncio.wait_for(
+            kopf.operator(registry=registry, standalone=True, clusterwide=True), 20
+        )
+    assert operator.starts == 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.cluster.clusters import Cluster
+from support.cluster.kube_api import KubeApi
 
 _NUMBERS = itertools.count(1)
 
@@ -17,11 +18,19 @@ def api(job_api: Cluster) -> Cluster:
     return job_api
 
 
+@pytest.fixture(scope="session")
+def asked(api) -> Iterator[KubeApi]:
+    """The same, asked without a kubectl per question."""
+    made = KubeApi(api.kubeconfig)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def namespace(api, request) -> Iterator[str]:
+def namespace(asked, request) -> Iterator[str]:
     """A namespace of the test's own."""
     words = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
     name = f"{words[:40].strip('-')}-{next(_NUMBERS)}"
-    api.kubectl("create", "namespace", name)
+    asked.create("/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
-    api.kubectl("delete", "namespace", name, "--wait=false")
+    asked.delete(f"/api/v1/namespaces/{name}")

@@ -1,4 +1,4 @@
-"""What the schema takes as a name of another object, and as a number. Real: API server, kubectl.
+"""What the schema takes as a name of another object, and as a number. Real: the API server.
 
 A name that is one can only name an object of the job's own namespace, whatever path is built of it.
 """
@@ -6,7 +6,7 @@ A name that is one can only name an object of the job's own namespace, whatever 
 import pytest
 
 from support.builders.manifests import make_job
-from support.cluster.clusters import Refused
+from support.cluster.kube_api import ApiRefusedError, jobs_path
 
 pytestmark = pytest.mark.cluster
 
@@ -114,9 +114,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("path", "spec"), REFUSED)
-def test_what_is_no_name_is_refused_with_its_path(api, namespace_of_names, path, spec):
-    with pytest.raises(Refused) as refused:
-        api.kubectl("create", "-f", "-", manifest=make_job(namespace_of_names, **spec))
+def test_what_is_no_name_is_refused_with_its_path(asked, namespace_of_names, path, spec):
+    with pytest.raises(ApiRefusedError) as refused:
+        asked.create_job(make_job(namespace_of_names, **spec))
 
     said = str(refused.value)
     assert f"{path}: " in said
@@ -124,24 +124,24 @@ def test_what_is_no_name_is_refused_with_its_path(api, namespace_of_names, path,
 
 
 @pytest.mark.parametrize("name", ["a", "0", "jobs", "my-jobs.v1", "a" * 253, "1.2.3"])
-def test_every_name_that_kubernetes_takes_is_taken(api, namespace_of_names, name):
+def test_every_name_that_kubernetes_takes_is_taken(asked, namespace_of_names, name):
     for spec_of in WHERE_NAMES_STAND.values():
-        dry_run(api, make_job(namespace_of_names, **spec_of(name)))
+        dry_run(asked, make_job(namespace_of_names, **spec_of(name)))
 
 
 @pytest.mark.parametrize(
     "key", ["a", ".a", "echo.factfile", "A_b-c.D", "-", "_", "a..b", ".dockercfg", "a" * 253]
 )
-def test_every_key_that_kubernetes_takes_is_taken(api, namespace_of_names, key):
+def test_every_key_that_kubernetes_takes_is_taken(asked, namespace_of_names, key):
     for spec_of in WHERE_KEYS_STAND.values():
-        dry_run(api, make_job(namespace_of_names, **spec_of(key)))
+        dry_run(asked, make_job(namespace_of_names, **spec_of(key)))
 
 
 @pytest.mark.parametrize("prefix", ["", "X_", "db.", "a-b", "_", ".a"])
-def test_every_prefix_that_makes_a_variables_name_is_taken(api, namespace_of_names, prefix):
+def test_every_prefix_that_makes_a_variables_name_is_taken(asked, namespace_of_names, prefix):
     source = {"prefix": prefix, "configMapRef": {"name": "vars"}}
 
-    dry_run(api, make_job(namespace_of_names, envFrom=[source]))
+    dry_run(asked, make_job(namespace_of_names, envFrom=[source]))
 
 
 @pytest.mark.parametrize(
@@ -149,23 +149,23 @@ def test_every_prefix_that_makes_a_variables_name_is_taken(api, namespace_of_nam
     ["*", "", "node-1", "HOST.odd", "192.0.2.7", "2001:db8::7", "my_host", "no-such-host.invalid",
      "bücher.example", "例え.テスト", "localhost."],
 )  # fmt: skip
-def test_every_host_that_the_command_line_could_mean_is_taken(api, namespace_of_names, host):
-    dry_run(api, make_job(namespace_of_names, constraints={"host": host}))
+def test_every_host_that_the_command_line_could_mean_is_taken(asked, namespace_of_names, host):
+    dry_run(asked, make_job(namespace_of_names, constraints={"host": host}))
 
 
 @pytest.mark.parametrize(
     "image",
     ["busybox", "registry.example.org:5000/a/b_c:v1.2-3", "[::1]:5000/a", "a@sha256:" + "0" * 64],
 )
-def test_every_reference_to_an_image_is_taken(api, namespace_of_names, image):
-    dry_run(api, make_job(namespace_of_names, image=image))
+def test_every_reference_to_an_image_is_taken(asked, namespace_of_names, image):
+    dry_run(asked, make_job(namespace_of_names, image=image))
 
 
-def test_variables_and_tags_are_free_text(api, namespace_of_names):
+def test_variables_and_tags_are_free_text(asked, namespace_of_names):
     values = {"a": "", "b": "  ../x ", "c": "{{{}}} $(x) `y`", "d e": "ä\n\t", "..": "/", "": "x"}
     tags = {"a": "", "../b": "c/d?e=%2f", "Ä b": "ö\nü", "{{x}}": '"'}
 
-    dry_run(api, make_job(namespace_of_names, env=values, tags=tags))
+    dry_run(asked, make_job(namespace_of_names, env=values, tags=tags))
 
 
 NUMBERS = [
@@ -189,27 +189,28 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("path", "spec_of", "least", "most"), NUMBERS)
-def test_a_number_has_bounds_on_both_sides(api, namespace_of_names, path, spec_of, least, most):
+def test_a_number_has_bounds_on_both_sides(asked, namespace_of_names, path, spec_of, least, most):
     for number in (least, most):
-        dry_run(api, make_job(namespace_of_names, **spec_of(number)))
+        dry_run(asked, make_job(namespace_of_names, **spec_of(number)))
     for number, words in (
         (least - 1, f"should be greater than or equal to {least}"),
         (most + 1, f"should be less than or equal to {most}"),
         (2**63, "less than or equal to"),
     ):
-        with pytest.raises(Refused) as refused:
-            dry_run(api, make_job(namespace_of_names, **spec_of(number)))
+        with pytest.raises(ApiRefusedError) as refused:
+            dry_run(asked, make_job(namespace_of_names, **spec_of(number)))
         assert f"spec.{path}: " in str(refused.value)
         assert words in str(refused.value)
 
 
-def dry_run(api, job):
-    api.kubectl("create", "--dry-run=server", "-f", "-", manifest=job)
+def dry_run(asked, job):
+    path = jobs_path(job["metadata"]["namespace"])
+    asked.create(f"{path}?dryRun=All&fieldValidation=Strict", job)
 
 
 @pytest.fixture(scope="module")
-def namespace_of_names(api):
+def namespace_of_names(asked):
     """Stand for all cases: nothing stays in it."""
-    api.kubectl("create", "namespace", "names-and-numbers")
+    asked.create("/api/v1/namespaces", {"metadata": {"name": "names-and-numbers"}})
     yield "names-and-numbers"
-    api.kubectl("delete", "namespace", "names-and-numbers", "--wait=false")
+    asked.delete("/api/v1/namespaces/names-and-numbers")

@@ -45,7 +45,7 @@ async def ask():
                     return response.status, json.loads(text)
                 return response.status, text
 
-        post.port, post.session = port, session
+        post.port, post.session, post.server = port, session, server
         yield post
     await server.stop()
 
@@ -105,6 +105,15 @@ async def test_a_job_of_any_shape_gets_an_answer(ask, case, caplog):
 async def test_a_body_that_is_too_large_is_not_read(ask):
     assert (await ask(b" " * (4 * 1024 * 1024 + 1)))[0] == 413
     assert (await ask(review(BAD)))[0] == 200
+
+
+async def test_whoever_hung_up_in_a_body_that_is_not_read_does_not_hold_up_the_end(ask):
+    assert (await ask(b" " * (4 * 1024 * 1024 + 1)))[0] == 413
+    await ask.session.close()
+    began = time.monotonic()
+    await ask.server.stop()
+
+    assert time.monotonic() - began < 5
 
 
 async def test_large_bodies_that_never_end_leave_room_for_what_is_usual(ask):

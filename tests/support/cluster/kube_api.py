@@ -149,8 +149,9 @@ class KubeApi:
         seconds: float = 30.0,
         every: float = 0.05,
     ) -> RawObject:
-        """Read an object until it is as wanted."""
-        deadline = time.monotonic() + seconds
+        """Read an object until it is as wanted; the longer it takes, the less often."""
+        began = time.monotonic()
+        deadline = began + seconds
         while True:
             found = self.find(path)
             if found is not None and condition(found):
@@ -158,7 +159,7 @@ class KubeApi:
             if time.monotonic() > deadline:
                 shown = json.dumps((found or {}).get("status"), indent=1)[:3000]
                 raise AssertionError(f"{path} is not {what} after {seconds:g} s; status: {shown}")
-            time.sleep(every)
+            time.sleep(max(every, min(0.25, (time.monotonic() - began) / 40)))
 
     def wait_done(self, namespace: str, name: str = "job", *, seconds: float = 60.0) -> RawObject:
         """Wait for a job's end and return its status."""

@@ -15,10 +15,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import yaml
+
+from factotum.controller.leader.lease import released
 from factotum.controller.tls.authority import Material
+from support.cluster import forking
 from support.cluster.clusters import ROOT, Cluster
 from support.cluster.kube_api import ApiRefusedError, KubeApi
 from support.consul.process import free_ports
@@ -68,6 +73,16 @@ class Installation(NamedTuple):
                     raise
             else:
                 return
+
+    def give_up_lease(self) -> None:
+        """Have the next operator lead at once: those before it are dead, be it by a kill."""
+        namespace, _, name = LEASE.partition("/")
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        given_up = released({}, name, datetime.now(UTC))
+        if self.api.find(f"{path}/{name}"):
+            self.api.patch(f"{path}/{name}", given_up)
+        else:
+            self.api.create(path, given_up)
 
     def stop_asking(self) -> Callable[[], None]:
         """Have the API server ask nobody about jobs; give what has it ask again."""
@@ -122,7 +137,7 @@ class OperatorProcess:
         server: str = "",
         claims_url: str = "",
         prefix: Sequence[str] = (),
-        programs: Path = PROGRAMS,
+        programs: Path | None = PROGRAMS,
         identity: str = "",
     ) -> None:
         """Prepare; `start` begins.
@@ -134,7 +149,8 @@ class OperatorProcess:
             server: the API server's address, if it is to go by another way.
             claims_url: where Pods find it, if they are to go by another way.
             prefix: command that runs it.
-            programs: where its program is, if it is another version's.
+            programs: where its program is, if it is another version's; None: nowhere, it is forked
+                with its modules loaded.
             identity: its name among replicas, if it is not its folder's; who has the name of one
                 that was killed leads at once.
         """
@@ -147,18 +163,20 @@ class OperatorProcess:
         self.claims = ("127.0.0.1", claims)
         self.url = f"https://127.0.0.1:{claims}"
         self.starts = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._kubeconfig = folder / "kubeconfig"
-        self._kubeconfig.write_text(json.dumps(kubeconfig(installation, server)))
+        self._is_forked = programs is None
+        self._process: subprocess.Popen[bytes] | forking.Forked | None = None
+        self._folder = folder
+        place = folder / forking.KUBECONFIG
+        place.write_text(json.dumps(kubeconfig(installation, server)))
         # Its name stays over restarts, as a Pod's does; as variables, for versions without them.
         self._variables = {
-            "KUBECONFIG": str(self._kubeconfig),
+            "KUBECONFIG": str(place),
             "FACTOTUM_LEASE": LEASE,
             "FACTOTUM_IDENTITY": identity or folder.name,
         }
         self._command = [
             *prefix,
-            str(programs / "factotum-operator"),
+            str((programs or PROGRAMS) / "factotum-operator"),
             f"--claims-address=127.0.0.1:{claims}",
             f"--claims-url={claims_url or self.url}",
             f"--liveness-address=127.0.0.1:{health}",
@@ -189,15 +207,25 @@ class OperatorProcess:
     def start(self) -> None:
         """Start it; it is ready some time later."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FACTOTUM_")}
+        environment |= self._variables
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                env=environment | self._variables,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            if self._is_forked:
+                self._process = forking.fork(
+                    forking.OPERATOR,
+                    self._command,
+                    log,
+                    environment=environment,
+                    folder=self._folder,
+                )
+            else:
+                self._process = subprocess.Popen(
+                    self._command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
         self.starts += 1
 
     def wait_ready(self, *, leading: bool = True) -> None:
@@ -279,7 +307,7 @@ class OperatorProcess:
 
 def kubeconfig(installation: Installation, server: str = "") -> dict[str, object]:
     """Build a kubeconfig with the rights of the operator, to a server other than usual if given."""
-    raw = json.loads(installation.cluster.kubectl("config", "view", "--raw", "--output", "json"))
+    raw = yaml.safe_load(installation.cluster.kubeconfig.read_text())
     entry = raw["clusters"][0]["cluster"]
     entry = {"server": server} if server else entry
     return {
@@ -294,30 +322,39 @@ def kubeconfig(installation: Installation, server: str = "") -> dict[str, object
 
 @contextlib.contextmanager
 def running_test_node(
-    installation: Installation, folder: Path, *words: str
-) -> Iterator[subprocess.Popen[bytes]]:
+    installation: Installation, folder: Path, *words: str, is_forked: bool = False
+) -> Iterator[subprocess.Popen[bytes] | forking.Forked]:
     """Run a test node: it plays kubelet and runs the real runner as local processes.
 
     Args:
         installation: what it works for.
         folder: for its log and its Pods.
         words: more options of it, and names of nodes.
+        is_forked: it starts with its modules loaded.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    options = (
+        *("--kubeconfig", str(installation.cluster.kubeconfig)),
+        *("--runner", f"{PROGRAMS / 'factotum'} work"),
+        *("--folder", str(folder / "pods")),
+        *words,
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "hack" / "test-node")}
+    process: subprocess.Popen[bytes] | forking.Forked
     with (folder / "test-node.log").open("ab") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "test_node"),
-                *("--kubeconfig", str(installation.cluster.kubeconfig)),
-                *("--runner", f"{PROGRAMS / 'factotum'} work"),
-                *("--folder", str(folder / "pods")),
-                *words,
-            ],
-            env=os.environ | {"PYTHONPATH": str(ROOT / "hack" / "test-node")},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        if is_forked:
+            command = (forking.TEST_NODE, *options)
+            process = forking.fork(
+                forking.TEST_NODE, command, log, environment=environment, folder=Path.cwd()
+            )
+        else:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "test_node", *options],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
     try:
         yield process
         if process.poll() is not None:

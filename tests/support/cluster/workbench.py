@@ -8,7 +8,12 @@ from typing import Any, Self
 from support.builders.manifests import make_job
 from support.cluster.jobs_on_file import RunBook
 from support.cluster.kube_api import KubeApi, RawObject
-from support.cluster.operator_process import Installation, OperatorProcess, running_test_node
+from support.cluster.operator_process import (
+    PROGRAMS,
+    Installation,
+    OperatorProcess,
+    running_test_node,
+)
 from support.cluster.pod_side import PodSide
 
 MANUAL = "fake-3"
@@ -30,6 +35,7 @@ class Workbench:
         self.api.create("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
         account = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/default"
         self.api.wait_for(account, lambda _: True, "there")
+        self.installation.give_up_lease()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,13 +48,15 @@ class Workbench:
             self.folder / name,
             f"--namespace={self.namespace}",
             *flags,
+            programs=PROGRAMS if options.get("prefix") else None,
             **options,
         )
 
     @contextlib.contextmanager
     def nodes(self, *names: str) -> Iterator[None]:
         """Have nodes played."""
-        with running_test_node(self.installation, self.folder / "nodes", *(names or PLAYED)):
+        folder = self.folder / "nodes"
+        with running_test_node(self.installation, folder, *(names or PLAYED), is_forked=True):
             yield
 
     def create(self, factfile: Any = None, *, name: str = "job", **spec: Any) -> str:

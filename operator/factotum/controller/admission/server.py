@@ -36,6 +36,8 @@ _AT_ONCE: Final = 1
 _MAX_WAITING: Final = 64
 _WAIT_SECONDS: Final = 2.0
 """How long a question may wait for its turn; the API server does not wait much longer."""
+_LINGER_SECONDS: Final = 2.0
+"""How long the rest of a body may come that is not read, so that its sender sees the answer."""
 
 
 class AdmissionServer:
@@ -51,7 +53,7 @@ class AdmissionServer:
         self._free_bytes = _LARGE_BYTES
         application = web.Application(client_max_size=_MAX_BYTES)
         application.add_routes([web.post(PATH, self._review)])
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, lingering_time=_LINGER_SECONDS)
 
     async def start(self) -> None:
         """Listen."""

@@ -240,12 +240,21 @@ class Elector:
         self._term.end()
         try:
             async with asyncio.timeout(_REQUEST_SECONDS):
-                # A renewal may have been under way when this was asked for.
-                raw = await self._api.get(self._path)
-                if Lease.from_raw(raw).holder == self._me.holder:
-                    body = lease_form.released(raw, self._name, self._clock.now())
-                    await self._api.replace(self._path, body)
+                # A renewal may have been under way when this was asked for, and come between.
+                while not await self._let_go():
+                    pass
         except (errors.KubeError, TimeoutError) as exc:
             logger.warning("the Lease %s could not be given up: %s", self._name, exc)
         else:
             logger.info("%s gave up the Lease %s", self._me.holder, self._name)
+
+    async def _let_go(self) -> bool:
+        """Write that nobody holds the Lease, if we do; False if it was changed meanwhile."""
+        raw = await self._api.get(self._path)
+        if Lease.from_raw(raw).holder == self._me.holder:
+            body = lease_form.released(raw, self._name, self._clock.now())
+            try:
+                await self._api.replace(self._path, body)
+            except errors.ConflictError:
+                return False
+        return True

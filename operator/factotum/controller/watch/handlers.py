@@ -12,7 +12,6 @@ import kopf
 
 from factotum.controller.watch.sources import NEW
 from factotum.controller.watch.storages import NoDiffBase, NoProgress
-from factotum.core.errors import FactotumError
 from factotum.kube import names
 
 logger = logging.getLogger(__name__)
@@ -22,7 +21,7 @@ class Operated(Protocol):
     """The operator as kopf's handlers know it."""
 
     async def start(self) -> None:
-        """Read the world, then begin to work; raises ``FactotumError`` or ``OSError``."""
+        """Read the world, then begin to work; any error ends the process."""
 
     async def stop(self) -> None:
         """End."""
@@ -53,8 +52,9 @@ def register(registry: kopf.OperatorRegistry, operator: Operated) -> None:
         settings.scanning.disabled = True
         try:
             await operator.start()
-        except (FactotumError, OSError) as exc:
-            # kopf would try again within a half-started process; a new one is cleaner.
+        except Exception as exc:
+            # Whatever it is: kopf would try again within a half-started process, a minute later,
+            # whose ports are taken by itself. A new one is cleaner.
             logger.exception("the operator cannot start")
             raise kopf.PermanentError(str(exc)) from exc
 
