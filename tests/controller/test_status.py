@@ -147,48 +147,56 @@ def test_cutting_does_not_change_the_list_that_was_given():
 
 
 @pytest.mark.parametrize(
-    ("letters", "reason", "message"),
+    ("letters", "known", "reason", "message"),
     [
-        pytest.param("SSS", "Succeeded", "3/3 tasks run", id="success"),
+        pytest.param("SSS", {}, "Succeeded", "3/3 tasks run", id="success"),
         pytest.param(
             "SFK",
+            {"codes": {0: 0, 1: 3}},
             "TaskFailed",
-            "Factotum job executed abnormally as a task ('b') failed"
-            " - the following tasks were not run: 'c'!",
+            "task 'b' failed (return code 3); not run: 'c'",
             id="failure",
         ),
         pytest.param(
             "FFK",
+            {"codes": {0: 1, 1: 255}},
             "TaskFailed",
-            "Factotum job executed abnormally as a task ('a', 'b') failed"
-            " - the following tasks were not run: 'c'!",
+            "2 tasks failed: 'a' (return code 1), 'b' (return code 255); not run: 'c'",
             id="two failures",
         ),
         pytest.param(
             "SSF",
+            {"errors": {2: "No such file or directory"}},
             "TaskFailed",
-            "Factotum job executed abnormally as a task ('c') failed"
-            " - the following tasks were not run: !",
-            id="a failure at the end",
+            "task 'c' failed (No such file or directory)",
+            id="a failure at the end, before its program ran",
+        ),
+        pytest.param("SSF", {}, "TaskFailed", "task 'c' failed", id="nobody knows how"),
+        pytest.param(
+            "SFS",
+            {"errors": {1: "x" * 5000}},
+            "TaskFailed",
+            f"task 'b' failed ({'x' * 200})",
+            id="a task's words are cut",
         ),
         pytest.param(
             "SNK",
+            {"codes": {1: 4}},
             "EarlyFinish",
-            "Factotum job finished early as a task ('b') requested an early finish."
-            " The following tasks were not run: 'c'.",
+            "task 'b' finished the job early (return code 4); not run: 'c'",
             id="early finish",
         ),
         pytest.param(
             "NFK",
+            {"codes": {0: 4, 1: 1}},
             "TaskFailed",
-            "Factotum job executed abnormally as a task ('b') failed"
-            " - the following tasks were not run: 'c'!",
+            "task 'b' failed (return code 1); not run: 'c'",
             id="a failure beside an early finish",
         ),
     ],
 )
-def test_an_end_is_told_in_the_originals_words(letters, reason, message):
-    tasks = status.tasks_of(make_report(letters), ["a", "b", "c"])
+def test_an_end_says_which_task_brought_it_and_how(letters, known, reason, message):
+    tasks = status.tasks_of(make_report(letters, **known), ["a", "b", "c"])
 
     assert status.end_message(tasks) == (reason, message)
 
@@ -198,7 +206,8 @@ def test_an_end_names_only_so_many_tasks():
 
     _, message = status.end_message(tasks)
 
-    assert "'task-19' and 10 more) failed" in message
+    assert message.startswith("30 tasks failed: 'task-0'")
+    assert "'task-19' and 10 more; not run: " in message
 
 
 def test_a_report_of_other_tasks_is_no_report_of_these():

@@ -86,7 +86,8 @@ def test_kubectl_shows_state_and_the_wide_form_more(api, namespace):
         "progress": "1/3",
         "attempt": 1,
         "jobId": "f00",
-        "reason": "Running",
+        "reason": "Claimed",
+        "message": "at work",
         "observedGeneration": 1,
         "claim": {"id": "1", "podName": "p", "podUID": "u", "nodeName": "node-1"},
     }
@@ -95,10 +96,10 @@ def test_kubectl_shows_state_and_the_wide_form_more(api, namespace):
 
     short = api.kubectl("get", "factotum", "-n", namespace).split()
     wide = api.kubectl("get", "fj", "-o", "wide", "-n", namespace).split()
-    assert short[:6] == ["NAME", "STATE", "OUTCOME", "PROGRESS", "NODE", "AGE"]
-    assert short[6:11] == ["job", "WORKING", "RUNNING", "1/3", "node-1"]
-    assert wide[5:9] == ["AGE", "JOBID", "ATTEMPT", "REASON"]
-    assert wide[-3:] == ["f00", "1", "Running"]
+    assert short[:6] == ["NAME", "STATE", "OUTCOME", "REASON", "PROGRESS", "NODE"]
+    assert short[6:13] == ["AGE", "job", "WORKING", "RUNNING", "Claimed", "1/3", "node-1"]
+    assert wide[6:10] == ["AGE", "JOBID", "ATTEMPT", "MESSAGE"]
+    assert wide[-4:] == ["f00", "1", "at", "work"]
     found = api.get("fj", "-n", namespace, "--field-selector", "status.state=WORKING")
     assert len(found["items"]) == 1
 
