@@ -4,6 +4,7 @@ Real: the operator's process and its port, the API server that checks tokens, a 
 """
 
 import contextlib
+import itertools
 import selectors
 import socket
 import ssl
@@ -84,7 +85,15 @@ def test_slow_and_silent_connections_are_put_out_and_a_runner_never_waits(bench)
     with bench.operator() as operator, contextlib.ExitStack() as stack:
         pod = bench.pod_side(operator, bench.create_by_hand(make_factfile(make_task("a"))))
         assert pod.claim(CLAIM)[0] == 200
-        before = descriptors(operator)
+        before, sequence = descriptors(operator), itertools.count(2)
+
+        def question_takes():
+            asked = time.monotonic()
+            assert pod.report(CLAIM, next(sequence), "R")[0] == 200
+            assert pod.claim(CLAIM)[0] == 200
+            return time.monotonic() - asked
+
+        alone = max(question_takes() for _ in range(10))
         token = f"Authorization: Bearer {'x' * 600}\r\n".encode()
         body = HEAD + token + b"Content-Length: 200000\r\n\r\n"
         kinds = {
@@ -93,7 +102,6 @@ def test_slow_and_silent_connections_are_put_out_and_a_runner_never_waits(bench)
             "slow bodies": (SLOW, body, b"x"),
             "slow chunks": (SLOW, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
         }
-        began = time.monotonic()
         crowds = {kind: Crowd(operator.claims, *how) for kind, how in kinds.items()}
         hello = b"\x16\x03\x01\x02\x00\x01"
         for kind, how in {
@@ -104,25 +112,23 @@ def test_slow_and_silent_connections_are_put_out_and_a_runner_never_waits(bench)
             crowds[kind] = Crowd(operator.claims, *how, whole=False)
         for crowd in crowds.values():
             stack.callback(crowd.close)
-        slowest, sequence = 0.0, 1
-        while any(c.open for c in crowds.values()) and time.monotonic() - began < LIMIT_SECONDS + 5:
+        slowest = 0.0
+        # On a busy machine the operator sees the last of them seconds after they came.
+        began, patience = time.monotonic(), 2 * LIMIT_SECONDS
+        while any(c.open for c in crowds.values()) and time.monotonic() - began < patience:
             for crowd in crowds.values():
                 crowd.go_on()
-            sequence += 1
-            asked = time.monotonic()
-            assert pod.report(CLAIM, sequence, "R")[0] == 200
-            assert pod.claim(CLAIM)[0] == 200
-            slowest = max(slowest, time.monotonic() - asked)
+            slowest = max(slowest, question_takes())
             time.sleep(0.5)
         seconds = time.monotonic() - began
         left = {kind: len(crowd.open) for kind, crowd in crowds.items() if crowd.open}
         assert left == {}, f"after {seconds:.0f} s"
-        assert pod.report(CLAIM, sequence + 1, "S", final=True)[0] == 200
+        assert pod.report(CLAIM, next(sequence), "S", final=True)[0] == 200
         assert bench.done()["outcome"] == "SUCCEEDED"
         after = descriptors(operator)
         log = operator.log.read_text()
 
-    assert slowest < 2.0
+    assert slowest < max(2.0, 10 * alone)
     # Its own connections to the API server, which was asked about the tokens, stay for a while.
     assert after <= before + 64
     assert "Traceback" not in log

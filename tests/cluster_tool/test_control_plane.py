@@ -26,7 +26,7 @@ def test_up_takes_seconds_and_down_leaves_nothing(tool):
     tool.ok("up", "--name", "one")
     seconds = time.monotonic() - started
 
-    assert seconds < 15
+    assert seconds < 60  # five, but for whatever else the machine does
     status = tool.ok("status")
     assert "one: up, profile control-plane" in status
     assert str(tool.state("one") / "log" / "audit.log") in status

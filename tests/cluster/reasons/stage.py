@@ -117,7 +117,7 @@ class Stage:
     def _bring_about(self, case: Case, operator: OperatorProcess) -> None:
         """Bring a reason about and look; once more if it went by too fast."""
         outcome = self.outcomes[case.reason] = Outcome()
-        for number in (1, 2, 3):
+        for number in range(1, 6):
             scene = self._prepared.get(case.reason) or self._scene(case, number)
             scene.meet(operator)
             try:

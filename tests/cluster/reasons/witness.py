@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -92,7 +93,10 @@ def look(scene: Scene, case: Case, *, is_end: bool) -> Seen:
         # As people do: it is asked before it is so, and must come back.
         assert ask(cluster, scene, DONE, _END_SECONDS), f"{case.reason}: kubectl still waits"
     before = scene.wait_reason(case.reason)
-    met = frozenset(word for word, asked in QUESTIONS.items() if ask(cluster, scene, asked))
+    # All at once: what moves on by itself does not wait for one after the other.
+    with ThreadPoolExecutor(len(QUESTIONS)) as hands:
+        answers = hands.map(lambda asked: ask(cluster, scene, asked), QUESTIONS.values())
+        met = frozenset(word for word, is_met in zip(QUESTIONS, answers, strict=True) if is_met)
     after = scene.job()
     if after["status"]["reason"] != case.reason or is_new_spec(before, after):
         raise MovedOnError(f"{case.reason} became {after['status']['reason']}")

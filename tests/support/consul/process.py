@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -32,13 +33,25 @@ def program() -> str:
     return done.stdout.strip()
 
 
+# Below what the kernel gives to outgoing connections, and away from the local clusters' ports.
+_PORTS = range(10_000, 20_000)
+
+
 def free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on."""
+    """Find ports that nobody listens on.
+
+    Whoever asked for them opens them later, so they are none that any connection may get
+    meanwhile, and chance keeps them apart from those of the tests beside this one.
+    """
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        found: list[int] = []
+        while len(found) < count:
+            port = secrets.choice(_PORTS)
+            candidate = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                candidate.bind(("127.0.0.1", port))
+                found.append(port)
+        return found
 
 
 class ConsulProcess:
