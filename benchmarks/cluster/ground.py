@@ -179,16 +179,22 @@ class Ground:
             raise RuntimeError("the floor ended before it began; its words stand above")
         return process.pid
 
+    def standby(self, side: Side, running: Running, *flags: str) -> OperatorProcess:
+        """Prepare an operator that takes the place of the one that runs; without a Consul."""
+        if side.operator is None:
+            raise ValueError("this side has no operator")
+        return self._operator(side.operator, running.namespace, flags, name="standby")
+
     def _operator(
-        self, operator: Operator, namespace: str, flags: tuple[str, ...]
+        self, operator: Operator, namespace: str, flags: tuple[str, ...], *, name: str = "bench"
     ) -> OperatorProcess:
         return OperatorProcess(
             self._installation,
-            self._folder / f"operator-{namespace}",
+            self._folder / f"{name}-{namespace}",
             f"--namespace={namespace}",
             *flags,
             programs=operator.programs,
-            identity="bench",
+            identity=name,
         )
 
     def install(self, operator: Operator) -> None:

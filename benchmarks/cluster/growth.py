@@ -36,6 +36,7 @@ _BATCH = 100  # etcd takes 128 writes in one
 _SETTLE_SECONDS = 3.0
 _POLL_SECONDS = 0.02
 _WARM_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
 _SWEEP_SECONDS = 130.0  # the operator looks at everything again each 120 s
 _UNITS = {
     "ready": "s",
@@ -48,6 +49,7 @@ _UNITS = {
     "warm rate": "jobs/min",
     "sweep CPU": "s",
     "sweep stall": "ms",
+    "takeover": "s",
 }
 
 
@@ -97,7 +99,31 @@ async def _look(
             row["sweep CPU"] = processes.cpu_seconds(pid) - before
             row["sweep stall"] = longest()
         row["VmHWM"] = processes.mebibytes(pid, "VmHWM")
+        if long:
+            row["takeover"] = await asyncio.to_thread(_takeover, ground, side, running)
     return row
+
+
+def _takeover(ground: Ground, side: Side, running: Running) -> float:
+    """Kill the operator beside one that stands by; give the seconds until that one leads."""
+    if running.operator is None:
+        raise ValueError("there is no operator to kill")
+    standby = ground.standby(side, running)
+    standby.start()
+    try:
+        standby.wait_ready(leading=False)
+        time.sleep(_SETTLE_SECONDS)
+        running.operator.kill()
+        begun = time.monotonic()
+        while not standby.is_leading():
+            if standby.has_ended() or time.monotonic() > begun + _PATIENCE_SECONDS:
+                raise RuntimeError(f"nobody took over:\n{standby.last_lines()}")
+            time.sleep(_POLL_SECONDS)
+        return time.monotonic() - begun
+    finally:
+        # In order, so that the Lease is free for the next.
+        if not standby.has_ended():
+            standby.stop()
 
 
 async def _load(
