@@ -28,9 +28,18 @@ EVERYTHING = {
     "activeDeadlineSeconds": 3600,
     "ttlSecondsAfterFinished": 0,
     "image": "registry/my-tools:1",
+    "resources": {"requests": {"cpu": "500m", "memory": 1}, "limits": {"example.com/gpu": 1}},
+    "serviceAccountName": "loader",
+    "imagePullSecrets": [{"name": "registry"}],
+    "nodeSelector": {"disk": "ssd", "empty": ""},
+    "tolerations": [{"key": "jobs", "operator": "Exists", "effect": "NoSchedule"}],
     "podTemplate": {
-        "metadata": {"labels": {"a": "b"}},
-        "spec": {"containers": [{"name": "factotum"}]},
+        "metadata": {"labels": {"a": "b"}, "name": "kept to be refused"},
+        "spec": {
+            "containers": [{"name": "factotum", "workingDir": None, "env": [{"name": "a"}]}],
+            "nodeSelector": None,
+            "odd": {"kept": ["to be refused"]},
+        },
     },
 }
 
