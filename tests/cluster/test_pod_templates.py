@@ -4,13 +4,15 @@ Real: the API server with Pod Security, quotas and LimitRanges, the chart's webh
 process, nodes that are played with the real runner. What only a kubelet does is shown on one.
 """
 
+import json
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from factotum.controller.apply.manifest import build_runner_pod
 from factotum.controller.settings import Settings
-from factotum.kube.resource import FactotumJob
+from factotum.kube.resource import FactotumJob, format_time
 from support.builders.jobs import make_plan
 from support.builders.manifests import make_factfile, make_job, make_task
 from support.builders.pod_templates import (
@@ -24,7 +26,6 @@ from support.builders.pod_templates import (
     runner,
 )
 from support.cluster.kube_api import ApiRefusedError, jobs_path, pods_path
-from test_node.runners import timestamp
 
 pytestmark = pytest.mark.cluster
 
@@ -33,6 +34,10 @@ CLASSES = (
     ("/apis/scheduling.k8s.io/v1/priorityclasses", {"value": 1000}),
     ("/apis/node.k8s.io/v1/runtimeclasses", {"handler": "sandboxed"}),
 )
+
+
+def timestamp():
+    return format_time(datetime.now(UTC))
 
 
 @pytest.fixture
@@ -142,6 +147,29 @@ def test_a_field_that_no_pod_has_is_told_and_not_left_out(bench):
 
     assert (status["outcome"], status["reason"]) == ("FAILED", "PodRejected")
     assert "requiredDuringScheduling" in status["message"]
+
+
+def test_a_template_that_is_nested_without_end_holds_nobody_up(bench):
+    for levels in (300, 950, 1_020, 2_000, 9_000):
+        deep = '{"a":' * levels + "1" + "}" * levels
+        job = json.dumps(make_job(bench.namespace, name=f"deep-{levels}"))
+        body = job[:-1].rstrip("}") + f', "podTemplate": {{"spec": {deep}}}}}}}'
+        print(levels, store(bench, body.encode()))
+    with bench.nodes(), bench.operator() as operator:
+        bench.create(make_factfile(make_task("a")), name="other")
+        assert bench.done("other")["outcome"] == "SUCCEEDED"
+        assert operator.is_leading()
+
+
+def store(bench, body):
+    connection = bench.api.connect()
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", jobs_path(bench.namespace), body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()[:300]
+    finally:
+        connection.close()
 
 
 # --- namespaces with quotas and limits ------------------------------------------------
