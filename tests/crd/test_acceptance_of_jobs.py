@@ -34,11 +34,31 @@ EVERYTHING = {
     "nodeSelector": {"disk": "ssd", "empty": ""},
     "tolerations": [{"key": "jobs", "operator": "Exists", "effect": "NoSchedule"}],
     "podTemplate": {
-        "metadata": {"labels": {"a": "b"}, "name": "kept to be refused"},
+        "metadata": {"labels": {"a": "b"}, "name": "known, to be refused with words"},
         "spec": {
-            "containers": [{"name": "factotum", "workingDir": None, "env": [{"name": "a"}]}],
-            "nodeSelector": None,
-            "odd": {"kept": ["to be refused"]},
+            "containers": [
+                {
+                    "name": "factotum",
+                    "workingDir": "",
+                    "env": [{"name": "A", "value": "b"}],
+                    "resources": {"limits": {"cpu": 1, "memory": "1Gi"}},
+                    "readinessProbe": {"httpGet": {"path": "/", "port": "http"}},
+                }
+            ],
+            "initContainers": [{"name": "proxy", "image": "i", "restartPolicy": "Always"}],
+            "volumes": [
+                {"name": "a", "emptyDir": {"sizeLimit": "1Gi"}},
+                {"name": "b", "hostPath": {"path": "/known, to be refused with words"}},
+            ],
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [
+                            {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}
+                        ]
+                    }
+                }
+            },
         },
     },
 }
@@ -54,6 +74,37 @@ def test_every_field_is_kept_as_written(api, namespace):
     api.apply(job)
 
     assert api.get("fj", "job", "-n", namespace)["spec"] == job["spec"]
+
+
+def test_a_null_in_a_template_is_kept_where_it_takes_something_away(asked, namespace):
+    """Whoever sends one: kubectl apply leaves it out, be it on the server's side or its own."""
+    template = {
+        "metadata": {"labels": {"a": None}},
+        "spec": {
+            "nodeSelector": {"a": None},
+            "securityContext": {"runAsUser": None},
+            "containers": [
+                {"name": "factotum", "workingDir": None, "resources": {"requests": {"cpu": None}}}
+            ],
+        },
+    }
+
+    asked.create_job(make_job(namespace, podTemplate=template))
+
+    assert asked.job(namespace)["spec"]["podTemplate"] == template
+
+
+def test_nothing_is_nested_deeper_than_a_pod(asked, namespace):
+    """What has no end would be read by nobody, and hold up the jobs of all namespaces."""
+    deep = {}
+    for _ in range(900):
+        deep = {"a": deep}
+    template = {"spec": {"odd": deep, "affinity": {"odd": deep}, "volumes": [{"name": "a", "odd": deep}]}}
+
+    asked.create_job(make_job(namespace, podTemplate=template))
+
+    stored = asked.job(namespace)["spec"]["podTemplate"]
+    assert stored == {"spec": {"affinity": {}, "volumes": [{"name": "a"}]}}
 
 
 def test_what_is_left_out_gets_its_default(api, namespace):

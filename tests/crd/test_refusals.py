@@ -61,6 +61,18 @@ def on_result(stop, go_on, **more):
         ),
         pytest.param({"podTemplate": "x"}, "spec.podTemplate", "object", id="no-template"),
         pytest.param(
+            {"podTemplate": {"spec": {"restartpolicy": "Never"}}},
+            "spec.podTemplate.spec.restartpolicy",
+            "unknown field",
+            id="no-field-of-a-pod",
+        ),
+        pytest.param(
+            {"podTemplate": {"spec": {"containers": [{"image": "i"}]}}},
+            "spec.podTemplate.spec.containers[0].name",
+            "Required",
+            id="a-container-without-a-name",
+        ),
+        pytest.param(
             {"factfileFrom": {}}, "spec.factfileFrom.configMapKeyRef", "Required", id="no-ref"
         ),
         pytest.param(

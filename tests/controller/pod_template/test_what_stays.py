@@ -12,10 +12,10 @@ from factotum.controller.settings import Settings
 from factotum.core.wire import variables
 from factotum.kube import names
 from support.builders.jobs import JOB_UID, make_job, make_plan
-from support.builders.pod_templates import MERGES, REFUSALS
+from support.builders.pod_templates import MERGES, MISSHAPEN, REFUSALS
 
 TEMPLATES = [
-    row.spec["podTemplate"] for row in (*MERGES, *REFUSALS) if "podTemplate" in row.spec
+    row.spec["podTemplate"] for row in (*MERGES, *REFUSALS, *MISSHAPEN) if "podTemplate" in row.spec
 ]
 JUNK = st.recursive(
     st.sampled_from([None, True, False, 0, -1, 1.5, "", "x", "token", "factotum", "Always"]),

@@ -49,8 +49,10 @@ def _of_template(template: object, root: str) -> Iterator[Violation]:
         yield f"{root}.metadata", "expected an object with labels and annotations"
     else:
         for key in metadata.keys() - {"labels", "annotations"}:
-            words = "only labels and annotations are yours, the rest follows from the job: leave it out"
-            yield f"{root}.metadata.{key!s:.{WORD}}", words
+            # Programs write `creationTimestamp: null` into every template.
+            if metadata[key] is not None:
+                words = "only labels and annotations are yours, the rest follows from the job"
+                yield f"{root}.metadata.{key!s:.{WORD}}", f"{words}: leave it out"
         for key in ("labels", "annotations"):
             yield from _texts(metadata.get(key), f"{root}.metadata.{key}")
     if not isinstance(spec, Mapping):
