@@ -1,12 +1,12 @@
 """Write a Pod's spec into the resource definition, as what `podTemplate.spec` may hold.
 
-    hack/pod_schema.py $(cd hack/local-cluster/modules/kubernetes && go list -m -f '{{.Dir}}' \
-        k8s.io/kubernetes)/api/openapi-spec/v3/api__v1_openapi.json
+    hack/pod_schema.py FOLDER/api/openapi-spec/v3/api__v1_openapi.json
 
-Each field by name, so that `kubectl apply` tells of one that there is not, `kubectl explain` of those
-that there are, and nothing is nested deeper than a Pod: what has no end would be read by nobody. The
-source is Kubernetes' own description; of its sentences the first is kept. Run it when a field of
-a later Kubernetes shall be known, then `make crds`.
+FOLDER is that of the Go module k8s.io/kubernetes, which `go list -m` tells. Each field is there by
+name, so that `kubectl apply` tells of one that there is not, `kubectl explain` of those that there
+are, and nothing is nested deeper than a Pod: what has no end would be read by nobody. The source is
+Kubernetes' own description; of its sentences the first is kept. Run it when a field of a later
+Kubernetes shall be known, then `make crds`.
 """
 
 import json

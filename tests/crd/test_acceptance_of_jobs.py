@@ -99,7 +99,9 @@ def test_nothing_is_nested_deeper_than_a_pod(asked, namespace):
     deep = {}
     for _ in range(900):
         deep = {"a": deep}
-    template = {"spec": {"odd": deep, "affinity": {"odd": deep}, "volumes": [{"name": "a", "odd": deep}]}}
+    template = {
+        "spec": {"odd": deep, "affinity": {"odd": deep}, "volumes": [{"name": "a", "odd": deep}]}
+    }
 
     asked.create_job(make_job(namespace, podTemplate=template))
 
@@ -164,7 +166,8 @@ def test_kubectl_shows_state_and_the_wide_form_more(api, namespace):
 
 
 def test_every_field_is_described():
-    crd = yaml.safe_load((ROOT / "crds" / "factotumjobs.yaml").read_text())
+    text = (ROOT / "crds" / "factotumjobs.yaml").read_text()
+    crd = yaml.load(text, Loader=yaml.CSafeLoader)
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
     assert list(undescribed(schema, "")) == [".metadata"]  # the API server's own

@@ -19,7 +19,8 @@ NAMESPACE = "pod-templates"
 IMAGE = "localhost/foreign-busybox:1"
 CREDENTIALS = {"USER_NAME": "etl", "FACTOTUM_JOB_UID": "of a Secret"}
 LOOK = (
-    "id -u; readlink /proc/self/cwd; cat /work/fetched; awk '$2 == \"/work\" {print $3}' /proc/mounts;"
+    "id -u; readlink /proc/self/cwd; cat /work/fetched;"
+    " awk '$2 == \"/work\" {print $3}' /proc/mounts;"
     ' if echo >/written; then echo root is writable; fi; echo "url $URL"; echo "text $TEXT";'
     ' echo "ours $OURS"; env | awk -F= "{print \\$1}" | sort | tr "\\n" " "'
 )
@@ -59,7 +60,9 @@ TEMPLATE = {
     }
 }
 FAILING = {
-    "spec": {"initContainers": [{"name": "check", "image": IMAGE, "command": ["sh", "-c", "exit 3"]}]}
+    "spec": {
+        "initContainers": [{"name": "check", "image": IMAGE, "command": ["sh", "-c", "exit 3"]}]
+    }
 }
 
 

@@ -121,12 +121,14 @@ def _json_object(flag: str, text: str) -> dict[str, Any]:
     return value
 
 
-def _judged(
-    flag: str, template: dict[str, Any], audience: str, place: str = ""
-) -> dict[str, Any]:
+def _judged(flag: str, template: dict[str, Any], audience: str, place: str = "") -> dict[str, Any]:
     found = list(violations(template, audience=audience, root="", is_default=True))
     if found:
-        wrong = [f"  {path.lstrip('.').removeprefix(place).lstrip('.') or 'all of it'}: {words}"
-                 for path, words in found[:_MOST_TOLD]]
-        raise SystemExit("\n".join([f"factotum-operator: {flag} cannot be laid over jobs:", *wrong]))
+        wrong = [
+            f"  {path.lstrip('.').removeprefix(place).lstrip('.') or 'all of it'}: {words}"
+            for path, words in found[:_MOST_TOLD]
+        ]
+        raise SystemExit(
+            "\n".join([f"factotum-operator: {flag} cannot be laid over jobs:", *wrong])
+        )
     return template

@@ -270,7 +270,11 @@ def _parser() -> argparse.ArgumentParser:
         " it; auto: if all Nodes can",
         choices=("auto", "always", "never"),
     )
-    add("--runner-resources", "", "what a job's container asks for, as JSON, if the job says nothing")
+    add(
+        "--runner-resources",
+        "",
+        "what a job's container asks for, as JSON, if the job says nothing",
+    )
     add(
         "--runner-pod-template",
         "",

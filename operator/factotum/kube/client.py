@@ -229,7 +229,7 @@ class KubeClient:
         return WatchEvent(str(event.get("type", "")), raw)
 
     async def create(self, path: Path, body: Mapping[str, Any]) -> RawObject:
-        """Create an object, as it stands or not at all: what the server does not know it refuses."""
+        """Create an object as it stands: what the server does not know it refuses."""
         return await self.request("POST", paths.with_query(path, _STRICT), body=body)
 
     async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:

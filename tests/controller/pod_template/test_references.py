@@ -35,7 +35,9 @@ def expand(text, known):
 
 def kubelet(env, sources):
     """Return a container's variables, as a kubelet makes them."""
-    made = {source.get("prefix", "") + key: v for source in sources for key, v in source["data"].items()}
+    made = {
+        source.get("prefix", "") + key: v for source in sources for key, v in source["data"].items()
+    }
     for entry in env:
         made[entry["name"]] = expand(entry["value"], SERVICE | made)
     return SERVICE | made

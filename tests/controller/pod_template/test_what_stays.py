@@ -12,7 +12,7 @@ from factotum.controller.settings import Settings
 from factotum.core.wire import variables
 from factotum.kube import names
 from support.builders.jobs import JOB_UID, make_job, make_plan
-from support.builders.pod_templates import MERGES, MISSHAPEN, REFUSALS
+from support.pod_templates.table import MERGES, MISSHAPEN, REFUSALS
 
 TEMPLATES = [
     row.spec["podTemplate"] for row in (*MERGES, *REFUSALS, *MISSHAPEN) if "podTemplate" in row.spec

@@ -154,8 +154,7 @@ def _hand_variables_on(container: dict[str, Any], ours: list[dict[str, Any]]) ->
         container["envFrom"] = environment.prefixed_sources(sources)
     known = {entry["name"] for entry in given}
     container["volumeMounts"] = [
-        mount
-        | {"subPathExpr": environment.referring(path, known, has_sources=has_sources)}
+        mount | {"subPathExpr": environment.referring(path, known, has_sources=has_sources)}
         if (path := mount.get("subPathExpr"))
         else mount
         for mount in container["volumeMounts"]

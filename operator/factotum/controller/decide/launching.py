@@ -60,7 +60,7 @@ def launch(seen: Observed, now: datetime) -> Decision:
         return first
     alive = next((p for p in current if p in running), None)
     if alive is not None:
-        # Nothing will ever run: its claim found the content changed, or an earlier operator made it.
+        # Nothing will ever run: its claim found the content changed, or another operator made it.
         is_over = isinstance(seen.factfile, Refused) or bool(seen.unfit)
         stop = _refuse(seen, now) if is_over or queueing.duplicate_of(seen) else None
         return stop or queueing.behind(seen, now) or starting(seen, alive, now)

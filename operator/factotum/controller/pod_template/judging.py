@@ -30,6 +30,11 @@ ROOT: Final = "spec.podTemplate"
 GRACE_SECONDS: Final = 30
 """What a Pod gets to end: the tasks' grace, and time to tell of it."""
 _MOST_TOLD: Final = 5
+_SECOND: Final = (
+    "a Pod only ends when all of its containers end: make it a native sidecar, which ends with the"
+    " runner: an entry of initContainers with restartPolicy Always. The tasks run in the container"
+    f" {names.RUNNER_CONTAINER}"
+)
 
 
 def objection(spec: Mapping[str, Any], audience: str) -> str:
@@ -126,11 +131,7 @@ def _spec(
 
 def _main(container: Mapping[str, Any], path: str) -> Iterator[Violation]:
     if container["name"] != names.RUNNER_CONTAINER:
-        yield path, (
-            "a Pod only ends when all of its containers end, and so would the job: make it a native"
-            " sidecar, which ends with the runner: an entry of initContainers with restartPolicy"
-            f" Always. The container in which the tasks run is called {names.RUNNER_CONTAINER}"
-        )
+        yield path, _SECOND
         return
     yield from _fields(container, OF_RUNNER, FIXED_OF_RUNNER, path)
     for number, mount in enumerate(container.get("volumeMounts", ())):

@@ -10,7 +10,7 @@ WORK_FOLDER: Final = "/work"
 TOKEN_FOLDER, _, TOKEN_NAME = variables.TOKEN_PATH.rpartition("/")
 TOKEN_VOLUME: Final = "token"  # noqa: S105 - a name
 RUNNER_FOLDER: Final = "/factotum"
-"""Where the container of an image of the job's own finds the runner; its C library knows it, too."""
+"""Where the runner is in an image of the job's own; its C library knows it, too."""
 RUNNER_VOLUME: Final = "factotum"
 
 VOLUMES: Final = frozenset({TOKEN_VOLUME, RUNNER_VOLUME})

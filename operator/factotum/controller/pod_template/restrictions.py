@@ -179,9 +179,7 @@ def _hosts(container: Mapping[str, Any], path: str) -> Iterator[Violation]:
                 yield f"{path}.{'.'.join(steps)}.{kind}.host", words
 
 
-def _context(
-    context: Mapping[str, Any], fields: frozenset[str], path: str
-) -> Iterator[Violation]:
+def _context(context: Mapping[str, Any], fields: frozenset[str], path: str) -> Iterator[Violation]:
     for field in sorted(context.keys() - fields):
         yield f"{path}.{field}", "no field that a job's Pod may have: leave it out"
     for field, (values, words) in _ONLY.items():
@@ -193,14 +191,18 @@ def _context(
     for field in _PROFILES:
         if field in context:
             yield from _profile(context[field], f"{path}.{field}")
-    options = context.get("seLinuxOptions")
-    if isinstance(options, Mapping):
-        if options.get("type", "") not in _SELINUX_TYPES:
-            kinds = ", ".join(_SELINUX_TYPES[1:])
-            yield f"{path}.seLinuxOptions.type", f"{_RESTRICTED}: one of {kinds}, or leave it out"
-        for field in ("user", "role"):
-            if options.get(field):
-                yield f"{path}.seLinuxOptions.{field}", f"{_RESTRICTED}: leave it out"
+    yield from _selinux(context.get("seLinuxOptions"), f"{path}.seLinuxOptions")
+
+
+def _selinux(options: object, path: str) -> Iterator[Violation]:
+    if not isinstance(options, Mapping):
+        return
+    if options.get("type", "") not in _SELINUX_TYPES:
+        kinds = ", ".join(_SELINUX_TYPES[1:])
+        yield f"{path}.type", f"{_RESTRICTED}: one of {kinds}, or leave it out"
+    for field in ("user", "role"):
+        if options.get(field):
+            yield f"{path}.{field}", f"{_RESTRICTED}: leave it out"
 
 
 def _profile(profile: object, path: str) -> Iterator[Violation]:

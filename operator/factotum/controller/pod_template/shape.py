@@ -89,15 +89,20 @@ def _shape_of_container(container: Mapping[str, Any], path: str) -> Iterator[Vio
         for key in ("requests", "limits"):
             if not isinstance(resources.get(key, {}), Mapping | None):
                 yield f"{path}.resources.{key}", "expected an object"
-    for number, entry in enumerate(_whole(container, "env", "name")):
-        if not isinstance(entry.get("value", ""), str):
-            yield f"{path}.env[{number}].value", "expected a text: put it into quotes"
-    for number, entry in enumerate(_whole(container, "volumeMounts", "mountPath")):
-        if not isinstance(entry.get("subPathExpr", ""), str):
-            yield f"{path}.volumeMounts[{number}].subPathExpr", "expected a text"
-    for number, entry in enumerate(container.get("envFrom") or ()):
-        if isinstance(entry, Mapping) and not isinstance(entry.get("prefix") or "", str):
-            yield f"{path}.envFrom[{number}].prefix", "expected a text"
+    yield from _variables(container, path)
+
+
+def _variables(container: Mapping[str, Any], path: str) -> Iterator[Violation]:
+    """List values that are no texts, where references are looked for."""
+    of_lists = {
+        "env": ("value", _whole(container, "env", "name")),
+        "volumeMounts": ("subPathExpr", _whole(container, "volumeMounts", "mountPath")),
+        "envFrom": ("prefix", container.get("envFrom") or ()),
+    }
+    for field, (key, entries) in of_lists.items():
+        for number, entry in enumerate(entries):
+            if isinstance(entry, Mapping) and not isinstance(entry.get(key) or "", str):
+                yield f"{path}.{field}[{number}].{key}", "expected a text: put it into quotes"
 
 
 def _texts(value: object, path: str) -> Iterator[Violation]:
