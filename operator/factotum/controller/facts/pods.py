@@ -187,7 +187,7 @@ def _running(before: Sequence[Mapping[str, Any]], sidecars: frozenset[str]) -> s
     """Name the init container that is at work for the job."""
     for container in before:
         name = str(container.get("name", ""))
-        if (container.get("state") or {}).get("running") and name not in (*_OURS, *sidecars):
+        if "running" in (container.get("state") or {}) and name not in (*_OURS, *sidecars):
             return name
     return ""
 
