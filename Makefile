@@ -75,7 +75,7 @@ lint: install ## Style, types and layer contracts
 	$(BIN)/mypy
 	MYPYPATH=hack/local-cluster:hack/test-node $(BIN)/mypy -p local_cluster -p test_node
 	MYPYPATH=tests:hack/test-node $(BIN)/mypy --follow-imports=silent -p chaos
-	$(BIN)/mypy hack/images/build.py hack/demo_tables.py
+	$(BIN)/mypy hack/images/build.py hack/demo_tables.py hack/pod_schema.py
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: fmt

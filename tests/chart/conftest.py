@@ -33,7 +33,7 @@ def render(helm) -> Render:
         sets = [word for setting in settings for word in ("--set", setting)]
         done = helm("template", "factotum-operator", str(CHART), "-n", "factotum-system", *sets)
         assert done.returncode == 0, done.stderr
-        return [each for each in yaml.safe_load_all(done.stdout) if each]
+        return [each for each in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if each]
 
     return run
 

@@ -237,11 +237,46 @@ def test_a_runner_that_could_not_be_brought_is_told_as_the_cause(ended, told):
     assert decision.patch["message"].endswith(sentence)
 
 
-def test_an_init_container_of_somebody_else_says_nothing_of_ours():
-    status = first_is({"terminated": {"exitCode": 1}}, phase="Failed")
+def test_an_init_container_of_somebody_else_is_named_and_not_quoted():
+    ended = {"exitCode": 1, "reason": "Error", "message": "a secret"}
+    status = first_is({"terminated": ended}, phase="Failed")
     status["initContainerStatuses"][0]["name"] = "istio-init"
 
-    assert PodView.from_raw(raw_pod(status=status)).message == ""
+    message = PodView.from_raw(raw_pod(status=status)).message
+    assert message == "init container istio-init failed: Error, exit code 1"
+
+
+def test_a_sidecar_that_was_ended_is_not_what_failed():
+    status = first_is({"terminated": {"exitCode": 137}}, phase="Failed")
+    status["initContainerStatuses"][0]["name"] = "proxy"
+    raw = raw_pod(status=status)
+    raw["spec"]["initContainers"] = [{"name": "proxy", "restartPolicy": "Always"}]
+
+    assert PodView.from_raw(raw).message == ""
+
+
+def test_what_another_container_waits_for_is_told_with_its_name():
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}
+    status = first_is({"waiting": waiting})
+    status["initContainerStatuses"][0]["name"] = "fetch"
+
+    assert PodView.from_raw(raw_pod(status=status)).waiting == (
+        'CreateContainerConfigError: container fetch: secret "x" not found'
+    )
+
+
+def test_a_pod_is_not_given_up_while_an_init_container_of_its_own_works():
+    status = first_is({"running": {}})
+    ours = PodView.from_raw(raw_pod(status=status))
+    status["initContainerStatuses"][0]["name"] = "migrate"
+    pod = PodView.from_raw(raw_pod(status=status))
+    late = {"pending_seconds": 900.0, "pending_limit": 900.0}
+
+    told = decide(observed(make_job(spec=OWN), pod, **late), NOW).patch
+    given_up = decide(observed(make_job(spec=OWN), ours, **late), NOW).patch
+
+    assert (told["reason"], given_up["reason"]) == ("PodPending", "Relaunching")
+    assert told["message"] == f"init container migrate of Pod {pod.name} runs"
 
 
 def test_the_runtimes_words_are_told_of_an_image_without_a_shell():

@@ -15,6 +15,10 @@ CALLING = (
     'Internal error occurred: failed calling webhook "w.example.com": failed to call webhook:'
     " context deadline exceeded"
 )
+STRANGE = (
+    'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field'
+    ' "spec.affinity.nodes"'
+)
 REQUESTS = "spec.containers[0].resources.requests"
 
 
@@ -30,6 +34,9 @@ def answer(status, reason, message, *fields):
         pytest.param(answer(403, "Forbidden", "rights"), "PodForbidden", False, True, id="rights"),
         pytest.param(answer(422, "Invalid", POLICY), "PodForbidden", False, True, id="policy"),
         pytest.param(answer(400, "BadRequest", WEBHOOK), "PodForbidden", False, True, id="webhook"),
+        pytest.param(
+            answer(400, "BadRequest", STRANGE), "PodRejected", True, True, id="unknown-field"
+        ),
         pytest.param(
             answer(422, "Invalid", WEBHOOK, "spec.x"),
             "PodForbidden",

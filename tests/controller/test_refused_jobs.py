@@ -1,8 +1,6 @@
-"""Jobs that ask for what is not served yet, and jobs that have to queue. Pure."""
+"""Jobs that ask for nothing odd, and jobs that have to queue. Pure."""
 
 from dataclasses import replace
-
-import pytest
 
 from factotum.controller.decide.table import decide
 from factotum.controller.facts.observed import (
@@ -11,7 +9,6 @@ from factotum.controller.facts.observed import (
 from support.builders.jobs import (
     NOW,
     after,
-    brief,
     make_job,
     observed,
     patched,
@@ -21,21 +18,7 @@ NEW = make_job()
 QUEUED = {"state": "QUEUED", "outcome": "WAITING", "observedGeneration": 1}
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [
-        {"podTemplate": {"spec": {}}},
-    ],
-    ids=lambda spec: next(iter(spec)),
-)
-def test_what_is_not_served_yet_is_refused_by_name(spec):
-    decision = decide(observed(make_job(spec={"factfile": {}} | spec)), NOW)
-
-    assert brief(decision) == {"patch": "DONE/FAILED NotSupported", "event": "Warning"}
-    assert f"spec.{next(iter(spec))}" in decision.patch["message"]
-
-
-def test_defaults_of_what_is_not_served_yet_are_no_reason_to_refuse():
+def test_defaults_are_no_reason_to_refuse():
     spec = {
         "factfile": {},
         "desiredState": "Run",

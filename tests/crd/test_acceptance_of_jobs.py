@@ -28,9 +28,38 @@ EVERYTHING = {
     "activeDeadlineSeconds": 3600,
     "ttlSecondsAfterFinished": 0,
     "image": "registry/my-tools:1",
+    "resources": {"requests": {"cpu": "500m", "memory": 1}, "limits": {"example.com/gpu": 1}},
+    "serviceAccountName": "loader",
+    "imagePullSecrets": [{"name": "registry"}],
+    "nodeSelector": {"disk": "ssd", "empty": ""},
+    "tolerations": [{"key": "jobs", "operator": "Exists", "effect": "NoSchedule"}],
     "podTemplate": {
-        "metadata": {"labels": {"a": "b"}},
-        "spec": {"containers": [{"name": "factotum"}]},
+        "metadata": {"labels": {"a": "b"}, "name": "known, to be refused with words"},
+        "spec": {
+            "containers": [
+                {
+                    "name": "factotum",
+                    "workingDir": "",
+                    "env": [{"name": "A", "value": "b"}],
+                    "resources": {"limits": {"cpu": 1, "memory": "1Gi"}},
+                    "readinessProbe": {"httpGet": {"path": "/", "port": "http"}},
+                }
+            ],
+            "initContainers": [{"name": "proxy", "image": "i", "restartPolicy": "Always"}],
+            "volumes": [
+                {"name": "a", "emptyDir": {"sizeLimit": "1Gi"}},
+                {"name": "b", "hostPath": {"path": "/known, to be refused with words"}},
+            ],
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [
+                            {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}
+                        ]
+                    }
+                }
+            },
+        },
     },
 }
 
@@ -45,6 +74,39 @@ def test_every_field_is_kept_as_written(api, namespace):
     api.apply(job)
 
     assert api.get("fj", "job", "-n", namespace)["spec"] == job["spec"]
+
+
+def test_a_null_in_a_template_is_kept_where_it_takes_something_away(asked, namespace):
+    """Whoever sends one: kubectl apply leaves it out, be it on the server's side or its own."""
+    template = {
+        "metadata": {"labels": {"a": None}},
+        "spec": {
+            "nodeSelector": {"a": None},
+            "securityContext": {"runAsUser": None},
+            "containers": [
+                {"name": "factotum", "workingDir": None, "resources": {"requests": {"cpu": None}}}
+            ],
+        },
+    }
+
+    asked.create_job(make_job(namespace, podTemplate=template))
+
+    assert asked.job(namespace)["spec"]["podTemplate"] == template
+
+
+def test_nothing_is_nested_deeper_than_a_pod(asked, namespace):
+    """What has no end would be read by nobody, and hold up the jobs of all namespaces."""
+    deep = {}
+    for _ in range(900):
+        deep = {"a": deep}
+    template = {
+        "spec": {"odd": deep, "affinity": {"odd": deep}, "volumes": [{"name": "a", "odd": deep}]}
+    }
+
+    asked.create_job(make_job(namespace, podTemplate=template))
+
+    stored = asked.job(namespace)["spec"]["podTemplate"]
+    assert stored == {"spec": {"affinity": {}, "volumes": [{"name": "a"}]}}
 
 
 def test_what_is_left_out_gets_its_default(api, namespace):
@@ -105,7 +167,8 @@ def test_kubectl_shows_state_and_the_wide_form_more(api, namespace):
 
 
 def test_every_field_is_described():
-    crd = yaml.safe_load((ROOT / "crds" / "factotumjobs.yaml").read_text())
+    text = (ROOT / "crds" / "factotumjobs.yaml").read_text()
+    crd = yaml.load(text, Loader=yaml.CSafeLoader)
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
     assert list(undescribed(schema, "")) == [".metadata"]  # the API server's own

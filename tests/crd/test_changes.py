@@ -6,6 +6,7 @@ import pytest
 
 from support.builders.manifests import make_factfile, make_job, make_task
 from support.cluster.clusters import Refused
+from support.cluster.kube_api import ApiRefusedError, jobs_path
 
 pytestmark = pytest.mark.cluster
 
@@ -25,7 +26,36 @@ OPTIONAL = {
     "tags": ({"a": "b"}, {"a": "b", "c": "d"}),
     "constraints": ({"host": "*"}, {"host": "node-1"}),
     "image": ("i:1", "i:2"),
-    "podTemplate": ({"spec": {"a": 1}}, {"spec": {"a": 2}}),
+    "resources": ({"limits": {"cpu": "1"}}, {"limits": {"cpu": "2"}}),
+    "serviceAccountName": ("loader", "other"),
+    "imagePullSecrets": ([{"name": "a"}], [{"name": "b"}]),
+    "nodeSelector": ({"disk": "ssd"}, {"disk": "hdd"}),
+    "tolerations": ([{"key": "a", "operator": "Exists"}], []),
+    "podTemplate": ({"spec": {"hostname": "a"}}, {"spec": {"hostname": "b"}}),
+}
+SPECS = {
+    "a field": ({"spec": {"hostname": "a"}}, {"spec": {"subdomain": "a"}}),
+    "the half": ({"spec": {"hostname": "a"}}, {"metadata": {"labels": {"a": "b"}}}),
+    "a label": (
+        {"metadata": {"labels": {"a": "x"}}},
+        {"metadata": {"labels": {"b": "x"}}},
+    ),
+    "a field further down": (
+        {"spec": {"containers": [{"name": "factotum", "resources": {"limits": {"cpu": 1}}}]}},
+        {"spec": {"containers": [{"name": "factotum", "resources": {"limits": {"gpu": 1}}}]}},
+    ),
+    "a volume's kind": (
+        {"spec": {"volumes": [{"name": "a", "secret": {"optional": True}}]}},
+        {"spec": {"volumes": [{"name": "a", "configMap": {"optional": True}}]}},
+    ),
+    "null for a value": (
+        {"spec": {"securityContext": {"runAsUser": 1}}},
+        {"spec": {"securityContext": {"runAsUser": None}}},
+    ),
+    "a value for null": (
+        {"spec": {"securityContext": {"runAsUser": None}}},
+        {"spec": {"securityContext": {"runAsUser": 1}}},
+    ),
 }
 
 
@@ -41,7 +71,7 @@ def cases():
         before = OPTIONAL[field][0]
         yield pytest.param(field, before, {inner: None}, id=f"{field}-emptied")
         yield pytest.param(field, {}, before, id=f"{field}-filled")
-    yield pytest.param("podTemplate", {}, {"x": [{"y": 1}]}, id="podTemplate-filled")
+    yield pytest.param("podTemplate", {}, {"spec": {"hostname": "a"}}, id="podTemplate-filled")
 
 
 @pytest.mark.parametrize(("field", "before", "after"), cases())
@@ -52,6 +82,18 @@ def test_what_runs_cannot_be_changed(api, namespace, field, before, after):
         patch(api, namespace, spec={field: after})
 
     assert f"{field} cannot be changed; create another FactotumJob" in str(refused.value)
+
+
+@pytest.mark.parametrize(("before", "after"), SPECS.values(), ids=SPECS.keys())
+def test_a_part_of_the_template_under_another_name_is_a_change(asked, namespace, before, after):
+    """The API server's rules compare objects by the fields that the definition knows."""
+    asked.create_job(make_job(namespace, podTemplate=before))
+    stored = asked.job(namespace)
+    assert stored["spec"]["podTemplate"] == before
+    stored["spec"]["podTemplate"] = after
+
+    with pytest.raises(ApiRefusedError, match="podTemplate cannot be changed"):
+        asked.request("PUT", jobs_path(namespace, "job"), stored)
 
 
 REFERENCE = {"configMapKeyRef": {"name": "jobs", "key": "echo.factfile"}}

@@ -27,6 +27,52 @@ def on_result(stop, go_on, **more):
     ("spec", "path", "words"),
     [
         pytest.param(
+            {"resources": {"limits": {"memory": "1 GB"}}},
+            "spec.resources.limits.memory",
+            "match",
+            id="no-amount",
+        ),
+        pytest.param(
+            {"resources": {"requests": {"cpu": "-1"}}},
+            "spec.resources.requests.cpu",
+            "match",
+            id="less-than-nothing",
+        ),
+        pytest.param(
+            {"serviceAccountName": "../kube-system"},
+            "spec.serviceAccountName",
+            "match",
+            id="account-elsewhere",
+        ),
+        pytest.param(
+            {"imagePullSecrets": [{"name": "a/b"}]},
+            "spec.imagePullSecrets[0].name",
+            "match",
+            id="pull-secret-elsewhere",
+        ),
+        pytest.param(
+            {"nodeSelector": {"disk": "a b"}}, "spec.nodeSelector.disk", "match", id="no-label"
+        ),
+        pytest.param(
+            {"tolerations": [{"operator": "Like"}]},
+            "spec.tolerations[0].operator",
+            "Equal",
+            id="no-operator",
+        ),
+        pytest.param({"podTemplate": "x"}, "spec.podTemplate", "object", id="no-template"),
+        pytest.param(
+            {"podTemplate": {"spec": {"restartpolicy": "Never"}}},
+            "spec.podTemplate.spec.restartpolicy",
+            "unknown field",
+            id="no-field-of-a-pod",
+        ),
+        pytest.param(
+            {"podTemplate": {"spec": {"containers": [{"image": "i"}]}}},
+            "spec.podTemplate.spec.containers[0].name",
+            "Required",
+            id="a-container-without-a-name",
+        ),
+        pytest.param(
             {"factfileFrom": {}}, "spec.factfileFrom.configMapKeyRef", "Required", id="no-ref"
         ),
         pytest.param(

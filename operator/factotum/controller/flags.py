@@ -5,10 +5,15 @@ each form is read here once, whichever flags have it.
 """
 
 import argparse
+import json
 import math
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from factotum.kube import paths
+from factotum.controller.pod_template.judging import violations
+from factotum.kube import names, paths
+
+_MOST_TOLD: Final = 5
 
 
 def split(text: str | None) -> list[str]:
@@ -85,3 +90,45 @@ def seconds(text: str) -> float:
 def limit(text: str) -> int | None:
     """Read how many to keep; nothing: all."""
     return natural(text) if text else None
+
+
+def template_of_resources(text: str, audience: str) -> dict[str, Any]:
+    """Read what the container of each job asks for, as a template of its Pod; nothing: none."""
+    resources = _json_object("--runner-resources", text)
+    if not resources:
+        return {}
+    container = {"name": names.RUNNER_CONTAINER, "resources": resources}
+    template = {"spec": {"containers": [container]}}
+    return _judged("--runner-resources", template, audience, place="spec.containers[0].resources")
+
+
+def pod_template(text: str, audience: str) -> dict[str, Any]:
+    """Read what is laid over the Pod of each job; nothing: nothing.
+
+    A bad one is told here, at the start, and not at each job.
+    """
+    template = _json_object("--runner-pod-template", text)
+    return _judged("--runner-pod-template", template, audience)
+
+
+def _json_object(flag: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as exc:
+        raise SystemExit(f"factotum-operator: {flag} is no JSON: {exc}") from exc
+    if not isinstance(value, dict):
+        raise SystemExit(f"factotum-operator: {flag} must be a JSON object")
+    return value
+
+
+def _judged(flag: str, template: dict[str, Any], audience: str, place: str = "") -> dict[str, Any]:
+    found = list(violations(template, audience=audience, root="", is_default=True))
+    if found:
+        wrong = [
+            f"  {path.lstrip('.').removeprefix(place).lstrip('.') or 'all of it'}: {words}"
+            for path, words in found[:_MOST_TOLD]
+        ]
+        raise SystemExit(
+            "\n".join([f"factotum-operator: {flag} cannot be laid over jobs:", *wrong])
+        )
+    return template

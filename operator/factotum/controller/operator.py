@@ -272,6 +272,7 @@ class Operator:
             host=settings.admission_host,
             port=settings.admission_port,
             tls=self._identity.server,
+            audience=settings.token_audience,
         )
         await self._admission.start()
         self._health.watch(self._admission.failure)

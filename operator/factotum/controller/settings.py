@@ -2,10 +2,10 @@
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from factotum.controller import flags
@@ -43,6 +43,8 @@ class Settings:
     runner_image_pull_policy: str = "IfNotPresent"
     image_volumes: str = "auto"
     """Whether the runner is mounted into a job's own image, else copied: always, never, or auto."""
+    runner_templates: tuple[Mapping[str, Any], ...] = ()
+    """What is laid over the Pods of all jobs, in this order, before what each says itself."""
     pod_pending_timeout: float = 900.0
     """Seconds after which a Pod that has not started is made anew; 0: never."""
     successful_jobs_history_limit: int | None = None
@@ -124,6 +126,7 @@ class Settings:
             runner_image=arguments.runner_image,
             runner_image_pull_policy=arguments.runner_image_pull_policy,
             image_volumes=arguments.image_volumes,
+            runner_templates=_templates(arguments),
             pod_pending_timeout=arguments.pod_pending_timeout,
             successful_jobs_history_limit=arguments.successful_jobs_history_limit,
             failed_jobs_history_limit=arguments.failed_jobs_history_limit,
@@ -166,6 +169,15 @@ def _tls_files(trusted: str, chain: str, key: str) -> TlsFiles | None:
         msg = "--tls-ca-file, --tls-cert-file and --tls-key-file go together"
         raise SystemExit(f"factotum-operator: {msg}")
     return TlsFiles(trusted, chain, key) if all(given) else None
+
+
+def _templates(arguments: argparse.Namespace) -> tuple[Mapping[str, Any], ...]:
+    audience = arguments.token_audience
+    given = (
+        flags.template_of_resources(arguments.runner_resources, audience),
+        flags.pod_template(arguments.runner_pod_template, audience),
+    )
+    return tuple(template for template in given if template)
 
 
 def _own_namespace() -> str:
@@ -257,6 +269,16 @@ def _parser() -> argparse.ArgumentParser:
         "whether the runner is mounted into a job's own image as a volume, instead of copied into"
         " it; auto: if all Nodes can",
         choices=("auto", "always", "never"),
+    )
+    add(
+        "--runner-resources",
+        "",
+        "what a job's container asks for, as JSON, if the job says nothing",
+    )
+    add(
+        "--runner-pod-template",
+        "",
+        "metadata and spec, as JSON, that are laid over the Pod of each job, before what it says",
     )
     _add_lifetimes(add)
     add(

@@ -31,6 +31,7 @@ _MERGE_PATCH: Final = "application/merge-patch+json"
 # Answers come from next door: to pack and unpack them costs more than to send them.
 _HEADERS: Final = {"Accept-Encoding": "identity"}
 _JSON: Final = "application/json"
+_STRICT: Final = {"fieldValidation": "Strict"}
 _KEY_SET: Final = "application/jwk-set+json"
 _METADATA_LIST: Final = f"{_JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _MAX_LINE: Final = 4 * 1024 * 1024
@@ -228,8 +229,8 @@ class KubeClient:
         return WatchEvent(str(event.get("type", "")), raw)
 
     async def create(self, path: Path, body: Mapping[str, Any]) -> RawObject:
-        """Create an object."""
-        return await self.request("POST", path, body=body)
+        """Create an object as it stands: what the server does not know it refuses."""
+        return await self.request("POST", paths.with_query(path, _STRICT), body=body)
 
     async def replace(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Replace an object, only if nobody changed it meanwhile."""

@@ -148,9 +148,9 @@ def duplicate(scene: Scene) -> None:
     scene.create(duplicatePolicy="Reject")
 
 
-@brings_about(Reason.NOT_SUPPORTED, "`podTemplate` is given")
-def not_supported(scene: Scene) -> None:
-    scene.create(podTemplate={"spec": {"priorityClassName": "high"}})
+@brings_about(Reason.INVALID_POD_TEMPLATE, "`podTemplate` gives the Pod a restart policy")
+def invalid_pod_template(scene: Scene) -> None:
+    scene.create(podTemplate={"spec": {"restartPolicy": "OnFailure"}})
 
 
 @brings_about(

@@ -31,7 +31,7 @@ def job(*tasks, **spec):
 
 
 def violations(raw):
-    return judging.judge(Question("u", raw, None)).violations
+    return judging.judge(Question("u", raw, None), "factotum-operator").violations
 
 
 def controllers_words(raw):
@@ -124,6 +124,6 @@ def test_a_list_of_what_is_wrong_ends_where_too_much_would_be_filled_in():
 def test_what_is_too_large_to_be_looked_at_in_time_is_left_to_the_controller():
     raw = job(task("a", after=["nobody"], arguments=["x" * 1_100_000]))
 
-    found, warnings = judging.judge(Question("u", raw, None))
+    found, warnings = judging.judge(Question("u", raw, None), "factotum-operator")
     assert found == []
     assert ["too large" in each for each in warnings] == [True]

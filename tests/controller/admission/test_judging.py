@@ -16,6 +16,7 @@ from factotum.kube.resource import FactotumJob
 from support.builders.manifests import make_factfile, make_job, make_task
 
 TASKS = "spec.factfile.data.tasks"
+AUDIENCE = "factotum-operator"
 
 
 def task(name, *, after=(), terminate=(), proceed=(0,), **fields):
@@ -30,7 +31,7 @@ def job(*tasks, **spec):
 
 
 def judged(raw, before=None):
-    return judging.judge(Question("u", raw, before))
+    return judging.judge(Question("u", raw, before), AUDIENCE)
 
 
 def places(raw):
@@ -272,7 +273,7 @@ def review(**request):
 
 
 def test_the_answer_repeats_the_question_it_belongs_to():
-    answer = judging.answer("u-1", judging.judge(judging.read(review())))
+    answer = judging.answer("u-1", judging.judge(judging.read(review()), AUDIENCE))
 
     assert answer == {
         "apiVersion": "admission.k8s.io/v1",
@@ -315,4 +316,4 @@ def test_what_is_no_question_is_not_answered(body):
     ids=str,
 )
 def test_what_is_not_about_a_job_that_shall_be_may_be(request_):
-    assert judging.judge(judging.read(review(**request_))) == ([], [])
+    assert judging.judge(judging.read(review(**request_)), AUDIENCE) == ([], [])

@@ -32,7 +32,9 @@ async def ask():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = AdmissionServer(host="127.0.0.1", port=port, tls=serving())
+    server = AdmissionServer(
+        host="127.0.0.1", port=port, tls=serving(), audience="factotum-operator"
+    )
     await server.start()
     connector = aiohttp.TCPConnector(ssl=asking(), limit=0)
     async with aiohttp.ClientSession(f"https://127.0.0.1:{port}", connector=connector) as session:

@@ -4,11 +4,13 @@ What is stored already is not judged again: a job that came in while nobody look
 suspended, labelled and deleted. Bodies are anybody's, so nothing in them is taken for granted.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from factotum.controller.admission.factfiles import Violation, as_text, violations
 from factotum.controller.admission.surprises import surprises
+from factotum.controller.pod_template.judging import of_job
 from factotum.core.errors import FactotumError
 from factotum.core.factfile import tags
 from factotum.kube import names
@@ -74,8 +76,12 @@ def read(body: object) -> Question:
     return Question(uid, raw if is_asked else None, before)
 
 
-def judge(question: Question) -> Verdict:
+def judge(question: Question, audience: str) -> Verdict:
     """Judge a change.
+
+    Args:
+        question: the change.
+        audience: of the runners' tokens.
 
     Raises:
         Exception: of any kind, if the job is not of the shape that the schema asks for.
@@ -83,11 +89,14 @@ def judge(question: Question) -> Verdict:
     raw, before = question.raw, question.before
     if raw is None or (raw.get("metadata") or {}).get("deletionTimestamp"):
         return Verdict([], [])
-    if before is None and _is_too_large(raw["spec"].get("factfile")):
-        return Verdict([], ["spec.factfile: too large to be looked at before it is stored"])
-    found = list(_limited(_violations(raw))) if before is None else []
-    warnings = [] if found else [each[:_WARNING] for each in surprises(raw, before)]
-    return Verdict(found, warnings)
+    if before is not None:
+        return Verdict([], [each[:_WARNING] for each in surprises(raw, before)])
+    of_template = of_job(raw["spec"], audience)
+    if _is_too_large(raw["spec"].get("factfile")):
+        told = "spec.factfile: too large to be looked at before it is stored"
+        return Verdict(list(_limited(of_template)), [told])
+    found = list(_limited(itertools.chain(_violations(raw), of_template)))
+    return Verdict(found, [] if found else [each[:_WARNING] for each in surprises(raw, None)])
 
 
 def _is_too_large(document: Mapping[str, Any] | None) -> bool:

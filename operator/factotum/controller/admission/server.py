@@ -41,11 +41,16 @@ _LINGER_SECONDS: Final = 2.0
 
 
 class AdmissionServer:
-    """Answers questions about jobs; whoever asks, for nothing is told that was not brought."""
+    """Answers questions about jobs; whoever asks, for nothing is told that was not brought.
 
-    def __init__(self, *, host: str, port: int, tls: ssl.SSLContext) -> None:
+    Args:
+        audience: of the runners' tokens.
+    """
+
+    def __init__(self, *, host: str, port: int, tls: ssl.SSLContext, audience: str) -> None:
         self._address = host, port
         self._tls = tls
+        self._audience = audience
         self._door = Door(places=_PLACES)
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="admission")
         self._turns = asyncio.Semaphore(_AT_ONCE)
@@ -103,7 +108,7 @@ class AdmissionServer:
             TimeoutError: it was not its turn soon enough.
         """
         if len(body) <= _TINY_BYTES:
-            return _answer(body)
+            return _answer(body, self._audience)
         self._waiting += 1
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
@@ -112,12 +117,12 @@ class AdmissionServer:
             self._waiting -= 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, _answer, body)
+            return await loop.run_in_executor(self._threads, _answer, body, self._audience)
         finally:
             self._turns.release()
 
 
-def _answer(body: bytes) -> dict[str, Any]:
+def _answer(body: bytes, audience: str) -> dict[str, Any]:
     """Read, judge and answer; what cannot be judged may pass, for the controller looks at it, too.
 
     Raises:
@@ -128,7 +133,7 @@ def _answer(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as exc:
         raise NoReviewError(f"the body is no JSON: {exc}") from exc
     try:
-        verdict = judging.judge(question)
+        verdict = judging.judge(question, audience)
     except Exception as exc:  # noqa: BLE001 - of any shape, for any body is
         logger.warning("a job could not be looked at when it came: %s", type(exc).__name__)
         verdict = Verdict([], ["this job could not be looked at before it was stored"])

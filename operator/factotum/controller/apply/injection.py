@@ -12,13 +12,11 @@ from typing import Any, Final
 
 from factotum.controller.facts.nodes import NodeView
 from factotum.controller.facts.observed import HostFact, OnNode
+from factotum.controller.pod_template.places import RUNNER_FOLDER, RUNNER_VOLUME
 from factotum.controller.settings import Settings
 from factotum.core.wire import variables
 from factotum.kube import names
 
-FOLDER: Final = "/factotum"
-"""Where the job's container finds the runner; the C library in the folder knows it, too."""
-VOLUME: Final = "factotum"
 _SOURCE: Final = "opt/factotum/portable"
 
 
@@ -40,27 +38,26 @@ def inject(spec: dict[str, Any], image: str, settings: Settings, *, mounts_image
     """Change a Pod's spec so that its job runs in an image of its own.
 
     Args:
-        spec: with the container that runs jobs, as it is for the runner's own image.
+        spec: with the container that runs jobs, as it is for the runner's own image, but for the
+            pull policy: if none was asked for, that is the kubelet's choice by the tag.
         image: any image with a POSIX shell.
         settings: which image brings the runner.
         mounts_image: it is mounted, not copied.
     """
     (container,) = spec["containers"]
-    mount = {"name": VOLUME, "mountPath": FOLDER, "readOnly": True}
+    mount = {"name": RUNNER_VOLUME, "mountPath": RUNNER_FOLDER, "readOnly": True}
     if mounts_image:
         volume = {
             "reference": settings.runner_image,
             "pullPolicy": settings.runner_image_pull_policy,
         }
-        spec["volumes"].append({"name": VOLUME, "image": volume})
+        spec["volumes"].append({"name": RUNNER_VOLUME, "image": volume})
         mount["subPath"] = _SOURCE
     else:
-        spec["volumes"].append({"name": VOLUME, "emptyDir": {}})
-        spec["initContainers"] = [_copying(container, settings)]
+        spec["volumes"].append({"name": RUNNER_VOLUME, "emptyDir": {}})
+        spec["initContainers"] = [_copying(container, settings), *spec.get("initContainers", [])]
     container["image"] = image
-    # The kubelet's own choice: always for a tag `latest`, else if it is not there.
-    del container["imagePullPolicy"]
-    container["command"] = ["sh", f"{FOLDER}/launch", "work"]
+    container["command"] = ["sh", f"{RUNNER_FOLDER}/launch", "work"]
     container["volumeMounts"].append(mount)
     # What is not said is said to be nothing: a variable that the image has by such a name would
     # take the job's events, or its token.
@@ -73,10 +70,11 @@ def _copying(container: dict[str, Any], settings: Settings) -> dict[str, Any]:
         "name": names.INJECTING_CONTAINER,
         "image": settings.runner_image,
         "imagePullPolicy": settings.runner_image_pull_policy,
-        "command": ["cp", "-R", f"/{_SOURCE}/.", FOLDER],
-        # A Pod is scheduled by the most of its containers at one time, so this costs nothing.
-        "resources": container["resources"],
+        "command": ["cp", "-R", f"/{_SOURCE}/.", RUNNER_FOLDER],
+        # A Pod is scheduled by the most of its containers at one time, so this costs nothing,
+        # and a quota that wants limits has them.
+        "resources": {k: v for k, v in container.get("resources", {}).items() if k != "claims"},
         "securityContext": container["securityContext"],
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": VOLUME, "mountPath": FOLDER}],
+        "volumeMounts": [{"name": RUNNER_VOLUME, "mountPath": RUNNER_FOLDER}],
     }

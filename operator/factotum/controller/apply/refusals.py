@@ -17,6 +17,8 @@ _NOT_MADE: Final = frozenset(range(400, 500)) - {408, 429}
 """What says for sure that there is no Pod: a conflict over a quota, say, is another job's luck."""
 _DENIED: Final = "denied request", "denied the request"
 """What policies and webhooks say, which may answer with any code."""
+_NO_POD: Final = "cannot be handled as a Pod"
+"""What is said of fields that there are not, or of another type: a template's."""
 _RESOURCES: Final = ".resources."
 
 
@@ -39,7 +41,9 @@ def refusal_of(exc: errors.KubeError) -> PodRefusal:
 
 
 def _never_passes(exc: errors.InvalidError) -> bool:
-    if exc.status != _UNPROCESSABLE or any(word in str(exc) for word in _DENIED):
+    if any(word in str(exc) for word in _DENIED):
         return False
+    if exc.status != _UNPROCESSABLE:
+        return _NO_POD in str(exc)
     # Requests and limits are what a LimitRange fills in.
     return any(_RESOURCES not in f"{field}." for field in exc.fields)

@@ -60,8 +60,8 @@ def launch(seen: Observed, now: datetime) -> Decision:
         return first
     alive = next((p for p in current if p in running), None)
     if alive is not None:
-        # Nothing will ever run: its claim found the content changed, or a field is not served.
-        is_over = isinstance(seen.factfile, Refused) or bool(_unserved(job))
+        # Nothing will ever run: its claim found the content changed, or another operator made it.
+        is_over = isinstance(seen.factfile, Refused) or bool(seen.unfit)
         stop = _refuse(seen, now) if is_over or queueing.duplicate_of(seen) else None
         return stop or queueing.behind(seen, now) or starting(seen, alive, now)
     if current:
@@ -163,11 +163,10 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
         patch = status.finished(job, succeeded=True, reason=reason, message=message, now=now)
         return done(patch | known_id)
     refused: tuple[str, str] | None = None
-    unserved = _unserved(job)
     if isinstance(seen.factfile, Refused):
         refused = (seen.factfile.reason, seen.factfile.message)
-    elif unserved:
-        refused = (Reason.NOT_SUPPORTED, unserved)
+    elif seen.unfit:
+        refused = (Reason.INVALID_POD_TEMPLATE, seen.unfit)
     elif isinstance(seen.host, SeveralNodes):
         refused = (
             Reason.HOST_CONSTRAINT_AMBIGUOUS,
@@ -190,19 +189,6 @@ def _refuse(seen: Observed, now: datetime) -> Decision | None:
         )
         | known_id
     )
-
-
-def _unserved(job: FactotumJob) -> str:
-    """Name what the job asks for and this version does not do yet.
-
-    To run it all the same would be to do something else than was asked.
-    """
-    spec = job.spec
-    asked = {"spec.podTemplate": bool(spec.get("podTemplate"))}
-    fields = [name for name, is_asked in asked.items() if is_asked]
-    if not fields:
-        return ""
-    return f"this version of the operator does not serve {', '.join(fields)} yet: leave it out"
 
 
 def _held_back(seen: Observed, why: Unreadable, now: datetime) -> Decision:

@@ -166,6 +166,7 @@ class Observed:
     Attributes:
         pods: those that are surely its own, and its claim's Pod whatever that
             one's labels say by now.
+        unfit: what its ``podTemplate`` may not ask for, for a person; empty: nothing.
         place: its place in the queue for workers; None: it never asked.
         absent: UIDs of Pods that a live read, sent after this version of the
             job was read, found gone.
@@ -195,6 +196,7 @@ class Observed:
     pods: tuple[PodView, ...] = ()
     factfile: FactfileFact | None = None
     host: HostFact | None = None
+    unfit: str = ""
     place: Place | None = None
     mirrored: bool = False
     elsewhere: str = ""

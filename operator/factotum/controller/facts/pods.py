@@ -20,6 +20,7 @@ _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 _BACK_OFF: Final = re.compile(r'^Back-off pulling image "[^"]*": (ErrImagePull: )?')
 """Before the cause, which the kubelet says with these words and without them in turns."""
 _STARTING: Final = frozenset({"ContainerCreating", "PodInitializing"})
+_OURS: Final = (names.RUNNER_CONTAINER, names.INJECTING_CONTAINER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class PodView:
         factfile_hash: SHA-256, hex, of what was accepted; empty if it is none.
         job_id: SHA-256, hex; empty if it is none.
         waiting: why it does not start, if that is known: a reason and a sentence.
+        preparing: the init container that runs now, if it is not ours; empty: none.
         started: when the kubelet took it on: what its deadline counts from.
         disruption: why Kubernetes itself ends it, in its word: a reason and a sentence.
     """
@@ -63,6 +65,7 @@ class PodView:
     node_name: str
     waiting: str
     terminated: Terminated | None
+    preparing: str = ""
     started: str = ""
     disruption: tuple[str, str] = ("", "")
 
@@ -93,7 +96,8 @@ class PodView:
         job_uid = str((metadata.get("labels") or {}).get(names.LABEL_JOB_UID, ""))
         status = raw.get("status") or {}
         container = _container(status.get("containerStatuses"), names.RUNNER_CONTAINER)
-        first = _container(status.get("initContainerStatuses"), names.INJECTING_CONTAINER)
+        before = status.get("initContainerStatuses") or ()
+        sidecars = _sidecars(raw)
         ended = (container.get("state") or {}).get("terminated")
         return cls(
             namespace=metadata["namespace"],
@@ -108,10 +112,11 @@ class PodView:
             job_id=_hash(annotations.get(names.ANNOTATION_JOB_ID)),
             phase=status.get("phase", ""),
             reason=status.get("reason", ""),
-            message=status.get("message") or _failure(first),
+            message=status.get("message") or _failure(before, sidecars),
             deleting="deletionTimestamp" in metadata,
             node_name=(raw.get("spec") or {}).get("nodeName", ""),
-            waiting=_waiting(first) or _waiting(container) or _unscheduled(status),
+            waiting=next(filter(None, map(_waiting, (*before, container))), _unscheduled(status)),
+            preparing=_running(before, sidecars),
             started=status.get("startTime") or "",
             disruption=_disruption(status),
             terminated=None
@@ -156,13 +161,35 @@ def _container(statuses: Sequence[Mapping[str, Any]] | None, name: str) -> Mappi
     return {}
 
 
-def _failure(first: Mapping[str, Any]) -> str:
-    """Return why the runner could not be brought into the job's own image, if it could not."""
-    ended = (first.get("state") or {}).get("terminated") or {}
-    if not ended.get("exitCode"):
-        return ""
-    cause = str(ended.get("message") or f"{ended.get('reason', '')}, exit code {ended['exitCode']}")
-    return f"the runner could not be brought into its image: {cause.strip()}"
+def _sidecars(raw: Mapping[str, Any]) -> frozenset[str]:
+    """Name the init containers that are to run beside the runner, and end when it has ended."""
+    given = (raw.get("spec") or {}).get("initContainers") or ()
+    return frozenset(c.get("name", "") for c in given if c.get("restartPolicy") == "Always")
+
+
+def _failure(before: Sequence[Mapping[str, Any]], sidecars: frozenset[str]) -> str:
+    """Return which container failed that had to end well before the runner starts, if one did."""
+    for container in before:
+        ended = (container.get("state") or {}).get("terminated") or {}
+        name = str(container.get("name", ""))
+        if not ended.get("exitCode") or name in sidecars:
+            continue
+        short = f"{ended.get('reason', '')}, exit code {ended['exitCode']}".removeprefix(", ")
+        if name != names.INJECTING_CONTAINER:
+            # What it said is for who may read the Pod's log.
+            return f"init container {name} failed: {short}"
+        cause = str(ended.get("message") or short).strip()
+        return f"the runner could not be brought into its image: {cause}"
+    return ""
+
+
+def _running(before: Sequence[Mapping[str, Any]], sidecars: frozenset[str]) -> str:
+    """Name the init container that is at work for the job."""
+    for container in before:
+        name = str(container.get("name", ""))
+        if "running" in (container.get("state") or {}) and name not in (*_OURS, *sidecars):
+            return name
+    return ""
 
 
 def _waiting(container: Mapping[str, Any]) -> str:
@@ -170,6 +197,8 @@ def _waiting(container: Mapping[str, Any]) -> str:
     if not waiting.get("reason") or waiting["reason"] in _STARTING:
         return ""
     cause = _BACK_OFF.sub("", str(waiting.get("message", "")))
+    if container.get("name") not in _OURS:
+        cause = f"container {container.get('name')}: {cause}".rstrip(": ")
     return f"{waiting['reason']}: {cause}".rstrip(": ")
 
 

@@ -38,6 +38,7 @@ class JobMemory:
 
     Attributes:
         factfile: what was read and accepted, or refused for good.
+        unfit: what its ``podTemplate`` may not ask for; None: nobody looked.
         mirrored: its Consul entry was taken, or is to follow.
         caveat: what is to be told of that.
         report: the newest report of the claim's runner.
@@ -52,6 +53,7 @@ class JobMemory:
     """
 
     factfile: Plan | Refused | None = None
+    unfit: str | None = None
     mirrored: bool = False
     caveat: str = ""
     report: Report | None = None

@@ -23,6 +23,7 @@ from factotum.controller.observe import factfile, hosts
 from factotum.controller.observe.live import Live
 from factotum.controller.observe.memory import JobMemory
 from factotum.controller.observe.surroundings import Surroundings
+from factotum.controller.pod_template import judging
 from factotum.controller.queue.slots import Slots
 from factotum.core.words.reasons import Reason
 from factotum.kube import errors
@@ -85,6 +86,7 @@ class Observer:
             pods=pods,
             factfile=memory.factfile or answers.factfile,
             host=answers.host,
+            unfit=self._unfit(job, memory),
             place=self._place_of(job),
             mirrored=memory.mirrored,
             elsewhere=memory.elsewhere(now),
@@ -109,6 +111,12 @@ class Observer:
             is_surplus=around.jobs_kept.is_surplus(job.uid),
             has_surplus_pods=around.pods_kept.is_surplus(job.uid),
         )
+
+    def _unfit(self, job: FactotumJob, memory: JobMemory) -> str:
+        """Say what a job's template may not ask for; it cannot be changed, so once."""
+        if memory.unfit is None:
+            memory.unfit = judging.objection(job.spec, self._surroundings.token_audience)
+        return memory.unfit
 
     def _place_of(self, job: FactotumJob) -> Place | None:
         """Return where a job stands, and whom it waits for by name."""

@@ -43,6 +43,7 @@ class Surroundings:
 
     Attributes:
         pending_limit: how long a Pod may take to start, in seconds.
+        token_audience: what the runners' tokens are made for.
         jobs_kept: which finished jobs are kept.
         pods_kept: which finished jobs keep their Pods.
     """
@@ -50,6 +51,7 @@ class Surroundings:
     namespaces: Namespaces
     allowance: Allowance
     pending_limit: float
+    token_audience: str
     jobs_kept: History
     pods_kept: History
 
@@ -75,6 +77,7 @@ def make_surroundings(
         namespaces=Namespaces(),
         allowance=Allowance(),
         pending_limit=settings.pod_pending_timeout or math.inf,
+        token_audience=settings.token_audience,
         jobs_kept=jobs_kept,
         pods_kept=pods_kept,
     )

@@ -40,8 +40,9 @@ def task_environ(environ: Mapping[str, str]) -> dict[str, str]:
         if name not in OURS and not name.startswith(TASK_PREFIX)
     }
     length = len(TASK_PREFIX)
+    # A reference that found nothing stands there as the Pod's manifest had it: with the prefix.
     meant = {
-        name[length:]: value
+        name[length:]: value.replace(f"$({TASK_PREFIX}", "$(")
         for name, value in environ.items()
         if name.startswith(TASK_PREFIX) and len(name) > length
     }

@@ -59,7 +59,7 @@ class Reason:
     FACTFILE_CHANGED = "FactfileChanged"
     HOST_CONSTRAINT_AMBIGUOUS = "HostConstraintAmbiguous"
     DUPLICATE = "Duplicate"
-    NOT_SUPPORTED = "NotSupported"
+    INVALID_POD_TEMPLATE = "InvalidPodTemplate"
     POD_REJECTED = "PodRejected"
 
 
@@ -141,7 +141,7 @@ TABLE: Mapping[str, Row] = {
     Reason.FACTFILE_CHANGED: _REFUSED,
     Reason.HOST_CONSTRAINT_AMBIGUOUS: _REFUSED,
     Reason.DUPLICATE: _REFUSED,
-    Reason.NOT_SUPPORTED: _REFUSED,
+    Reason.INVALID_POD_TEMPLATE: _REFUSED,
     Reason.POD_REJECTED: _REFUSED,
 }
 """A reason that is not here is Kubernetes' own: of a Pod that waits, or was lost."""

@@ -92,6 +92,8 @@ def _stuck(seen: Observed, pod: PodView, now: datetime) -> Decision:
 def _progress(pod: PodView) -> str:
     if not pod.node_name:
         return f"Pod {pod.name} is not scheduled yet"
+    if pod.preparing:
+        return f"init container {pod.preparing} of Pod {pod.name} runs"
     if pod.phase == "Pending":
         return f"Pod {pod.name} is being started on Node {pod.node_name}"
     return f"Pod {pod.name} runs and has not asked for the job yet"
@@ -125,7 +127,9 @@ def _late(seen: Observed, pod: PodView, now: datetime) -> Decision | None:
             seen.job, succeeded=False, reason=Reason.DEADLINE_EXCEEDED, message=message, now=now
         )
         return attempts.ended(seen.job, patch, now)
-    return _give_up(seen, pod, now) if seen.pending_seconds >= seen.pending_limit else None
+    # An init container that is at work takes the time that it takes.
+    is_late = seen.pending_seconds >= seen.pending_limit and not pod.preparing
+    return _give_up(seen, pod, now) if is_late else None
 
 
 def _give_up(seen: Observed, pod: PodView, now: datetime) -> Decision:
