@@ -6,7 +6,7 @@ the whole is compared with the usage, then numbers are read.
 
 from __future__ import annotations
 
-from factotum.cli import usage
+from factotum.core.commandline import usage
 from factotum.core.errors import FactotumError
 
 TYPE_CHECKING = False
