@@ -20,7 +20,7 @@ _LIMIT_SECONDS: Final = 20.0
 _LENGTH: Final = struct.Struct("!I")
 
 
-class Helpers:
+class CheckingProcesses:
     """A few checking processes. Belongs to one event loop.
 
     Args:
@@ -34,43 +34,43 @@ class Helpers:
     ) -> None:
         self._program = program
         self._limit_seconds = limit_seconds
-        self._idle: asyncio.Queue[_Helper] = asyncio.Queue()
-        self._helpers = [_Helper() for _ in range(count)]
-        for helper in self._helpers:
-            self._idle.put_nowait(helper)
+        self._idle: asyncio.Queue[_Process] = asyncio.Queue()
+        self._processes = [_Process() for _ in range(count)]
+        for process in self._processes:
+            self._idle.put_nowait(process)
 
     async def start(self) -> None:
         """Have the processes ready."""
-        await asyncio.gather(*(helper.start() for helper in self._helpers))
+        await asyncio.gather(*(process.start() for process in self._processes))
 
     async def stop(self) -> None:
         """End the processes."""
-        await asyncio.gather(*(helper.stop() for helper in self._helpers))
+        await asyncio.gather(*(process.stop() for process in self._processes))
 
     async def check(self, submission: Submission, appended: tuple[str, ...]) -> JobRequest:
         """Check a submission (see ``own.check``)."""
-        helper = await self._idle.get()
+        process = await self._idle.get()
         try:
-            return await self._check(helper, submission, appended)
+            return await self._check(process, submission, appended)
         finally:
-            self._idle.put_nowait(helper)
+            self._idle.put_nowait(process)
 
     async def _check(
-        self, helper: "_Helper", submission: Submission, appended: tuple[str, ...]
+        self, process: "_Process", submission: Submission, appended: tuple[str, ...]
     ) -> JobRequest:
         question = pickle.dumps((submission, appended, self._program))
         try:
             async with asyncio.timeout(self._limit_seconds):
-                answer = await helper.ask(question)
+                answer = await process.ask(question)
         except TimeoutError:
-            await helper.stop()
+            await process.stop()
             command = " ".join(
                 (self._program, "run", submission.factfile_path, "--dry-run", *submission.args)
             )
             reason = f"it could not be checked within {self._limit_seconds:g} s"
             raise DryRunError(command, "", reason) from None
         except BaseException:
-            await helper.stop()  # its answer would be taken for the next one's
+            await process.stop()  # its answer would be taken for the next one's
             raise
         if isinstance(answer, JobRequest):
             return answer
@@ -79,7 +79,7 @@ class Helpers:
         raise BackendError(f"the submission could not be checked: {answer}")
 
 
-class _Helper:
+class _Process:
     """One process, started again when it has ended."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class _Helper:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-c",
-                "from factotum.jobs.checking.helpers import serve; serve()",
+                "from factotum.jobs.checking.processes import serve; serve()",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=1 << 26,
