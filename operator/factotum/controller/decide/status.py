@@ -13,9 +13,9 @@ from typing import Any, Final
 from factotum.controller.decide.conditions import derive_conditions
 from factotum.controller.facts.observed import FactfileFact, Plan, Refused
 from factotum.controller.facts.pods import PodView
-from factotum.core.wire import reports
+from factotum.core.wire import endings, reports
 from factotum.core.wire.reports import Report
-from factotum.core.words import reasons, sentences
+from factotum.core.words import reasons
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState, TaskState
 from factotum.kube.resource import FactotumJob, format_time, parse_time
@@ -26,8 +26,6 @@ MAX_TASKS: Final = 2000
 """As many as the resource definition allows in the list."""
 _MESSAGE_LIMIT: Final = 2048
 _SHORT_ERROR: Final = 160
-_NOT_RUN: Final = (TaskState.WAITING, TaskState.SKIPPED)
-_NAMED_IN_MESSAGE: Final = 20
 
 Patch = dict[str, Any]
 
@@ -337,17 +335,4 @@ def _fits(tasks: Sequence[Mapping[str, Any]]) -> bool:
 
 def end_message(tasks: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """Return reason and message of a run's end, in the original's words."""
-    failed = [t["name"] for t in tasks if t["state"] == TaskState.FAILED]
-    no_op = [t["name"] for t in tasks if t["state"] == TaskState.SUCCEEDED_NO_OP]
-    not_run = [t["name"] for t in tasks if t["state"] in _NOT_RUN]
-    if failed:
-        return Reason.TASK_FAILED, sentences.failed(_quoted(failed), _quoted(not_run))
-    if no_op:
-        return Reason.EARLY_FINISH, sentences.finished_early(_quoted(no_op), _quoted(not_run))
-    return Reason.SUCCEEDED, f"{len(tasks)}/{len(tasks)} tasks run"
-
-
-def _quoted(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name[:100]}'" for name in names[:_NAMED_IN_MESSAGE])
-    more = len(names) - _NAMED_IN_MESSAGE
-    return f"{shown} and {more} more" if more > 0 else shown
+    return endings.end_message([(task["name"], task["state"]) for task in tasks])
