@@ -77,6 +77,7 @@ class Job:
             log.write(progress.termination_message())
             reporter.finish(until_told=lambda: signals.count > 0)
             return ExitCode.OTHER
+        self._keep_output(webhook is not None)
         listeners: list[ExecutionListener] = [reporter]
         if webhook is not None:
             listeners.append(webhook)
@@ -85,6 +86,7 @@ class Job:
             output=self._console,
             environ=self._surroundings.task_environ,
             listeners=listeners,
+            max_parallel=self._work.order.max_parallel,
             tail_characters=None
             if webhook is None
             else webhook_settings.get("maxStdouterrSize", _DEFAULT_STDOUTERR),
@@ -94,7 +96,10 @@ class Job:
             may_start=reporter.may_start,
             grace_seconds=GRACE_SECONDS,
             own_groups=not inherited.has_terminal(),
-            adopts=inherited.is_first_process(),
+            # On a machine that others use, too, only what our tasks leave behind is ours.
+            adopts=inherited.adopt_orphans()
+            if self._surroundings.log_folder
+            else inherited.is_first_process(),
         )
         stop.append(runner)
         if signals.count:
@@ -111,6 +116,15 @@ class Job:
             self._drain(webhook, signals)
         succeeded = self._execution.state == RunState.SUCCEEDED
         return ExitCode.SUCCESS if succeeded else ExitCode.TASK_FAILED
+
+    def _keep_output(self, is_told: bool) -> None:  # noqa: FBT001 - a plain fact
+        """Have each task's output kept in files of its own, where that is wanted."""
+        if not self._surroundings.log_folder:
+            return
+        from factotum.pod.task_logs import keep_output
+
+        characters = (self._work.order.webhook or {}).get("maxStdouterrSize", _DEFAULT_STDOUTERR)
+        keep_output(self._execution, self._surroundings, characters if is_told else None)
 
     def _give_back(self, log: TerminationLog) -> int:
         """Release the claim: nothing was run, so another Pod may run it."""
