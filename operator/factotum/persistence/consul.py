@@ -81,6 +81,8 @@ class Store(Protocol):
 class _KV(Protocol):
     def get(self, key: str, *, recurse: bool = False) -> tuple[str | None, Any]: ...
 
+    def put(self, key: str, value: bytes, *, cas: int) -> bool: ...
+
 
 class _Txn(Protocol):
     def put(self, payload: list[dict[str, Mapping[str, Any]]]) -> Any: ...
@@ -174,6 +176,22 @@ class ConsulStore:
     async def put(self, path: str, value: bytes, *, revision: int) -> int:
         """Write one key if its revision still is that one, and return the new one."""
         return await self._writes.ask(_Write(path, value, revision))
+
+    async def swap(self, path: str, value: bytes, *, revision: int) -> None:
+        """Write one key if its revision still is that one: a request of its own, as plain as any.
+
+        Old agents and what stands between may not know transactions.
+
+        Raises:
+            StoreConflictError: it is not.
+        """
+
+        def call(client: _Client) -> bool:
+            self._may_write()
+            return bool(client.kv.put(path, value, cas=revision))
+
+        if not await self._ask(call):
+            raise StoreConflictError(f"{path} has changed")
 
     async def entries(self, prefix: str) -> Mapping[str, StoredValue]:
         """Read every key below a prefix."""

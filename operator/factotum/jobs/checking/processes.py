@@ -7,6 +7,7 @@ meanwhile. Each process checks one submission at a time.
 
 import asyncio
 import contextlib
+import logging
 import pickle
 import signal
 import struct
@@ -15,6 +16,8 @@ from typing import Final
 
 from factotum.jobs.errors import BackendError, DryRunError, SubmissionError
 from factotum.jobs.views import JobRequest, Submission
+
+logger = logging.getLogger(__name__)
 
 _LIMIT_SECONDS: Final = 20.0
 _LENGTH: Final = struct.Struct("!I")
@@ -58,21 +61,23 @@ class CheckingProcesses:
     async def _check(
         self, process: "_Process", submission: Submission, appended: tuple[str, ...]
     ) -> JobRequest:
+        command = " ".join(
+            (self._program, "run", submission.factfile_path, "--dry-run", *submission.args)
+        )
+        logger.debug("Executing: [%s]", command)
         question = pickle.dumps((submission, appended, self._program))
         try:
             async with asyncio.timeout(self._limit_seconds):
                 answer = await process.ask(question)
         except TimeoutError:
             await process.stop()
-            command = " ".join(
-                (self._program, "run", submission.factfile_path, "--dry-run", *submission.args)
-            )
             reason = f"it could not be checked within {self._limit_seconds:g} s"
             raise DryRunError(command, "", reason) from None
         except BaseException:
             await process.stop()  # its answer would be taken for the next one's
             raise
         if isinstance(answer, JobRequest):
+            logger.debug("Dry run success")
             return answer
         if isinstance(answer, SubmissionError):
             raise answer

@@ -5,6 +5,7 @@ Its exit code decides; what it says on standard error goes into the message.
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Sequence
 from typing import Final
@@ -13,6 +14,8 @@ from factotum.core.factfile import tags
 from factotum.jobs.checking import getopts, identity
 from factotum.jobs.errors import DryRunError, FactfileMissingError, RefusedByPolicyError
 from factotum.jobs.views import JobRequest, Submission
+
+logger = logging.getLogger(__name__)
 
 _LIMIT_SECONDS: Final = 60.0
 _MAX_WORDS: Final = 64 * 1024
@@ -64,6 +67,7 @@ class Program:
         command = " ".join((self._path, *words))
         if "\0" in command:
             raise DryRunError(command, "nul byte found in provided data", "")
+        logger.debug("Executing: [%s]", command)
         try:
             process = await asyncio.create_subprocess_exec(
                 self._path,
@@ -89,3 +93,4 @@ class Program:
         if process.returncode != 0:
             texts = [text.decode("utf-8", "replace")[-_MAX_WORDS:] for text in (err, out)]
             raise DryRunError(command, texts[0], texts[1].strip())
+        logger.debug("Dry run success")

@@ -4,7 +4,8 @@ import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from factotum.core.factfile.references import content_hash
@@ -48,6 +49,7 @@ _CHANGES: Final = 100
 _GATHER_SECONDS: Final = 0.05
 _SWEEP_SECONDS: Final = 600.0
 _SWEEP_JOBS: Final = 200
+_LAST_WORDS: Final = 4096
 _MAX_LOG_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -57,18 +59,25 @@ class LocalBackend:
     Args:
         settings: where and how much.
         entries: keeps Factotum Server's entries; by itself the file of jobs has them.
+        told: hears of each job's steps, and its arguments.
 
     Raises:
         DatabaseError: the data folder cannot be used.
     """
 
-    def __init__(self, settings: LocalSettings, entries: Entries) -> None:
+    def __init__(
+        self,
+        settings: LocalSettings,
+        entries: Entries,
+        told: Callable[[JobView, tuple[str, ...]], None] = lambda _view, _args: None,
+    ) -> None:
         self._settings = settings
         self._entries = entries
+        self._told = told
         self._database = Database(settings.folder)
         self._folders = Folders(settings.folder)
         self.ledger = Ledger(self._database)
-        self.crew = Crew(self.ledger, self._folders, settings, entries.note)
+        self.crew = Crew(self.ledger, self._folders, settings, self._note)
         self._door = Door(settings.folder / SOCKET, self.crew.desk)
         self._listing = listing.Listing(self._database)
         self._taking: set[str] = set()
@@ -103,13 +112,26 @@ class LocalBackend:
         try:
             row = self._row(request)
             await self._entries.take(row, self._check_room)
-            await self.ledger.add(row, rows.keep_factfile(row.factfile_hash, request.factfile))
+            await self._add(row, request.factfile)
         finally:
             self._taking.discard(job_id)
-        self._entries.note(row)
+        self._note(row)
         self.crew.join(row)
         self.crew.fill()
         return self._view(row)
+
+    async def _add(self, row: Row, factfile: str) -> None:
+        try:
+            await self.ledger.add(row, rows.keep_factfile(row.factfile_hash, factfile))
+        except BackendError:
+            # Nobody may think that it waits here.
+            self._entries.note(replace(row, state=JobState.DONE, outcome=RunState.FAILED))
+            raise
+
+    def _note(self, row: Row) -> None:
+        """Tell of a change that is durable."""
+        self._entries.note(row)
+        self._told(rows.view(row), tuple(json.loads(row.args)))
 
     def _check_room(self) -> None:
         if self.crew.waiting_count() + self._arriving() >= self._settings.max_waiting:
@@ -257,6 +279,13 @@ class LocalBackend:
             )
         )
 
+    def last_words(self, key: str) -> str:
+        """Return the end of what a job has printed, for the log."""
+        row = self.ledger.get(key)
+        pieces = self._folders.pieces(row.key, row.attempt, 0)
+        piece = outputs.read(pieces, -_LAST_WORDS, _LAST_WORDS, complete=True)
+        return piece.data.decode("utf-8", "replace").rstrip("\n")
+
     def load(self) -> Load:
         """Return how busy it is."""
         return Load(
@@ -292,7 +321,7 @@ class LocalBackend:
             await self.ledger.put(row)
         finally:
             self._taking.discard(row.job_id)
-        self._entries.note(row)
+        self._note(row)
         self.crew.join(row)
         self.crew.fill()
         return self._view(row)
@@ -315,7 +344,7 @@ class LocalBackend:
         if not is_running:
             row = course.stopped(self.crew.give_up_unclaimed(row), now_ms())
         await self.ledger.put(row)
-        self._entries.note(row)
+        self._note(row)
         self.crew.fill()
         return self._view(row)
 
