@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import sys
+from typing import Any
 
 import uvloop
 
@@ -50,7 +51,8 @@ async def _live(given: Options, listener: socket.socket) -> int:
     try:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         _greet(given, listener)
-        await asyncio.wait({over, serving}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {over, serving}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         server.stop()
         await serving
     finally:

@@ -1,5 +1,6 @@
 """The original's API as an ASGI application, and whoever else serves paths beside it."""
 
+import contextlib
 import http
 import logging
 import time
@@ -107,10 +108,8 @@ class OriginalApplication:
     async def _elsewhere(
         self, scope: Scope, receive: Receive, path: str, headers: Mapping[str, str]
     ) -> Answer:
-        try:
+        with contextlib.suppress(TooLargeError):
             await self._bodies.read(receive)
-        except TooLargeError:
-            pass
         shorter = paths.without_slash(path, scope["method"])
         if shorter is None:
             logger.error("Error handling:\n%s %s\nError was: NoRoute", scope["method"], path)

@@ -49,7 +49,7 @@ class BoundedProtocol(H11Protocol):
         if self.conn.their_state is h11.SEND_BODY:
             self._body_bytes += len(data)
         super().data_received(data)
-        if self.transport is None or self.transport.is_closing():
+        if self.transport.is_closing():
             return
         if self.conn.their_state is h11.SEND_BODY:
             self._wait_for_body()
