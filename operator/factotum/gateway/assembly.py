@@ -74,8 +74,6 @@ class Assembly:
 
     async def start(self) -> None:
         """Begin to run jobs."""
-        if isinstance(self.checker, CheckingProcesses):
-            await self.checker.start()
         await self.backend.start()
 
     async def stop(self) -> None:

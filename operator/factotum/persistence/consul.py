@@ -29,6 +29,7 @@ from factotum.persistence.batches import Batches
 from factotum.persistence.errors import (
     StoreConflictError,
     StoreError,
+    StoreFailingError,
     StoreRefusedError,
     StoreUnreachableError,
 )
@@ -261,8 +262,9 @@ class ConsulStore:
             raise StoreUnreachableError(f"Consul at {self.address}: {text}") from exc
         except (consul.base.BadRequest, consul.base.NotFound) as exc:
             raise StoreRefusedError(f"Consul at {self.address}: {exc}") from exc
+        except consul.ConsulException as exc:
+            raise StoreFailingError(f"Consul at {self.address}: {exc}") from exc
         except (
-            consul.ConsulException,
             requests.RequestException,
             http.client.HTTPException,
             OSError,
@@ -270,7 +272,7 @@ class ConsulStore:
             KeyError,
             TypeError,
         ) as exc:
-            msg = f"Consul at {self.address}: {exc or type(exc).__name__}"
+            msg = f"Consul at {self.address}: {str(exc) or type(exc).__name__}"
             raise StoreUnreachableError(msg) from exc
         finally:
             if self._is_closed:

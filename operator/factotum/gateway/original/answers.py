@@ -1,6 +1,7 @@
 """Answers in the original's form."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +18,8 @@ from factotum.jobs.errors import (
     JobsError,
     QueueFullError,
 )
+
+logger = logging.getLogger(__name__)
 
 JSON: Final = (b"content-type", b"application/json; charset=utf-8")
 _FIELDS: Final = {"name": "jobName", "factfile_path": "factfilePath"}
@@ -49,6 +52,7 @@ def message(text: str, status: int = 200, *, log: str = "", reason: str = "") ->
     if reason:
         shown = " ".join(reason.split())[:1000].encode("ascii", "backslashreplace")
         headers.append((b"x-factotum-reason", shown))
+        logger.info("The runner's reason: %s", shown.decode())
     return Answer(status=status, body={"message": text}, headers=headers, log=log)
 
 
@@ -76,8 +80,7 @@ def refusal(error: JobsError) -> Answer:
             return message(f"Error: {error}", 500, log=str(error))
         case _:
             text = str(error)
-    log = f"{text} {reason}" if reason else text
-    return message(f"Validation Error: {text}", 400, log=log, reason=reason)
+    return message(f"Validation Error: {text}", 400, log=text, reason=reason)
 
 
 def encode(document: Any, *, pretty: bool) -> bytes:

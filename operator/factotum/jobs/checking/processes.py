@@ -24,7 +24,7 @@ _LENGTH: Final = struct.Struct("!I")
 
 
 class CheckingProcesses:
-    """A few checking processes. Belongs to one event loop.
+    """A few checking processes, each started when it is needed. Belongs to one event loop.
 
     Args:
         program: the runner as messages call it.
@@ -37,14 +37,14 @@ class CheckingProcesses:
     ) -> None:
         self._program = program
         self._limit_seconds = limit_seconds
-        self._idle: asyncio.Queue[_Process] = asyncio.Queue()
+        self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
         self._processes = [_Process() for _ in range(count)]
         for process in self._processes:
             self._idle.put_nowait(process)
 
-    async def start(self) -> None:
-        """Have the processes ready."""
-        await asyncio.gather(*(process.start() for process in self._processes))
+    async def warm_up(self) -> None:
+        """Have a process ready."""
+        await self._processes[-1].start()
 
     async def stop(self) -> None:
         """End the processes."""

@@ -21,7 +21,12 @@ from factotum.jobs.local.store.ledger import Ledger
 from factotum.jobs.local.store.rows import Row
 from factotum.persistence.consul import ConsulStore, StoredValue
 from factotum.persistence.entries import Entry, EntryState
-from factotum.persistence.errors import StoreConflictError, StoreError, StoreUnreachableError
+from factotum.persistence.errors import (
+    StoreConflictError,
+    StoreError,
+    StoreFailingError,
+    StoreUnreachableError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +224,8 @@ class ConsulEntries:
             await self._store.swap(path, entry.to_json(), revision=revision)
 
     def _complain_of_reading(self, job_id: str, error: StoreError) -> None:
-        logger.error("Persistence Error: could not get key: %s", job_id)
+        if not isinstance(error, StoreFailingError):  # of an answer the original says nothing
+            logger.error("Persistence Error: could not get key: %s", job_id)
         logger.info("%s", error)
 
     def _complain_of_writing(self, path: str, entry: Entry, error: StoreError) -> None:

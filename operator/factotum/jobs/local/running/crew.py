@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 1.0
+_WARM_UP_SECONDS: Final = 1.0
 SOCKET: Final = "runners.sock"
 
 
@@ -60,7 +61,6 @@ class Crew:
 
     async def start(self) -> None:
         """Take up what an earlier server has left: verdicts first, then who still runs."""
-        self._runners.start_up()
         for row in sorted(self._ledger.open.values(), key=lambda row: row.place):
             if row.claim_id is None:
                 self.join(row)
@@ -71,8 +71,15 @@ class Crew:
             else:
                 how = "while no server ran"
                 await self.desk.ended(row.key, row.attempt, row.launch, how)
+        self._begin(self._warm_up())
         self._begin(self._look_after())
         self.fill()
+
+    async def _warm_up(self) -> None:
+        """Have ready what starts runners, unless a job has asked for it meanwhile."""
+        await asyncio.sleep(_WARM_UP_SECONDS)
+        if not self._runners.was_up:
+            self._runners.start_up()
 
     async def stop(self) -> None:
         """Give out nothing more; runners go on."""
@@ -208,7 +215,7 @@ class Crew:
         """Look from time to time: for runners that are nobody's children, and unsaved progress."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if not self._runners.is_up:
+            if self._runners.was_up and not self._runners.is_up:
                 # Those that it had started are nobody's children now.
                 self._adopted |= set(self.active)
             for key in tuple(self._adopted):

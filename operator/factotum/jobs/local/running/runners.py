@@ -39,6 +39,8 @@ class Runners:
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
         self._sending = asyncio.Lock()
+        self.was_up = False
+        """Whether it was ever started."""
 
     @property
     def is_up(self) -> bool:
@@ -61,6 +63,7 @@ class Runners:
                 start_new_session=True,
             )
         self._line = ours
+        self.was_up = True
         asyncio.get_running_loop().add_reader(ours, self._hear, ours)
 
     async def shut_down(self) -> None:
