@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket  # the C part of socket: the module itself imports enum and selectors
 import _ssl
+import os
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _CLIENT = 16  # ssl.PROTOCOL_TLS_CLIENT
 _TLS_1_3 = 0x0304
 _CHUNK = 64 * 1024
+_MAX_PATH = 100
+"""Bytes that surely fit into a socket's address; a longer one is reached by its folder."""
 
 
 class _Socket(_socket.socket):
@@ -134,10 +137,21 @@ class LocalLine:
         self._connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0)
         try:
             self._connection.settimeout(_left(deadline))
-            self._connection.connect(path)
+            self._connect(path)
         except BaseException:
             self._connection.close()
             raise
+
+    def _connect(self, path: str) -> None:
+        if len(os.fsencode(path)) <= _MAX_PATH:
+            self._connection.connect(path)
+            return
+        folder, _, name = path.rpartition("/")
+        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._connection.connect(f"/proc/self/fd/{descriptor}/{name}")
+        finally:
+            os.close(descriptor)
 
     def send(self, data: bytes, deadline: float) -> None:
         """Send all of it.

@@ -8,7 +8,7 @@ import contextlib
 import http.client
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote, unquote
 
 _SECONDS = 20
@@ -39,7 +39,7 @@ class ConsulGate:
         self._server: ThreadingHTTPServer | None = None
         self._released = threading.Event()
 
-    def __enter__(self) -> "ConsulGate":
+    def __enter__(self) -> Self:
         self.open()
         return self
 
@@ -135,6 +135,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(answer)
 
-    do_GET = do_PUT = do_DELETE = _serve
-
-
+    do_GET = do_PUT = do_DELETE = _serve  # noqa: N815 - the library's names

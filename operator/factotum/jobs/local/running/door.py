@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import re
+import socket
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ from factotum.core.wire.judging import Answer, Denied, Granted
 from factotum.core.wire.reports import MAX_BYTES, Report, ReportError
 
 _HEAD_BYTES: Final = 8 * 1024
+_BACKLOG: Final = 1024
 _PATHS: Final = re.compile(
     rf"POST (?:{addresses.CLAIMS}/(?P<claimed>\d{{1,18}})/(?P<attempt>\d{{1,9}})"
     r"/(?P<launch>\d{1,9})"
@@ -59,13 +61,23 @@ class Door:
             OSError: that cannot be.
         """
         self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
+        # By its folder: the whole path may be longer than a socket's address.
+        folder = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._server = await asyncio.start_unix_server(
-                self._serve, path=self._path, limit=MAX_BYTES + _HEAD_BYTES, backlog=1024
-            )
+            listener.bind(f"/proc/self/fd/{folder}/{self._path.name}")
+            listener.listen(_BACKLOG)
+            listener.setblocking(False)
+        except BaseException:
+            listener.close()
+            raise
         finally:
+            os.close(folder)
             os.umask(before)
+        self._server = await asyncio.start_unix_server(
+            self._serve, sock=listener, limit=MAX_BYTES + _HEAD_BYTES
+        )
 
     async def close(self) -> None:
         """Hang up; runners ask again, and find the next server."""
