@@ -10,6 +10,9 @@ files, and ask for the next server.
 from __future__ import annotations
 
 import contextlib
+import ctypes  # noqa: F401 - as are those below: a runner imports them late
+import encodings.ascii
+import encodings.latin_1  # noqa: F401
 import fcntl
 import gc
 import json
@@ -25,6 +28,7 @@ import factotum.core.run.summary
 import factotum.core.wire.termination
 import factotum.events.webhook
 import factotum.pod.job  # noqa: F401
+from factotum.core.factfile import references
 from factotum.pod import work
 from factotum.pod.claiming import EXIT_UNSTARTED
 from factotum.pod.surroundings import Surroundings
@@ -150,6 +154,7 @@ def main() -> None:
     control = socket.socket(fileno=os.dup(0))
     # What is loaded is never looked at again by the collector, so a runner's copy of its
     # memory stays the same memory.
+    references.content_hash("")
     gc.collect()
     gc.freeze()
     Nursery(control).serve()
