@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _socket  # the C part of socket: the module itself imports enum and selectors
 import _ssl
-import os
+import posix  # the C part of os, which may not be loaded yet
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -143,15 +143,15 @@ class LocalLine:
             raise
 
     def _connect(self, path: str) -> None:
-        if len(os.fsencode(path)) <= _MAX_PATH:
+        if len(path.encode("utf-8", "surrogateescape")) <= _MAX_PATH:
             self._connection.connect(path)
             return
         folder, _, name = path.rpartition("/")
-        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = posix.open(folder, posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
         try:
             self._connection.connect(f"/proc/self/fd/{descriptor}/{name}")
         finally:
-            os.close(descriptor)
+            posix.close(descriptor)
 
     def send(self, data: bytes, deadline: float) -> None:
         """Send all of it.
