@@ -95,7 +95,7 @@ install: $(INSTALLED) ## Make .venv with the project and its tools, versions fro
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip hatchling editables
-	$(BIN)/python -m pip install --quiet --no-build-isolation -c constraints.txt -e '.[operator,dev]'
+	$(BIN)/python -m pip install --quiet --no-build-isolation -c constraints.txt -e '.[operator,server,dev]'
 	touch $@
 
 .PHONY: constraints

@@ -1,4 +1,7 @@
-"""The console script `factotum`: `work` is the Pod's side, everything else the command line."""
+"""The console script `factotum`: `work` is the Pod's side, `server` the job server.
+
+Everything else is the command line.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,20 @@ def main() -> int:
         from factotum.pod import work
 
         return work.main(argv[1:])
+    if argv[:1] == ["server"]:
+        return _serve(argv[1:])
     from factotum.cli.main import main as run_command_line
 
     return run_command_line(argv)
+
+
+def _serve(argv: list[str]) -> int:
+    try:
+        from factotum.gateway.main import run
+    except ImportError as error:
+        sys.stderr.write(f"{error}: install what the server needs, pip install '.[server]'\n")
+        return 1
+    return run(argv)
 
 
 def _read_arguments() -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from factotum.cli import arguments, usage
+from factotum.core.commandline import arguments, usage
 
 
 def problem(*argv: str) -> str:

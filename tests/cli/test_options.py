@@ -256,7 +256,7 @@ def test_bash_completes_options_and_choices(tmp_path):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_name_every_option(tmp_path, shell):
-    from factotum.cli import usage
+    from factotum.core.commandline import usage
 
     done = run_command([factotum_command(), "completion", shell], cwd=tmp_path)
 

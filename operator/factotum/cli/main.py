@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sys
 
-from factotum.cli import arguments, logfile, usage
+from factotum.cli import logfile
 from factotum.cli.problems import CommandError, exit_code_of
 from factotum.core import COMPATIBLE_VERSION, errors
+from factotum.core.commandline import arguments, usage
 from factotum.core.words.states import ExitCode
 from factotum.runner.console import LAST_WAIT_SECONDS, Console, wants_colour
 
@@ -19,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from factotum.cli.arguments import Arguments
+    from factotum.core.commandline.arguments import Arguments
     from factotum.runner.signals import ShutdownSignals
 
 _STOPPED = ExitCode.TASK_FAILED  # what a run ends with that left tasks unrun because of a signal

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from factotum.cli.arguments import Arguments
     from factotum.cli.logfile import LogFile
+    from factotum.core.commandline.arguments import Arguments
     from factotum.core.factfile.document import Factfile
     from factotum.events.urls import Endpoint
     from factotum.runner.console import Console

@@ -29,6 +29,7 @@ from factotum.persistence.batches import Batches
 from factotum.persistence.errors import (
     StoreConflictError,
     StoreError,
+    StoreFailingError,
     StoreRefusedError,
     StoreUnreachableError,
 )
@@ -80,6 +81,8 @@ class Store(Protocol):
 
 class _KV(Protocol):
     def get(self, key: str, *, recurse: bool = False) -> tuple[str | None, Any]: ...
+
+    def put(self, key: str, value: bytes, *, cas: int) -> bool: ...
 
 
 class _Txn(Protocol):
@@ -175,6 +178,22 @@ class ConsulStore:
         """Write one key if its revision still is that one, and return the new one."""
         return await self._writes.ask(_Write(path, value, revision))
 
+    async def swap(self, path: str, value: bytes, *, revision: int) -> None:
+        """Write one key if its revision still is that one: a request of its own, as plain as any.
+
+        Old agents and what stands between may not know transactions.
+
+        Raises:
+            StoreConflictError: it is not.
+        """
+
+        def call(client: _Client) -> bool:
+            self._may_write()
+            return bool(client.kv.put(path, value, cas=revision))
+
+        if not await self._ask(call):
+            raise StoreConflictError(f"{path} has changed")
+
     async def entries(self, prefix: str) -> Mapping[str, StoredValue]:
         """Read every key below a prefix."""
         _, items = await self._ask(lambda client: client.kv.get(f"{prefix}/", recurse=True))
@@ -243,8 +262,9 @@ class ConsulStore:
             raise StoreUnreachableError(f"Consul at {self.address}: {text}") from exc
         except (consul.base.BadRequest, consul.base.NotFound) as exc:
             raise StoreRefusedError(f"Consul at {self.address}: {exc}") from exc
+        except consul.ConsulException as exc:
+            raise StoreFailingError(f"Consul at {self.address}: {exc}") from exc
         except (
-            consul.ConsulException,
             requests.RequestException,
             http.client.HTTPException,
             OSError,
@@ -252,7 +272,7 @@ class ConsulStore:
             KeyError,
             TypeError,
         ) as exc:
-            msg = f"Consul at {self.address}: {exc or type(exc).__name__}"
+            msg = f"Consul at {self.address}: {str(exc) or type(exc).__name__}"
             raise StoreUnreachableError(msg) from exc
         finally:
             if self._is_closed:

@@ -63,9 +63,29 @@ class Entry:
     last_run_from: str
     last_outcome: EntryOutcome
 
-    def to_json(self) -> bytes:
-        """Write the entry as the server does: compact, its key order, UTF-8."""
-        document = {
+    @classmethod
+    def parse(cls, value: bytes) -> Self | None:
+        """Read a stored value as the server does; None when it is no entry."""
+        try:
+            document = json.loads(value)
+            request = document["jobRequest"]
+            return cls(
+                state=EntryState(document["state"]),
+                request=JobRequest(
+                    job_id=_text(request.get("jobId") or ""),
+                    job_name=_text(request["jobName"]),
+                    factfile_path=_text(request["factfilePath"]),
+                    factfile_args=tuple(map(_text, request["factfileArgs"])),
+                ),
+                last_run_from=_text(document["lastRunFrom"]),
+                last_outcome=EntryOutcome(document["lastOutcome"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+
+    def document(self) -> dict[str, Any]:
+        """Return the entry as the server shows it, keys in its order."""
+        return {
             "state": self.state.value,
             "jobRequest": {
                 "jobId": self.request.job_id,
@@ -76,7 +96,10 @@ class Entry:
             "lastRunFrom": self.last_run_from,
             "lastOutcome": self.last_outcome.value,
         }
-        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+
+    def to_json(self) -> bytes:
+        """Write the entry as the server does: compact, its key order, UTF-8."""
+        text = json.dumps(self.document(), separators=(",", ":"), ensure_ascii=False)
         return text.encode("utf-8", "replace")
 
 

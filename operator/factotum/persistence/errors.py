@@ -2,6 +2,7 @@
 
 StoreError
 +-- StoreUnreachableError   no useful answer: the outcome is unknown, try later
+|   +-- StoreFailingError   there was an answer, of one that cannot do its work
 +-- StoreConflictError      the entry changed since it was read: read again
 +-- StoreRefusedError       this one request will never be taken
 
@@ -17,6 +18,10 @@ class StoreError(FactotumError):
 
 class StoreUnreachableError(StoreError):
     """No answer in time, or one that helps nobody: whether it took effect is unknown."""
+
+
+class StoreFailingError(StoreUnreachableError):
+    """The store answers that it cannot: it has lost its leader, for example."""
 
 
 class StoreConflictError(StoreError):

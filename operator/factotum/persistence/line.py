@@ -63,7 +63,9 @@ class Line:
         connection = self._connection
         try:
             self._connect()
-            connection.request(method, target, body, {**_JSON, **(headers or {})})
+            connection.request(
+                method, target, body, {**({} if body is None else _JSON), **(headers or {})}
+            )
             answer = connection.getresponse()
             content = answer.read()
         except BaseException:

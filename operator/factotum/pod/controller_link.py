@@ -1,5 +1,8 @@
 """Requests to the controller: HTTP over TLS, on a line that is kept for the next one.
 
+A server on this machine, which takes the controller's place, is asked over a socket
+that is a file (``unix:/path``).
+
 By hand, because importing ``http.client`` takes longer than the claim
 itself, and each job's first task waits for both. Every answer but the
 controller's own word counts as "not reachable": what that means, the caller
@@ -12,7 +15,7 @@ from time import monotonic
 
 from factotum.core import jsontext
 from factotum.core.errors import FactotumError
-from factotum.pod.line import Line, Trust
+from factotum.pod.line import Line, LocalLine, Trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ _MAX_ANSWER = 16 * 1024 * 1024
 """A factfile of a ConfigMap is at most 1 MiB, escaped maybe six times that."""
 _SCHEME = "https://"
 _PORT = 443
+_LOCAL = "unix:"
 
 
 class UnreachableError(FactotumError):
@@ -53,14 +57,19 @@ class ControllerLink:
     """
 
     def __init__(self, surroundings: Surroundings) -> None:
+        self._local = ""
+        self._kept: list[Line | LocalLine] = []
+        self._token_file = surroundings.token_file
+        if surroundings.operator_url.startswith(_LOCAL):
+            self._local = surroundings.operator_url.removeprefix(_LOCAL)
+            self._authority, self._prefix = "localhost", ""
+            return
         authority, _, path = surroundings.operator_url.removeprefix(_SCHEME).partition("/")
         host, separator, port = authority.rpartition(":")
         self._authority = authority
         self._address = (host, int(port)) if separator else (authority, _PORT)
         self._trust = Trust(surroundings.operator_ca, self._address[0])
         self._prefix = f"/{path}" if path else ""
-        self._token_file = surroundings.token_file
-        self._kept: list[Line] = []
 
     def post(
         self,
@@ -95,9 +104,9 @@ class ControllerLink:
                     # is asked here may be asked twice: a claim and a report have their numbers.
                     if is_fresh or received or monotonic() >= deadline:
                         raise
-                line = Line(self._address, self._trust, deadline)
+                line = self._open(deadline)
         except (OSError, ValueError) as exc:
-            msg = f"{self._authority}: {str(exc) or type(exc).__name__}"
+            msg = f"{self._local or self._authority}: {str(exc) or type(exc).__name__}"
             raise UnreachableError(msg) from exc
 
     def close(self) -> None:
@@ -105,11 +114,16 @@ class ControllerLink:
         while self._kept:
             self._kept.pop().close()
 
-    def _line(self, deadline: float) -> Line:
+    def _line(self, deadline: float) -> Line | LocalLine:
         try:
             return self._kept.pop()
         except IndexError:
-            return Line(self._address, self._trust, deadline)
+            return self._open(deadline)
+
+    def _open(self, deadline: float) -> Line | LocalLine:
+        if self._local:
+            return LocalLine(self._local, deadline)
+        return Line(self._address, self._trust, deadline)
 
     def _request(self, path: str, body: bytes) -> bytes:
         # The kubelet renews the token, so it is read each time.
@@ -126,7 +140,7 @@ class ControllerLink:
 
     def _ask(
         self,
-        line: Line,
+        line: Line | LocalLine,
         request: bytes,
         received: bytearray,
         deadline: float,

@@ -68,34 +68,16 @@ class Job:
             progress.take_over(self._execution.task_runs)
         stop: list[Runner] = []
         reporter = Reporter(self._surroundings, link, progress, log, lambda: stop[0].request_stop())
-        webhook_settings = self._work.order.webhook or {}
         try:
-            webhook = self._webhook(webhook_settings)
+            webhook = self._webhook(self._work.order.webhook or {})
         except ValueError as exc:
             self._console.out(f"{exc}\n")
             progress.refuse(str(exc))
             log.write(progress.termination_message())
             reporter.finish(until_told=lambda: signals.count > 0)
             return ExitCode.OTHER
-        listeners: list[ExecutionListener] = [reporter]
-        if webhook is not None:
-            listeners.append(webhook)
-        runner = Runner(
-            self._execution,
-            output=self._console,
-            environ=self._surroundings.task_environ,
-            listeners=listeners,
-            tail_characters=None
-            if webhook is None
-            else webhook_settings.get("maxStdouterrSize", _DEFAULT_STDOUTERR),
-            heartbeat_seconds=webhook_settings.get("heartbeatIntervalSeconds")
-            if webhook is not None
-            else None,
-            may_start=reporter.may_start,
-            grace_seconds=GRACE_SECONDS,
-            own_groups=not inherited.has_terminal(),
-            adopts=inherited.is_first_process(),
-        )
+        self._keep_output(webhook is not None)
+        runner = self._runner(reporter, webhook)
         stop.append(runner)
         if signals.count:
             return self._give_back(log)
@@ -111,6 +93,40 @@ class Job:
             self._drain(webhook, signals)
         succeeded = self._execution.state == RunState.SUCCEEDED
         return ExitCode.SUCCESS if succeeded else ExitCode.TASK_FAILED
+
+    def _runner(self, reporter: Reporter, webhook: WebhookListener | None) -> Runner:
+        listeners: list[ExecutionListener] = [reporter]
+        settings: Mapping[str, Any] = {}
+        if webhook is not None:
+            listeners.append(webhook)
+            settings = self._work.order.webhook or {}
+        return Runner(
+            self._execution,
+            output=self._console,
+            environ=self._surroundings.task_environ,
+            listeners=listeners,
+            max_parallel=self._work.order.max_parallel,
+            tail_characters=None
+            if webhook is None
+            else settings.get("maxStdouterrSize", _DEFAULT_STDOUTERR),
+            heartbeat_seconds=settings.get("heartbeatIntervalSeconds"),
+            may_start=reporter.may_start,
+            grace_seconds=GRACE_SECONDS,
+            own_groups=not inherited.has_terminal(),
+            # On a machine that others use, too, only what our tasks leave behind is ours.
+            adopts=inherited.adopt_orphans()
+            if self._surroundings.log_folder
+            else inherited.is_first_process(),
+        )
+
+    def _keep_output(self, is_told: bool) -> None:  # noqa: FBT001 - a plain fact
+        """Have each task's output kept in files of its own, where that is wanted."""
+        if not self._surroundings.log_folder:
+            return
+        from factotum.pod.task_logs import keep_output
+
+        characters = (self._work.order.webhook or {}).get("maxStdouterrSize", _DEFAULT_STDOUTERR)
+        keep_output(self._execution, self._surroundings, characters if is_told else None)
 
     def _give_back(self, log: TerminationLog) -> int:
         """Release the claim: nothing was run, so another Pod may run it."""

@@ -1,4 +1,4 @@
-"""One line to the controller: a connection that speaks TLS, by the C module alone.
+"""One line to whoever gives out work: a connection that speaks TLS, by the C module alone.
 
 The module ``ssl`` imports forty others and takes 25 ms, ``_ssl`` with the library behind it
 takes three: each job's first task waits for one of them. What is left out is what it is
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket  # the C part of socket: the module itself imports enum and selectors
 import _ssl
+import posix  # the C part of os, which may not be loaded yet
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _CLIENT = 16  # ssl.PROTOCOL_TLS_CLIENT
 _TLS_1_3 = 0x0304
 _CHUNK = 64 * 1024
+_MAX_PATH = 100
+"""Bytes that surely fit into a socket's address; a longer one is reached by its folder."""
 
 
 class _Socket(_socket.socket):
@@ -107,6 +110,67 @@ class Line:
         except _ssl.SSLZeroReturnError:
             return b""
         return received
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+
+class LocalLine:
+    """An open line to a server on this machine, over a socket that is a file.
+
+    Whoever can open that file may do what the server may, so there is nothing to encrypt.
+
+    Attributes:
+        is_fresh: whether nothing was asked on it yet.
+    """
+
+    __slots__ = ("_connection", "is_fresh")
+
+    def __init__(self, path: str, deadline: float) -> None:
+        """Connect.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        self.is_fresh = True
+        self._connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0)
+        try:
+            self._connection.settimeout(_left(deadline))
+            self._connect(path)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _connect(self, path: str) -> None:
+        if len(path.encode("utf-8", "surrogateescape")) <= _MAX_PATH:
+            self._connection.connect(path)
+            return
+        folder, _, name = path.rpartition("/")
+        descriptor = posix.open(folder, posix.O_PATH | posix.O_DIRECTORY | posix.O_CLOEXEC)
+        try:
+            self._connection.connect(f"/proc/self/fd/{descriptor}/{name}")
+        finally:
+            posix.close(descriptor)
+
+    def send(self, data: bytes, deadline: float) -> None:
+        """Send all of it.
+
+        Raises:
+            OSError: the line broke, or it took too long.
+        """
+        self.is_fresh = False
+        self._connection.settimeout(_left(deadline))
+        self._connection.sendall(data)
+
+    def receive(self, deadline: float) -> bytes:
+        """Wait for something; nothing means that the other side has ended.
+
+        Raises:
+            OSError: the line broke, or it took too long.
+        """
+        self._connection.settimeout(_left(deadline))
+        return self._connection.recv(_CHUNK)
 
     def close(self) -> None:
         """Hang up."""

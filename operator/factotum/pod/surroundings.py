@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_LOG_SIZE = 16 * 1024 * 1024
+
+
 class MissingVariableError(FactotumError):
     """A variable that the operator puts into each Pod is not there."""
 
@@ -18,6 +21,8 @@ class Surroundings:
     """The variables of a runner's Pod.
 
     Attributes:
+        log_folder: where the tasks' output is kept, by task; empty: nowhere but in the Pod's log.
+        log_size: how many bytes of each.
         task_environ: the tasks' environment: the image's own, and what the job gives them.
     """
 
@@ -25,6 +30,8 @@ class Surroundings:
         "attempt",
         "job_uid",
         "launch",
+        "log_folder",
+        "log_size",
         "operator_ca",
         "operator_url",
         "task_environ",
@@ -54,4 +61,6 @@ class Surroundings:
         self.token_file = environ.get(variables.TOKEN_FILE) or variables.TOKEN_PATH
         self.termination_log = environ.get(variables.TERMINATION_LOG) or variables.TERMINATION_PATH
         self.webhook_url = environ.get(variables.WEBHOOK_URL, "")
+        self.log_folder = environ.get(variables.LOG_FOLDER, "")
+        self.log_size = int(environ.get(variables.LOG_SIZE) or _LOG_SIZE)
         self.task_environ = variables.task_environ(environ)

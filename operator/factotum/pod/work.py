@@ -33,13 +33,21 @@ def main(argv: Sequence[str]) -> int:
         console.out("factotum work takes no arguments\n")
         console.finish()
         return ExitCode.OTHER
+    try:
+        surroundings = Surroundings(os.environ)
+    except MissingVariableError as exc:
+        console.out(f"{exc}\n")
+        console.finish()
+        return ExitCode.OTHER
+    return run(surroundings, console)
+
+
+def run(surroundings: Surroundings, console: Console) -> int:
+    """Claim a job, run it, and tell of it; return the exit code."""
     signals = ShutdownSignals()
     signals.install()
     try:
-        return _work(Surroundings(os.environ), console, signals)
-    except MissingVariableError as exc:
-        console.out(f"{exc}\n")
-        return ExitCode.OTHER
+        return _work(surroundings, console, signals)
     finally:
         signals.connect(lambda: console.outlets.wait_at_most(LAST_WAIT_SECONDS))
         console.finish()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factotum.cli import usage
+from factotum.core.commandline import usage
 
 _COMMANDS = {
     usage.RUN: "run a factfile",

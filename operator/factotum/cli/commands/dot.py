@@ -10,8 +10,8 @@ from factotum.runner.console import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from factotum.cli.arguments import Arguments
     from factotum.cli.logfile import LogFile
+    from factotum.core.commandline.arguments import Arguments
     from factotum.runner.console import Console
 
 

@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from factotum.cli.arguments import Arguments
     from factotum.cli.webhook import Webhook
+    from factotum.core.commandline.arguments import Arguments
     from factotum.core.factfile.document import Factfile
     from factotum.core.run.results import KeptResult
     from factotum.events.urls import Endpoint

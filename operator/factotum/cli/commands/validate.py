@@ -9,8 +9,8 @@ from factotum.core.words.states import ExitCode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from factotum.cli.arguments import Arguments
     from factotum.cli.logfile import LogFile
+    from factotum.core.commandline.arguments import Arguments
     from factotum.runner.console import Console
 
 

@@ -1,38 +1,19 @@
-"""Who may have an attempt, and whose reports count: by one version of a job. Pure."""
+"""Who may have an attempt, and whose reports count: by one version of a job, and a Pod. Pure.
 
-import hmac
+The policy is ``core.wire.judging``'s; which Pods are a job's own is known here.
+"""
+
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from factotum.controller.claims.tokens import PodIdentity
 from factotum.controller.facts.pods import PodView
+from factotum.core.wire import judging
+from factotum.core.wire.judging import Answer, Denied, Granted, Later, Standing
 from factotum.core.wire.reports import Report
 from factotum.kube.resource import FactotumJob, JobUid
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
-    """Yes, with what the runner needs."""
-
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Denied:
-    """No, and never: 409 (another runner has it) or 410 (it is over)."""
-
-    status: int
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Later:
-    """Not known now: ask again."""
-
-    message: str
-
-
-Answer = Granted | Denied | Later
+__all__ = ["Answer", "Denied", "Granted", "Later"]
 
 NOT_ITS_OWN: Final = Denied(status=410, message="the Pod is not this job's")
 """The answer to a Pod that asks for what is not its own: whether that exists is not told."""
@@ -60,25 +41,26 @@ def judge_claim(job: FactotumJob, request: ClaimRequest, pod: PodView) -> Denied
     """
     if not pod.belongs_to(job) and not has_claimed(job, request, pod):
         return NOT_ITS_OWN
-    if job.deleting:
-        return Denied(status=410, message="the job is being deleted")
-    if job.is_done:
-        return Denied(status=410, message="the job is done")
-    claim = job.claim
-    if claim is not None and _same(claim.id, request.claim_id):
-        fits = claim.pod_uid == pod.uid
-        return Granted(body={}) if fits else Denied(status=409, message="another Pod has it")
-    if (job.attempt, job.launch) != (request.attempt, request.launch):
-        return Denied(
-            status=410,
-            message=f"this is attempt {request.attempt}, launch {request.launch};"
-            f" the job is at attempt {job.attempt}, launch {job.launch}",
-        )
-    if claim is not None:
-        return Denied(status=409, message=f"claimed by a runner in Pod {claim.pod_name}")
-    if (pod.attempt, pod.launch) != (request.attempt, request.launch):
+    wanted = request.attempt, request.launch
+    verdict = judging.judge_claim(standing(job), wanted, request.claim_id, pod.uid, "Pod")
+    if verdict is None and (pod.attempt, pod.launch) != wanted:
         return Denied(status=410, message="the Pod was made for another launch")
-    return None
+    return verdict
+
+
+def standing(job: FactotumJob) -> Standing:
+    """Return how a job stands, as far as claims and reports are concerned."""
+    claim = job.claim
+    return Standing(
+        attempt=job.attempt,
+        launch=job.launch,
+        sequence=job.sequence,
+        is_done=job.is_done,
+        is_going=job.deleting,
+        claim_id=claim.id if claim is not None else None,
+        claimant=claim.pod_uid if claim is not None else "",
+        claimant_name=claim.pod_name if claim is not None else "",
+    )
 
 
 def has_claimed(job: FactotumJob, request: ClaimRequest, pod: PodView) -> bool:
@@ -90,7 +72,7 @@ def has_claimed(job: FactotumJob, request: ClaimRequest, pod: PodView) -> bool:
     return (
         claim is not None
         and (pod.namespace, pod.uid) == (job.namespace, claim.pod_uid)
-        and _same(claim.id, request.claim_id)
+        and judging.is_same(claim.id, request.claim_id)
     )
 
 
@@ -101,13 +83,4 @@ def judge_report(
     claim = job.claim
     if claim is None or job.namespace != identity.namespace or claim.pod_uid != identity.pod_uid:
         return NOT_ITS_OWN
-    if job.attempt != attempt or not _same(claim.id, report.claim_id):
-        return Denied(status=410, message="the attempt is not this runner's")
-    if job.is_done and not (report.final and report.sequence <= job.sequence):
-        return Denied(status=410, message="the job is done")
-    return None
-
-
-def _same(known: str, told: str) -> bool:
-    """Compare two claim ids in constant time; as bytes, since either may hold any character."""
-    return hmac.compare_digest(known.encode("utf-8", "replace"), told.encode("utf-8", "replace"))
+    return judging.judge_report(standing(job), attempt, report)

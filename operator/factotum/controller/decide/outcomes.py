@@ -10,6 +10,7 @@ from typing import Final
 from factotum.controller.decide import status
 from factotum.controller.facts.observed import Observed
 from factotum.controller.facts.pods import PodView
+from factotum.core.wire import endings
 from factotum.core.wire.reports import Report
 from factotum.core.wire.termination import Verdict
 from factotum.core.words.reasons import Reason
@@ -63,52 +64,13 @@ def verdict_of(message: Verdict, seen: Observed, names: Sequence[str]) -> Report
     Times and texts, which it has no room for, are the last that were known.
     """
     known = known_report(seen, names)
-    states = _padded(message, known, len(names))
-    return Report(
-        claim_id=message.claim_id,
-        sequence=max(message.sequence, seen.job.sequence + 1),
-        final=True,
-        interrupted=message.interrupted,
-        states=states,
-        codes=_codes(message, known, states),
-        started=known.started if known else {},
-        seconds=known.seconds if known else {},
-        errors={
-            index: text
-            for index, text in (known.errors if known else {}).items()
-            if states[index] in "FK"
-        },
-        job_reference=known.job_reference if known else seen.job.status.get("jobReference", ""),
-        run_reference=known.run_reference if known else seen.job.status.get("runReference", ""),
+    report = endings.report_of(message, known, len(names), seen.job.sequence)
+    if known is not None:
+        return report
+    told = seen.job.status
+    return report.replace(
+        job_reference=told.get("jobReference", ""), run_reference=told.get("runReference", "")
     )
-
-
-def _codes(message: Verdict, known: Report | None, states: str) -> dict[int, int]:
-    codes = dict(known.codes) if known else {}
-    codes |= message.codes
-    for index, letter in enumerate(states):
-        # A task that failed with a code nobody told has none, rather than 0.
-        if letter in "SN":
-            codes.setdefault(index, 0)
-    return {index: code for index, code in codes.items() if states[index] in "SNF"}
-
-
-def _padded(message: Verdict, known: Report | None, total: int) -> str:
-    """Return a letter for each task, also for those the message had no room for.
-
-    Its counts are exact, so what a last report leaves open can only be one of
-    the letters not yet used up; a failure is never lost that way.
-    """
-    states = message.states[:total]
-    left = {k: n - states.count(k) for k, n in message.counts.items()}
-    rest = []
-    for index in range(len(states), total):
-        letter = known.states[index] if known and known.states[index] in "SNFK" else ""
-        if not left.get(letter, 0):
-            letter = next((k for k, n in left.items() if n > 0), "W")
-        left[letter] = left.get(letter, 0) - 1
-        rest.append(letter)
-    return states + "".join(rest)
 
 
 def known_report(seen: Observed, names: Sequence[str]) -> Report | None:

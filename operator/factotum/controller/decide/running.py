@@ -13,7 +13,7 @@ from factotum.controller.decide.launching import unstarted_end
 from factotum.controller.decide.outcomes import cause_of, known_report, lost, verdict_of
 from factotum.controller.facts.observed import Ask, Observed, Plan
 from factotum.controller.facts.pods import PodView
-from factotum.core.wire import termination
+from factotum.core.wire import endings, termination
 from factotum.core.wire.reports import Report
 from factotum.core.words import reasons
 from factotum.core.words.reasons import Reason
@@ -127,13 +127,8 @@ def _verdict(seen: Observed, report: Report, now: datetime) -> Decision:
         return Decision(ask=frozenset({Ask.FACTFILE}))
     if orders.is_ordered(seen.job) and not orders.is_whole(report):
         return orders.obeyed(seen.job, status.progressed(seen.job, report, names), now)
-    tasks = status.tasks_of(report, names)
-    reason, message = status.end_message(tasks)
-    refusal = next((text for i, text in report.errors.items() if report.states[i] == "W"), "")
-    is_untouched = bool(report.states) and not report.states.strip("W")
-    if (refusal or is_untouched) and not report.interrupted:
-        reason, message = Reason.NOT_RUN, refusal or "the runner started no task"
-    elif report.interrupted or (not report.succeeded and reason != Reason.TASK_FAILED):
+    reason, message = endings.ending(report, names)
+    if reason == Reason.INTERRUPTED:
         reason, message = _interruption(seen, message, now)
     patch = status.progressed(seen.job, report, names) | status.finished(
         seen.job, succeeded=report.succeeded, reason=reason, message=message, now=now

@@ -26,9 +26,6 @@ MAX_TASKS: Final = 2000
 """As many as the resource definition allows in the list."""
 _MESSAGE_LIMIT: Final = 2048
 _SHORT_ERROR: Final = 160
-_NOT_RUN: Final = (TaskState.WAITING, TaskState.SKIPPED)
-_NAMED_IN_MESSAGE: Final = 20
-_WHY_LIMIT: Final = 200
 
 Patch = dict[str, Any]
 
@@ -334,40 +331,3 @@ def _fits(tasks: Sequence[Mapping[str, Any]]) -> bool:
         return False
     text = json.dumps(tasks, separators=(",", ":"), ensure_ascii=False)
     return len(text.encode()) <= MAX_TASK_BYTES
-
-
-def end_message(tasks: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """Return reason and message of a run's end: which tasks decided it, and what did not run."""
-    failed = [t for t in tasks if t["state"] == TaskState.FAILED]
-    no_op = [t for t in tasks if t["state"] == TaskState.SUCCEEDED_NO_OP]
-    not_run = [t["name"] for t in tasks if t["state"] in _NOT_RUN]
-    rest = f"; not run: {_listed([_named(name) for name in not_run])}" if not_run else ""
-    if failed:
-        return Reason.TASK_FAILED, _did(failed, "failed") + rest
-    if no_op:
-        return Reason.EARLY_FINISH, _did(no_op, "finished the job early") + rest
-    return Reason.SUCCEEDED, f"{len(tasks)}/{len(tasks)} tasks run"
-
-
-def _did(tasks: Sequence[Mapping[str, Any]], what: str) -> str:
-    if len(tasks) == 1:
-        return f"task {_named(tasks[0]['name'])} {what}{_why(tasks[0])}"
-    return f"{len(tasks)} tasks {what}: {_listed([_named(t['name']) + _why(t) for t in tasks])}"
-
-
-def _named(name: str) -> str:
-    return f"'{name[:100]}'"
-
-
-def _why(task: Mapping[str, Any]) -> str:
-    """Return how a task ended, in brackets: a code says it all, else there are words."""
-    if "returnCode" in task:
-        return f" (return code {task['returnCode']})"
-    error = str(task.get("errorMessage", "")).strip()
-    return f" ({error[:_WHY_LIMIT]})" if error else ""
-
-
-def _listed(items: Sequence[str]) -> str:
-    shown = ", ".join(items[:_NAMED_IN_MESSAGE])
-    more = len(items) - _NAMED_IN_MESSAGE
-    return f"{shown} and {more} more" if more > 0 else shown

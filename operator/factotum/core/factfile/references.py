@@ -29,6 +29,11 @@ def job_id(document: object, tags: Mapping[str, str]) -> str:
     import json  # only the controller asks for ids, and it has json loaded
 
     compact = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return job_id_of_text(compact, tags)
+
+
+def job_id_of_text(compact: str, tags: Mapping[str, str]) -> str:
+    """Return Factotum Server's id, given the factfile in the form that it is computed of."""
     return _sha256(compact + _join_tags(tags))
 
 

@@ -28,6 +28,7 @@ class WorkOrder:
         tags: tags of the run.
         start: task to start from, if any.
         is_eager: a task starts when its own dependencies ended, not its level.
+        max_parallel: how many tasks may run at once; None: any number.
         webhook: settings of the webhook; None: there is none.
         kept: results of an earlier attempt: a letter a task in level order
             (``reports.STATE_LETTERS``), and by task, as text, their codes,
@@ -40,6 +41,7 @@ class WorkOrder:
         "factfile_hash",
         "is_eager",
         "kept",
+        "max_parallel",
         "start",
         "tags",
         "webhook",
@@ -52,6 +54,7 @@ class WorkOrder:
         self.tags: dict[str, str] = body.get("tags") or {}
         self.start: str | None = body.get("start")
         self.is_eager = body.get("scheduling") == "Eager"
+        self.max_parallel: int | None = body.get("maxParallel")
         self.webhook: Mapping[str, Any] | None = body.get("webhook")
         self.kept: Mapping[str, Any] | None = body.get("kept")
 
@@ -68,7 +71,7 @@ def work_order(
 
     Args:
         name: of the FactotumJob.
-        spec: of the FactotumJob.
+        spec: of the FactotumJob, or what says the same of a job that is none.
         factfile: its text as it was accepted.
         factfile_hash: SHA-256 of that, hex.
         kept: the results that the attempt begins with.
@@ -86,6 +89,8 @@ def work_order(
         if webhook
         else None,
     }
+    if spec.get("maxParallel") is not None:
+        order["maxParallel"] = spec["maxParallel"]
     if kept is not None:
         order["kept"] = {
             "states": kept.states,

@@ -20,13 +20,17 @@ LAUNCH = "FACTOTUM_LAUNCH"
 TOKEN_FILE = "FACTOTUM_TOKEN_FILE"  # noqa: S105 - a variable's name
 TERMINATION_LOG = "FACTOTUM_TERMINATION_LOG"
 WEBHOOK_URL = "FACTOTUM_WEBHOOK_URL"
+LOG_FOLDER = "FACTOTUM_LOG_FOLDER"
+"""Where output is kept, a file or a few for each task; without it nothing is: a Pod has its log."""
+LOG_SIZE = "FACTOTUM_LOG_SIZE"
+"""How many bytes of one task's output are kept."""
 
 TOKEN_PATH = "/var/run/secrets/factotum/token"  # noqa: S105 - a path
 TERMINATION_PATH = "/dev/termination-log"
 """Where a Pod has both, without a variable: each is paid for at every write of the Pod."""
 
 REQUIRED = (OPERATOR_URL, OPERATOR_CA, JOB_UID, ATTEMPT, LAUNCH)
-OURS = (*REQUIRED, TOKEN_FILE, TERMINATION_LOG, WEBHOOK_URL)
+OURS = (*REQUIRED, TOKEN_FILE, TERMINATION_LOG, WEBHOOK_URL, LOG_FOLDER, LOG_SIZE)
 
 TASK_PREFIX = "FACTOTUM_TASK_"
 """Stands before the name of each variable that is meant for the tasks."""

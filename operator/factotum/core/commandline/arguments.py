@@ -6,12 +6,12 @@ the whole is compared with the usage, then numbers are read.
 
 from __future__ import annotations
 
-from factotum.cli import usage
+from factotum.core.commandline import usage
 from factotum.core.errors import FactotumError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _MAX_NUMBER = 2**64 - 1
 _SIMILAR = 2  # edits
@@ -63,7 +63,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         raise UsageError("Invalid arguments.")
     for name, values in given.items():
         kind = usage.OPTIONS[name].number
-        if kind is not None and not _is_number(values[0]):
+        if kind is not None and not is_number(values[0]):
             raise UsageError(
                 f"Could not decode '{values[0]}' to {kind} for '{name}'.", show_usage=False
             )
@@ -104,7 +104,7 @@ def _take_long(argument: str, following: Sequence[str], given: dict[str, list[st
     name, attached, value = argument.partition("=")
     option = usage.OPTIONS.get(name)
     if option is None:
-        similar = _find_similar(name)
+        similar = find_similar(name, usage.OPTIONS)
         hint = f". Did you mean '{similar}'?" if similar is not None else ""
         raise UsageError(f"Unknown flag: '{name}'{hint}")
     if option.value is None:
@@ -141,19 +141,21 @@ def _fits(words: list[str], given: dict[str, list[str]]) -> bool:
     return all(command in usage.OPTIONS[name].commands for name in given)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str, most: int = _MAX_NUMBER) -> bool:
+    """Whether the original reads a text as an unsigned number; it takes an empty one for 0."""
     digits = text.removeprefix("+") if text != "+" else text
     if digits == "" and text == "":
         return True
     if not digits or not digits.isascii() or not digits.isdigit():
         return False
     significant = digits.lstrip("0")
-    return len(significant) <= 20 and int(significant or "0") <= _MAX_NUMBER
+    return len(significant) <= 20 and int(significant or "0") <= most
 
 
-def _find_similar(name: str) -> str | None:
+def find_similar(name: str, options: Iterable[str]) -> str | None:
+    """Return the option that was probably meant by one that there is not."""
     best: tuple[int, str] | None = None
-    for known in usage.OPTIONS:
+    for known in options:
         distance = _edit_distance(name, known)
         if distance <= _SIMILAR and (best is None or distance < best[0]):
             best = (distance, known)

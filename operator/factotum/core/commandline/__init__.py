@@ -1,0 +1,1 @@
+"""The words of ``factotum run`` and its companions: who may be given which, and what they mean."""

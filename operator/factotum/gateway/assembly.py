@@ -1,0 +1,148 @@
+"""The server's parts put together: runner, entries, backend, service and application."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from factotum.core.errors import FactotumError
+from factotum.gateway.chronicle import Chronicle
+from factotum.gateway.options import OURS, Options
+from factotum.gateway.original.application import OriginalApplication
+from factotum.gateway.original.endpoints import Endpoints
+from factotum.gateway.original.requests import Application, Guard
+from factotum.jobs.checking.processes import CheckingProcesses
+from factotum.jobs.checking.program import Program
+from factotum.jobs.local.backend import LocalBackend
+from factotum.jobs.local.entries import Entries, OwnEntries
+from factotum.jobs.local.settings import LocalSettings
+from factotum.jobs.service import Appended, JobService
+from factotum.jobs.views import Load, Webhook
+
+logger = logging.getLogger(__name__)
+
+_NAME: Final = "factotum"
+_NAMESPACE: Final = "com.snowplowanalytics/factotum"
+_LOG_BYTES: Final = 16 * 1024 * 1024
+_KEEP_DAYS: Final = 30
+
+
+class SettingsError(FactotumError):
+    """An option cannot be used; the text names it and the cure."""
+
+
+class Assembly:
+    """A server that is ready to start. Made within its event loop.
+
+    Args:
+        given: the options.
+
+    Raises:
+        FactotumError: it cannot be made so.
+    """
+
+    def __init__(self, given: Options) -> None:
+        program = given.text("--factotum-bin")
+        is_ours = not program or _is_ours(program)
+        shown = program or "factotum"
+        self.checker = CheckingProcesses(shown) if is_ours else Program(program)
+        self._chronicle = Chronicle(shown, self._load, None if is_ours else self._last_words)
+        self.backend = LocalBackend(
+            LocalSettings(
+                folder=_data_folder(given),
+                workers=given.max_workers,
+                max_waiting=given.max_jobs,
+                resumes=given.text("--interrupted") == "resume",
+                log_bytes=given.number("--log-size", _LOG_BYTES),
+                keep_days=int(given.text("--keep") or _KEEP_DAYS),
+                program="" if is_ours else program,
+            ),
+            _entries(given),
+            self._chronicle.hear,
+        )
+        self.service = JobService(self.backend, self.checker, _appended(given))
+        self.guard = Guard(_token(given))
+
+    def application(self, others: dict[str, Application] | None = None) -> Application:
+        """Return what serves requests.
+
+        Args:
+            others: applications by the beginning of their paths, such as ``/v1``.
+        """
+        return OriginalApplication(Endpoints(self.service), self.guard, others)
+
+    async def start(self) -> None:
+        """Begin to run jobs."""
+        await self.backend.start()
+
+    async def stop(self) -> None:
+        """Let go of everything; the queue is kept, and running jobs go on."""
+        await self.backend.stop()
+        if isinstance(self.checker, CheckingProcesses):
+            await self.checker.stop()
+
+    def _load(self) -> Load:
+        return self.backend.load()
+
+    def _last_words(self, key: str) -> str:
+        return self.backend.last_words(key)
+
+
+def _is_ours(program: str) -> bool:
+    """Whether a path leads to the command that comes with this very server."""
+    own = Path(sys.executable).parent / "factotum"
+    try:
+        return os.path.samefile(program, own)  # noqa: PTH121 - a user's text is no path yet
+    except (OSError, ValueError):
+        return False
+
+
+def _data_folder(given: Options) -> Path:
+    folder = given.text("--data-dir")
+    return Path(folder or f".factotum/server-{given.port}").absolute()
+
+
+def _entries(given: Options) -> Entries:
+    name = given.text("--consul-name", _NAME)
+    namespace = given.text("--consul-namespace", _NAMESPACE)
+    own = OwnEntries(name, namespace.strip("/"))
+    if not given.uses_consul:
+        return own
+    from factotum.jobs.local.consul_entries import ConsulEntries
+    from factotum.persistence.consul import ConsulStore
+
+    address = f"{given.text('--consul-ip', '127.0.0.1')}:{given.consul_port}"
+    return ConsulEntries(ConsulStore(address), own, name, namespace)
+
+
+def _appended(given: Options) -> Appended:
+    url = given.text("--webhook")
+    size = given.text("--max-stdouterr-size")
+    webhook = Webhook(url=url, max_stdouterr_size=int(size) if size else None) if url else None
+    return Appended(webhook=webhook, no_colour=given.has("--no-colour"))
+
+
+def _token(given: Options) -> str:
+    path = given.text("--token-file")
+    if not path:
+        return ""
+    try:
+        token = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        msg = f"--token-file {path}: {error}"
+        raise SettingsError(msg) from None
+    if not token:
+        msg = f"--token-file {path}: it is empty; put a secret of your own into it"
+        raise SettingsError(msg)
+    return token
+
+
+def warning(given: Options) -> str:
+    """Return what to say of a server that anybody may ask; empty: nothing."""
+    if given.ip.startswith("127.") or given.has("--token-file"):
+        return ""
+    return (
+        f"Warning: whoever can reach {given.ip}:{given.port} can run any factfile of this machine;"
+        f" say --ip=127.0.0.1, or --token-file (see {OURS} --help)"
+    )

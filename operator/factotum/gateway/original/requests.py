@@ -1,0 +1,117 @@
+"""Reading requests: their bodies within bounds, and who may ask at all."""
+
+import asyncio
+import hmac
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+from factotum.core.errors import FactotumError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_BODY_BYTES: Final = 104_857_599
+_LARGE_BYTES: Final = 1024 * 1024
+_LARGE_AT_ONCE: Final = 2
+_TYPE: Final = re.compile(r"\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*(;.*)?")
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class TooLargeError(FactotumError):
+    """The body is larger than the original takes."""
+
+
+class GoneError(FactotumError):
+    """Whoever asked has hung up."""
+
+
+def headers_of(scope: Scope) -> Mapping[str, str]:
+    """Return a request's headers; of a repeated one the last counts."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def declares_type(headers: Mapping[str, str]) -> bool:
+    """Whether a body is announced as something that the original reads."""
+    kind = headers.get("content-type", "")
+    return bool(_TYPE.fullmatch(kind)) and not kind.strip().lower().startswith(
+        "multipart/form-data"
+    )
+
+
+def is_ambiguous(scope: Scope) -> bool:
+    """Whether a request's length may be read in two ways, by us and by a proxy before us."""
+    names = [name for name, _ in scope["headers"]]
+    return b"transfer-encoding" in names and b"content-length" in names
+
+
+class Bodies:
+    """Reads bodies; few large ones at once, for each is held in memory."""
+
+    def __init__(self) -> None:
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+
+    async def read(self, receive: Receive) -> bytes:
+        """Return a request's body, all of it.
+
+        Raises:
+            TooLargeError: it is too large; the rest was read and forgotten.
+            GoneError: nobody is there any more.
+        """
+        parts: list[bytes] = []
+        size = 0
+        is_large = False
+        try:
+            while True:
+                event = await receive()
+                if event["type"] != "http.request":
+                    raise GoneError("hung up")
+                part: bytes = event.get("body", b"")
+                size += len(part)
+                if size <= MAX_BODY_BYTES:
+                    parts.append(part)
+                else:
+                    parts.clear()
+                if not event.get("more_body", False):
+                    break
+                if size > _LARGE_BYTES and not is_large:
+                    await self._large.acquire()
+                    is_large = True
+        finally:
+            if is_large:
+                self._large.release()
+        if size > MAX_BODY_BYTES:
+            raise TooLargeError("Body is too big")
+        return b"".join(parts)
+
+
+class Guard:
+    """Says who may ask.
+
+    Args:
+        token: what callers must show; empty: nothing.
+        hosts: names by which pages of this server may be called, beside this machine's own.
+    """
+
+    def __init__(self, token: str = "", hosts: frozenset[str] = frozenset()) -> None:
+        self._token = token.encode()
+        self._hosts = _LOCAL | hosts
+
+    def is_known(self, headers: Mapping[str, str]) -> bool:
+        """Whether a caller shows the token."""
+        if not self._token:
+            return True
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        shown = token.strip().encode("utf-8", "replace")
+        return kind.lower() == "bearer" and hmac.compare_digest(shown, self._token)
+
+    def is_foreign_page(self, headers: Mapping[str, str]) -> bool:
+        """Whether a page of somewhere else has a browser ask: scripts send no Origin."""
+        origin = headers.get("origin")
+        if origin is None:
+            return False
+        authority = origin.partition("://")[2].lower()
+        host = authority if authority.endswith("]") else authority.rpartition(":")[0] or authority
+        return host not in self._hosts

@@ -1,0 +1,369 @@
+"""The local backend: its parts put together, and the protocol that front doors know."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from factotum.core.factfile.references import content_hash
+from factotum.core.words.reasons import Reason
+from factotum.core.words.states import JobState, RunState
+from factotum.jobs.errors import (
+    BackendError,
+    DuplicateJobError,
+    NotPossibleError,
+    QueueFullError,
+    UnknownJobError,
+)
+from factotum.jobs.local.entries import Entries
+from factotum.jobs.local.running import course, outputs
+from factotum.jobs.local.running.crew import SOCKET, Crew
+from factotum.jobs.local.running.door import Door
+from factotum.jobs.local.running.folders import Folders
+from factotum.jobs.local.running.programs import TASK
+from factotum.jobs.local.settings import DAY_MS, LocalSettings
+from factotum.jobs.local.store import listing, rows
+from factotum.jobs.local.store.database import Database
+from factotum.jobs.local.store.ledger import Ledger, forget_statements, now_ms
+from factotum.jobs.local.store.rows import Row
+from factotum.jobs.views import (
+    Change,
+    JobDetail,
+    JobPage,
+    JobQuery,
+    JobRequest,
+    JobView,
+    Load,
+    LogPiece,
+    LogQuery,
+    Order,
+)
+from factotum.persistence.entries import Entry
+
+logger = logging.getLogger(__name__)
+
+_CHANGES: Final = 100
+_GATHER_SECONDS: Final = 0.05
+_SWEEP_SECONDS: Final = 600.0
+_SWEEP_JOBS: Final = 200
+_LAST_WORDS: Final = 4096
+_MAX_LOG_BYTES: Final = 4 * 1024 * 1024
+
+
+class LocalBackend:
+    """Implements ``jobs.backend.Backend`` without a cluster. Belongs to one event loop.
+
+    Args:
+        settings: where and how much.
+        entries: keeps Factotum Server's entries; by itself the file of jobs has them.
+        told: hears of each job's steps, and its arguments.
+
+    Raises:
+        DatabaseError: the data folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: LocalSettings,
+        entries: Entries,
+        told: Callable[[JobView, tuple[str, ...]], None] = lambda _view, _args: None,
+    ) -> None:
+        self._settings = settings
+        self._entries = entries
+        self._told = told
+        self._database = Database(settings.folder)
+        self._folders = Folders(settings.folder)
+        self.ledger = Ledger(self._database)
+        self.crew = Crew(self.ledger, self._folders, settings, self._note)
+        self._door = Door(settings.folder / SOCKET, self.crew.desk)
+        self._listing = listing.Listing(self._database)
+        self._taking: set[str] = set()
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take up where the last server was, and begin to run jobs."""
+        await self._entries.start(self.ledger)
+        await self._door.open()
+        await self.crew.start()
+        if self._settings.keep_days:
+            self._sweeping = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Let go; the queue is kept, and runners go on."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        await self.crew.stop()
+        await self._door.close()
+        await self._entries.stop()
+        self._listing.close()
+        await asyncio.to_thread(self._database.close)
+
+    # --- submissions -----------------------------------------------------------------------
+
+    async def create(self, request: JobRequest) -> JobView:
+        """Put a job into the queue (see ``Backend.create``)."""
+        job_id = request.job_id
+        if self.ledger.holder(job_id) is not None or job_id in self._taking:
+            raise DuplicateJobError(job_id)
+        self._taking.add(job_id)
+        try:
+            row = self._row(request)
+            await self._entries.take(row, self._check_room)
+            await self._add(row, request.factfile)
+        finally:
+            self._taking.discard(job_id)
+        self._note(row)
+        self.crew.join(row)
+        self.crew.fill()
+        return self._view(row)
+
+    async def _add(self, row: Row, factfile: str) -> None:
+        try:
+            await self.ledger.add(row, rows.keep_factfile(row.factfile_hash, factfile))
+        except BackendError:
+            # Nobody may think that it waits here.
+            self._entries.note(replace(row, state=JobState.DONE, outcome=RunState.FAILED))
+            raise
+
+    def _note(self, row: Row) -> None:
+        """Tell of a change that is durable."""
+        self._entries.note(row)
+        self._told(rows.view(row), tuple(json.loads(row.args)))
+
+    def _check_room(self) -> None:
+        if self.crew.waiting_count() + self._arriving() >= self._settings.max_waiting:
+            raise QueueFullError
+
+    def _arriving(self) -> int:
+        """Count those that are being written, as far as no worker is free for them."""
+        free = self._settings.workers - len(self.crew.active)
+        return max(0, len(self._taking) - 1 - max(0, free))
+
+    def _row(self, request: JobRequest) -> Row:
+        options = request.options
+        spec: dict[str, object] = {"program": True}
+        if options is not None:
+            spec = {
+                "start": options.start,
+                "env": dict(options.env),
+                "tags": dict(options.tags),
+                "constraints": dict(options.constraints),
+                "scheduling": "Eager" if options.eager else "Levels",
+                "maxParallel": options.max_parallel,
+                "no_colour": options.no_colour,
+            }
+            if options.webhook is not None:
+                spec["webhook"] = {
+                    "url": options.webhook.url,
+                    "maxStdouterrSize": options.webhook.max_stdouterr_size,
+                    "heartbeatIntervalSeconds": options.webhook.heartbeat_seconds,
+                }
+        return Row(
+            key=self.ledger.next_key(),
+            job_id=request.job_id,
+            name=request.name,
+            factfile_path=request.factfile_path,
+            factfile_hash=content_hash(request.factfile),
+            args=json.dumps(request.args),
+            tags=json.dumps(dict(request.tags)),
+            spec=json.dumps(spec),
+            task_names=json.dumps(request.task_names or [TASK]),
+            submitted_ms=now_ms(),
+            state=JobState.QUEUED,
+            outcome=RunState.WAITING,
+            reason=Reason.WAITING_FOR_WORKER,
+            message="",
+            wanted=str(Order.RUN),
+            place=self.ledger.next_place(),
+            attempt=1,
+            launch=0,
+            token="",
+            claim_id=None,
+            report=None,
+            kept=None,
+            report_sequence=0,
+            started_ms=None,
+            ended_ms=None,
+            sequence=0,
+        )
+
+    # --- questions -------------------------------------------------------------------------
+
+    def _view(self, row: Row) -> JobView:
+        position = None
+        if course.is_waiting(row) and row.key not in self.crew.active:
+            line = self.crew.waiting()
+            position = line.index(row.key) + 1 if row.key in line else None
+        return rows.view(row, position)
+
+    async def get(self, key: str) -> JobDetail:
+        """Return a job (see ``Backend.get``)."""
+        row = self.ledger.get(key)
+        return JobDetail(
+            job=self._view(row),
+            args=tuple(json.loads(row.args)),
+            factfile=self.ledger.factfile(row.factfile_hash),
+            tasks=rows.tasks(row),
+            attempts=rows.attempts(self.ledger.attempts(row.key)),
+        )
+
+    async def find(self, job_id: str) -> JobView | None:
+        """Return the newest job of a job id."""
+        row = self.ledger.find(job_id)
+        return None if row is None else self._view(row)
+
+    async def entry(self, job_id: str) -> Entry | None:
+        """Return a job in Factotum Server's form (see ``Backend.entry``)."""
+        return await self._entries.entry(job_id)
+
+    async def list(self, query: JobQuery) -> JobPage:
+        """Return jobs, newest first (see ``Backend.list``)."""
+        try:
+            found, cursor, total = await self._listing.page(query)
+        except sqlite3.Error as error:
+            raise BackendError(f"the jobs cannot be listed: {error}") from error
+        line = {key: place for place, key in enumerate(self.crew.waiting(), 1)}
+        # What is in memory is newer than what was read.
+        shown = [self.ledger.open.get(row.key, row) for row in found]
+        jobs = tuple(rows.view(row, line.get(row.key)) for row in shown)
+        return JobPage(jobs=jobs, cursor=cursor, total=total)
+
+    async def watch(
+        self, since: int | None = None, key: str | None = None
+    ) -> AsyncIterator[Change]:
+        """Tell of each job as it is after each change (see ``Backend.watch``)."""
+        place = self.ledger.sequence if since is None else since
+        row = self.ledger.get(key) if key is not None else None
+        if row is not None and (since is None or row.sequence > since):
+            yield self._change(row)
+            place = row.sequence
+        while True:
+            change = self.ledger.next_change()
+            if row is None:
+                found = self.ledger.changed(place, _CHANGES)
+            else:
+                row = self.ledger.get(str(row.key))
+                found = [row] if row.sequence > place else []
+            for each in found:
+                yield self._change(each, with_tasks=row is not None)
+                place = each.sequence
+            if not found:
+                await change
+                await asyncio.sleep(_GATHER_SECONDS)  # many changes come together
+
+    def _change(self, row: Row, *, with_tasks: bool = True) -> Change:
+        return Change(
+            sequence=row.sequence,
+            job=self._view(row),
+            tasks=rows.tasks(row) if with_tasks else (),
+        )
+
+    async def log(self, key: str, query: LogQuery) -> LogPiece:
+        """Return a part of a log (see ``Backend.log``)."""
+        row = self.ledger.get(key)
+        number = row.attempt if query.attempt is None else query.attempt
+        if not 1 <= number <= row.attempt:
+            raise UnknownJobError(f"job {key} has no attempt {number}")
+        if query.task is not None and not 0 <= query.task < len(row.names):
+            raise UnknownJobError(f"job {key} has no task {query.task}")
+        is_over = number < row.attempt or row.state != JobState.WORKING
+        return await asyncio.to_thread(
+            lambda: outputs.read(
+                self._folders.pieces(row.key, number, query.task),
+                query.offset,
+                min(query.limit, _MAX_LOG_BYTES),
+                complete=is_over,
+            )
+        )
+
+    def last_words(self, key: str) -> str:
+        """Return the end of what a job has printed, for the log."""
+        row = self.ledger.get(key)
+        pieces = self._folders.pieces(row.key, row.attempt, 0)
+        piece = outputs.read(pieces, -_LAST_WORDS, _LAST_WORDS, complete=True)
+        return piece.data.decode("utf-8", "replace").rstrip("\n")
+
+    def load(self) -> Load:
+        """Return how busy it is."""
+        return Load(
+            workers=self._settings.workers,
+            active=len(self.crew.active),
+            waiting=self.crew.waiting_count(),
+            max_waiting=self._settings.max_waiting,
+        )
+
+    # --- orders ----------------------------------------------------------------------------
+
+    async def resume(self, key: str) -> JobView:
+        """Let a job go on, or have another attempt (see ``Backend.resume``)."""
+        row = self.ledger.get(key)
+        if row.reason == Reason.SUSPENDED:
+            text = "taken up again"
+        elif course.has_failed(row):
+            holder = self.ledger.holder(row.job_id)
+            if holder is not None or row.job_id in self._taking:
+                raise DuplicateJobError(row.job_id)
+            text = "resumed"
+        else:
+            raise NotPossibleError(f"job {key} is {row.state}, {row.reason}: nothing to resume")
+        place = self.ledger.next_place()
+        if row.claim_id is None and row.reason == Reason.SUSPENDED:
+            row = course.taken_up(row, place, text)
+        else:
+            row = course.following(row, place, f"{text}: attempt {row.attempt + 1} begins")
+        if row.job_id not in self._taking:
+            self._taking.add(row.job_id)
+        try:
+            await self._entries.take(row, lambda: None)
+            await self.ledger.put(row)
+        finally:
+            self._taking.discard(row.job_id)
+        self._note(row)
+        self.crew.join(row)
+        self.crew.fill()
+        return self._view(row)
+
+    async def suspend(self, key: str) -> JobView:
+        """Stop a job until it is resumed (see ``Backend.suspend``)."""
+        return await self._order(key, Order.SUSPEND)
+
+    async def cancel(self, key: str) -> JobView:
+        """End a job (see ``Backend.cancel``)."""
+        return await self._order(key, Order.CANCEL)
+
+    async def _order(self, key: str, order: Order) -> JobView:
+        row = self.ledger.get(key)
+        is_suspended = row.reason == Reason.SUSPENDED
+        if row.is_done or (is_suspended and order == Order.SUSPEND):
+            raise NotPossibleError(f"job {key} is {row.state}, {row.reason}: nothing to stop")
+        row = course.ordered(row, order)
+        is_running = row.claim_id is not None and not is_suspended
+        if not is_running:
+            row = course.stopped(self.crew.give_up_unclaimed(row), now_ms())
+        await self.ledger.put(row)
+        self._note(row)
+        self.crew.fill()
+        return self._view(row)
+
+    # --- keeping house ---------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        """Remove what ended long ago, a little at a time."""
+        while True:
+            before = now_ms() - int(self._settings.keep_days * DAY_MS)
+            gone = self.ledger.ended_before(before, _SWEEP_JOBS)
+            if gone:
+                try:
+                    await self.ledger.write(*forget_statements(gone, self.ledger.sequence))
+                except BackendError as error:
+                    logger.warning("old jobs cannot be removed: %s", error)
+                else:
+                    await asyncio.to_thread(self._remove_folders, gone)
+            await asyncio.sleep(_SWEEP_SECONDS if len(gone) < _SWEEP_JOBS else 1.0)
+
+    def _remove_folders(self, gone: Sequence[Row]) -> None:
+        for row in gone:
+            self._folders.remove(row.key, row.attempt)

@@ -1,0 +1,270 @@
+"""Entries in Consul: where old servers, scripts and other boxes look.
+
+A job is taken by compare-and-set before it is kept, so that of two servers one
+has it. Later changes are written behind, in order, and an outage delays them and
+nothing else: what was not written is tried again until it is. A Consul that does
+not answer is waited for once; until it does again, nobody else waits.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from factotum.jobs.errors import BadEntryError, DuplicateJobError
+from factotum.jobs.local.entries import OwnEntries, entry_of
+from factotum.jobs.local.store.ledger import Ledger
+from factotum.jobs.local.store.rows import Row
+from factotum.persistence.consul import ConsulStore, StoredValue
+from factotum.persistence.entries import Entry, EntryState
+from factotum.persistence.errors import (
+    StoreConflictError,
+    StoreError,
+    StoreFailingError,
+    StoreUnreachableError,
+)
+
+logger = logging.getLogger(__name__)
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_TRIES: Final = 5
+_RETRY_SECONDS: Final = 2.0
+_MAX_RETRY_SECONDS: Final = 30.0
+_SLOW_SECONDS: Final = 0.9
+"""A failure that took so long was a wait for somebody who does not answer."""
+_REST_SECONDS: Final = 5.0
+_LAST_SECONDS: Final = 1.0
+
+
+class ConsulEntries:
+    """Implements ``Entries`` in Consul. Belongs to one event loop.
+
+    Args:
+        store: Consul.
+        own: tells of our own jobs while Consul does not answer.
+        name: of this server.
+        prefix: of the keys; slashes at its ends are dropped, nothing would be found behind them.
+    """
+
+    def __init__(self, store: ConsulStore, own: OwnEntries, name: str, prefix: str) -> None:
+        self._store = store
+        self._own = own
+        self._name = name
+        self._prefix = prefix.strip("/")
+        self._unwritten: dict[str, deque[Entry]] = {}
+        self._written: dict[str, Entry] = {}
+        self._writers: dict[str, asyncio.Task[None]] = {}
+        self._news: dict[str, asyncio.Event] = {}
+        self._told: dict[str, Entry] = {}
+        self._rests_until = 0.0
+
+    async def start(self, ledger: Ledger) -> None:
+        """Bring the entries of jobs that have not ended level."""
+        await self._own.start(ledger)
+        for row in ledger.open.values():
+            self.note(row)
+
+    async def stop(self) -> None:
+        """Write what can be written at once; the rest is known to the file of jobs."""
+        if self._writers:
+            await asyncio.wait(self._writers.values(), timeout=_LAST_SECONDS)
+        for task in tuple(self._writers.values()):
+            task.cancel()
+        self._store.close()
+
+    def path(self, job_id: str) -> str | None:
+        """Return the key of a job id, which may begin with the prefix; None: it can have none."""
+        if self._prefix:
+            job_id = job_id.removeprefix(f"{self._prefix}/")
+        if not _ID.fullmatch(job_id):
+            return None  # in a request it would lead elsewhere
+        return f"{self._prefix}/{job_id}" if self._prefix else job_id
+
+    # --- taking ----------------------------------------------------------------------------
+
+    async def take(self, row: Row, check_room: Callable[[], None]) -> None:
+        """Make a job ours, or find out whose it is (see ``Entries.take``)."""
+        path = self._key(row.job_id)
+        queued = entry_of(row, self._name)
+        for _ in range(_TRIES):
+            try:
+                stored = await self._get(path)
+            except StoreError as error:
+                self._complain_of_reading(row.job_id, error)
+                check_room()
+                return
+            self._respect(row.job_id, stored)
+            check_room()
+            try:
+                await self._put(path, row.job_id, queued, stored.revision)
+            except StoreConflictError:
+                continue
+            except StoreError as error:
+                self._complain_of_writing(path, queued, error)
+                return
+            self._written[row.job_id] = queued
+            # What an earlier job of this id has left unwritten says nothing any more.
+            self._unwritten.pop(row.job_id, None)
+            return
+        raise DuplicateJobError(row.job_id)
+
+    def _respect(self, job_id: str, stored: StoredValue) -> None:
+        """Leave alone what somebody else has queued or at work."""
+        if not stored.value:
+            logger.debug("No state found for job entry id='%s'", job_id)
+            return
+        entry = Entry.parse(stored.value)
+        if entry is None:
+            raise BadEntryError(f"what is stored under '{self._key(job_id)}' is no job entry")
+        logger.debug("Job entry id='%s' state='%s'", job_id, entry.state)
+        if entry.state != EntryState.DONE:
+            raise DuplicateJobError(job_id)
+
+    # --- looking up ------------------------------------------------------------------------
+
+    async def entry(self, job_id: str) -> Entry | None:
+        """Return the entry of a job id, whichever server's it is (see ``Entries.entry``)."""
+        path = self.path(job_id)
+        if path is None:
+            return None
+        try:
+            stored = await self._get(path)
+        except StoreError as error:
+            self._complain_of_reading(job_id, error)
+            return await self._own.entry(job_id)
+        if not stored.value:
+            return None
+        entry = Entry.parse(stored.value)
+        if entry is None:
+            raise BadEntryError(f"what is stored for id='{job_id}' is no job entry")
+        return entry
+
+    # --- writing behind ----------------------------------------------------------------------
+
+    def note(self, row: Row) -> None:
+        """Write a job's change, soon and in order."""
+        job_id = row.job_id
+        entry = entry_of(row, self._name)
+        waiting = self._unwritten.get(job_id)
+        newest = waiting[-1] if waiting else self._written.get(job_id)
+        if newest == entry:
+            return
+        self._unwritten.setdefault(job_id, deque()).append(entry)
+        if job_id in self._writers:
+            self._news[job_id].set()
+            return
+        self._news[job_id] = asyncio.Event()
+        task = asyncio.create_task(self._write_all(job_id))
+        self._writers[job_id] = task
+        task.add_done_callback(lambda done: self._end_writer(job_id, done))
+
+    def _end_writer(self, job_id: str, task: asyncio.Task[None]) -> None:
+        self._writers.pop(job_id, None)
+        self._news.pop(job_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("unexpected: %r", error, exc_info=error)
+
+    async def _write_all(self, job_id: str) -> None:
+        path = self._key(job_id)
+        pause = _RETRY_SECONDS
+        while waiting := self._unwritten.get(job_id):
+            entry = waiting[0]
+            self._news[job_id].clear()
+            try:
+                await self._write(path, job_id, entry)
+            except StoreError as error:
+                if not isinstance(error, StoreConflictError):
+                    self._complain_of_writing(path, entry, error)
+                if len(waiting) > 1:
+                    waiting.popleft()  # the next one says more
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news[job_id].wait(), pause)
+                pause = min(_MAX_RETRY_SECONDS, pause * 2)
+            else:
+                pause = _RETRY_SECONDS
+                if waiting and waiting[0] is entry:
+                    waiting.popleft()
+                    self._remember(job_id, entry)
+        self._unwritten.pop(job_id, None)
+        self._told.pop(job_id, None)
+
+    async def _write(self, path: str, job_id: str, entry: Entry) -> None:
+        stored = await self._get(path)
+        found = Entry.parse(stored.value) if stored.value else None
+        is_others = found is not None and found.last_run_from != self._name
+        if found is not None and is_others and found.state != EntryState.DONE:
+            return  # another server has taken the job meanwhile: it tells of it
+        await self._put(path, job_id, entry, stored.revision)
+
+    def _remember(self, job_id: str, entry: Entry) -> None:
+        if entry.state == EntryState.DONE:
+            self._written.pop(job_id, None)
+        else:
+            self._written[job_id] = entry
+
+    # --- requests ----------------------------------------------------------------------------
+
+    def _key(self, job_id: str) -> str:
+        path = self.path(job_id)
+        assert path is not None, "our own ids are digits and letters"  # noqa: S101 - for mypy
+        return path
+
+    async def _get(self, path: str) -> StoredValue:
+        with _Rest(self):
+            return await self._store.get(path)
+
+    async def _put(self, path: str, job_id: str, entry: Entry, revision: int) -> None:
+        logger.debug("Persist [%s]::[%s]", job_id, entry.state)
+        with _Rest(self):
+            await self._store.swap(path, entry.to_json(), revision=revision)
+
+    def _complain_of_reading(self, job_id: str, error: StoreError) -> None:
+        if not isinstance(error, StoreFailingError):  # of an answer the original says nothing
+            logger.error("Persistence Error: could not get key: %s", job_id)
+        logger.info("%s", error)
+
+    def _complain_of_writing(self, path: str, entry: Entry, error: StoreError) -> None:
+        """Say once that an entry is not written; that it is tried again needs no words."""
+        job_id, state = entry.request.job_id, entry.state
+        if self._told.get(job_id) == entry:
+            return
+        self._told[job_id] = entry
+        text = entry.to_json().decode()
+        logger.error("Persistence Error: could not set K/V: %s::%s", path, text)
+        logger.error("Persistence Error: Failed to update [%s] to [%s]", job_id, state)
+        logger.info("%s", error)
+
+    def rest(self) -> None:
+        """Ask nothing for a while."""
+        self._rests_until = time.monotonic() + _REST_SECONDS
+
+    def check_rest(self) -> None:
+        """Make sure that Consul may be asked.
+
+        Raises:
+            StoreUnreachableError: it did not answer a moment ago.
+        """
+        if time.monotonic() < self._rests_until:
+            raise StoreUnreachableError("Consul did not answer a moment ago")
+
+
+class _Rest:
+    """Notices a Consul that does not answer: only the first to ask waits for it."""
+
+    def __init__(self, entries: ConsulEntries) -> None:
+        self._entries = entries
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._entries.check_rest()
+        self._began = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        is_slow = time.monotonic() - self._began > _SLOW_SECONDS
+        if kind is not None and issubclass(kind, StoreUnreachableError) and is_slow:
+            self._entries.rest()

@@ -1,0 +1,249 @@
+"""Who runs: workers are given to waiting jobs in their order, and taken back when runners end."""
+
+import asyncio
+import heapq
+import logging
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Final
+
+from factotum.core.wire import variables
+from factotum.core.words import sentences
+from factotum.core.words.reasons import Reason
+from factotum.jobs.errors import BackendError
+from factotum.jobs.local.running import course
+from factotum.jobs.local.running.desk import Desk
+from factotum.jobs.local.running.folders import TOKEN, VERDICT, Folders
+from factotum.jobs.local.running.runners import Runners
+from factotum.jobs.local.settings import LocalSettings
+from factotum.jobs.local.store import rows
+from factotum.jobs.local.store.ledger import Ledger, now_ms
+from factotum.jobs.local.store.rows import Row
+from factotum.runner import host
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 0.5
+_PAUSE_SECONDS: Final = 1.0
+_WARM_UP_SECONDS: Final = 1.0
+SOCKET: Final = "runners.sock"
+
+
+class Crew:
+    """Gives out workers. Belongs to one event loop.
+
+    Args:
+        on_change: is told of each job's change once it is durable.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        folders: Folders,
+        settings: LocalSettings,
+        on_change: Callable[[Row], None],
+    ) -> None:
+        self._ledger = ledger
+        self._folders = folders
+        self._settings = settings
+        self._on_change = on_change
+        self.desk = Desk(ledger, folders, settings, on_change, self._free)
+        self._runners = Runners(self._on_end, settings.folder / "runners.log")
+        self.active: dict[int, str] = {}
+        """Jobs that have a worker, and the attempt and launch that has it."""
+        self._adopted: set[int] = set()
+        self._queue: list[tuple[int, int]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
+
+    # --- start and end -------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take up what an earlier server has left: verdicts first, then who still runs."""
+        for row in sorted(self._ledger.open.values(), key=lambda row: row.place):
+            if row.claim_id is None:
+                self.join(row)
+                continue
+            self.active[row.key] = row.claimant
+            if self._folders.is_alive(row.key, row.attempt):
+                self._adopted.add(row.key)
+            else:
+                how = "while no server ran"
+                await self.desk.ended(row.key, row.attempt, row.launch, how)
+        self._begin(self._warm_up())
+        self._begin(self._look_after())
+        self.fill()
+
+    async def _warm_up(self) -> None:
+        """Have ready what starts runners, unless a job has asked for it meanwhile."""
+        await asyncio.sleep(_WARM_UP_SECONDS)
+        if not self._runners.was_up:
+            self._runners.start_up()
+
+    async def stop(self) -> None:
+        """Give out nothing more; runners go on."""
+        self._is_closing = True
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._runners.shut_down()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("unexpected: %r", error, exc_info=error)
+
+    # --- the queue -----------------------------------------------------------------------
+
+    def join(self, row: Row) -> None:
+        """Put a job in line, if it wants a worker."""
+        if course.is_waiting(row) and row.key not in self.active:
+            heapq.heappush(self._queue, (row.place, row.key))
+
+    def waiting(self) -> list[int]:
+        """Return the keys of those in line, in order."""
+        return [key for _, key in sorted({each for each in self._queue if self._waits(each)})]
+
+    def waiting_count(self) -> int:
+        """Return how many are in line."""
+        return len({each for each in self._queue if self._waits(each)})
+
+    def _waits(self, entry: tuple[int, int]) -> bool:
+        place, key = entry
+        row = self._ledger.open.get(key)
+        return (
+            row is not None
+            and row.place == place
+            and key not in self.active
+            and course.is_waiting(row)
+        )
+
+    def fill(self) -> None:
+        """Give out free workers."""
+        while self._queue and len(self.active) < self._settings.workers and not self._is_closing:
+            entry = heapq.heappop(self._queue)
+            if self._waits(entry):
+                self._give(self._ledger.open[entry[1]])
+
+    def _give(self, row: Row) -> None:
+        self.active[row.key] = f"{row.attempt}-{row.launch + 1}"
+        self._begin(self._launch(row))
+
+    def _free(self, key: int, name: str) -> None:
+        if self.active.get(key) == name:
+            del self.active[key]
+            self._adopted.discard(key)
+        row = self._ledger.open.get(key)
+        if row is not None:
+            self.join(row)
+        self.fill()
+
+    # --- runners -------------------------------------------------------------------------
+
+    async def _launch(self, row: Row) -> None:
+        name = self.active[row.key]
+        try:
+            if not await self._is_right_host(row):
+                self._free(row.key, name)
+                return
+            row = course.launched(self._ledger.open[row.key], os.urandom(16).hex())
+            # Known before it exists: whatever happens in between, no launch is made twice.
+            await self._ledger.put(row)
+            folder = self._folders.prepare(row.key, row.attempt, row.token)
+            environ = {
+                **self._settings.environ,
+                variables.OPERATOR_URL: f"unix:{self._settings.folder / SOCKET}",
+                variables.OPERATOR_CA: "-",
+                variables.JOB_UID: str(row.key),
+                variables.ATTEMPT: str(row.attempt),
+                variables.LAUNCH: str(row.launch),
+                variables.TOKEN_FILE: str(folder / TOKEN),
+                variables.TERMINATION_LOG: str(folder / VERDICT),
+                variables.LOG_FOLDER: str(folder),
+                variables.LOG_SIZE: str(self._settings.log_bytes),
+            }
+            if '"no_colour": true' in row.spec:
+                environ[f"{variables.TASK_PREFIX}CLICOLOR"] = "0"
+            await self._runners.start(f"{row.key}-{name}", folder, environ)
+        except (BackendError, OSError) as error:
+            logger.warning("job %s cannot be started yet: %s", row.job_id, error)
+            await asyncio.sleep(_PAUSE_SECONDS)
+            self._free(row.key, name)
+
+    async def _is_right_host(self, row: Row) -> bool:
+        """Whether a job may run on this machine; ends it, having done nothing, if not."""
+        spec = self._ledger.spec(row)
+        constraints = spec.get("constraints")
+        value = constraints.get("host") if isinstance(constraints, dict) else None
+        if value is None:
+            return True
+        problem = await asyncio.to_thread(host.find_mismatch, value)
+        if problem is None:
+            return True
+        text = sentences.host_not_matched(value, problem)
+        now = now_ms()
+        row = course.step(self._ledger.open[row.key], Reason.HOST_CONSTRAINT_NOT_MATCHED, text)
+        row = replace(row, started_ms=now, ended_ms=now)
+        await self._ledger.put(row, rows.keep_attempt(row))
+        self._on_change(row)
+        return False
+
+    def _on_end(self, name: str, status: int) -> None:
+        key, attempt, launch = map(int, name.split("-"))
+        how = f"exit code {status}" if status >= 0 else f"signal {-status}"
+        if self.active.get(key) == f"{attempt}-{launch}":
+            self._begin(self._settle(key, attempt, launch, how))
+
+    async def _settle(self, key: int, attempt: int, launch: int, how: str) -> None:
+        while True:
+            try:
+                await self.desk.ended(key, attempt, launch, how)
+            except BackendError as error:
+                # Its verdict lies in its folder: it is not lost, and the worker not free.
+                logger.warning("the end of job %s cannot be kept yet: %s", key, error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+    async def _look_after(self) -> None:
+        """Look from time to time: for runners that are nobody's children, and unsaved progress."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._runners.was_up and not self._runners.is_up:
+                # Those that it had started are nobody's children now.
+                self._adopted |= set(self.active)
+            for key in tuple(self._adopted):
+                row = self._ledger.open.get(key)
+                name = self.active.get(key)
+                if row is None or name != row.claimant:
+                    self._adopted.discard(key)
+                elif not self._folders.is_alive(key, row.attempt):
+                    self._adopted.discard(key)
+                    await self._settle(key, row.attempt, row.launch, "nobody saw how")
+            await self._save_progress()
+
+    async def _save_progress(self) -> None:
+        unsaved, self.desk.unsaved = self.desk.unsaved, set()
+        for key in unsaved:
+            row = self._ledger.open.get(key)
+            if row is None or row.is_done:
+                continue
+            try:
+                await self._ledger.put(replace(row))
+            except BackendError:
+                return  # a full disk: the next report brings it again
+            self._on_change(row)
+
+    def give_up_unclaimed(self, row: Row) -> Row:
+        """Refuse the claim of a launch that is under way, for its job is not to run."""
+        if row.key in self.active and row.claim_id is None:
+            self._adopted.discard(row.key)
+            self.active.pop(row.key)
+            row = replace(row, launch=row.launch + 1)
+        return row

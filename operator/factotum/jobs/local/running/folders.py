@@ -1,0 +1,101 @@
+"""Where things lie: a folder for each attempt, with its runner's lock, verdict, token and output.
+
+Paths are made of numbers of ours alone, so nothing that a user says leads anywhere.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from factotum.core.wire import termination
+
+LOCK: Final = "lock"
+VERDICT: Final = "verdict"
+TOKEN: Final = "token"  # noqa: S105 - a file's name
+_WHOLE: Final = "run"
+_SHARD: Final = 1000
+"""Jobs in a folder of folders: few enough for any file system."""
+
+
+class Folders:
+    """The attempts' folders below a data folder.
+
+    Args:
+        root: the data folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "attempts"
+
+    def attempt(self, key: int, number: int) -> Path:
+        """Return an attempt's folder."""
+        return self._root / str(key // _SHARD) / f"{key}-{number}"
+
+    def prepare(self, key: int, number: int, token: str) -> Path:
+        """Make an attempt's folder ready for a launch.
+
+        Raises:
+            OSError: the disk is full, for example.
+        """
+        folder = self.attempt(key, number)
+        try:
+            folder.mkdir(mode=0o700)
+        except FileNotFoundError:
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            pass
+        path = folder / TOKEN
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+            file.write(token)
+        return folder
+
+    def is_alive(self, key: int, number: int) -> bool:
+        """Whether the runner of an attempt lives: the kernel lets go of its lock when it ends."""
+        try:
+            descriptor = os.open(self.attempt(key, number) / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def verdict(self, key: int, number: int) -> termination.Verdict | None:
+        """Return what the runner of an attempt wrote last; None: nothing that can be read."""
+        try:
+            payload = (self.attempt(key, number) / VERDICT).read_bytes()
+        except OSError:
+            return None
+        return termination.decode(payload[: termination.MAX_BYTES * 2].decode("utf-8", "replace"))
+
+    def tidy(self, key: int, number: int) -> None:
+        """Remove what a told attempt does not need any more; its output stays."""
+        folder = self.attempt(key, number)
+        for name in (TOKEN, VERDICT):
+            with contextlib.suppress(OSError):
+                os.unlink(folder / name)  # noqa: PTH108 - three times as fast, for each job
+
+    def remove(self, key: int, attempts: int) -> None:
+        """Remove all attempts of a job."""
+        for number in range(1, attempts + 1):
+            shutil.rmtree(self.attempt(key, number), ignore_errors=True)
+
+    def pieces(self, key: int, number: int, task: int | None) -> Iterator[tuple[int, Path]]:
+        """Yield an output's files by the place of their first byte, in order."""
+        name = _WHOLE if task is None else str(task)
+        found = []
+        with contextlib.suppress(OSError):
+            for path in self.attempt(key, number).glob(f"{name}@*.log"):
+                offset = path.stem.partition("@")[2]
+                if offset.isdecimal():
+                    found.append((int(offset), path))
+        yield from sorted(found)

@@ -1,0 +1,28 @@
+"""A server that is killed again and again loses no job, runs none twice, and keeps their order.
+
+Real: the server as a process, SIGKILL, SQLite, its runners and their shells. The same
+with 1,000 jobs is in tests/acceptance.
+"""
+
+import pytest
+
+from support.server.forking import Zygote
+from support.server.killing import killed_while_working
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    with Zygote() as process:
+        yield process
+
+
+def test_no_job_is_lost_or_run_twice(zygote, tmp_path):
+    ran = killed_while_working(zygote, tmp_path, jobs=40, workers=4, kills=4)
+
+    assert sorted(ran) == list(range(40))
+
+
+def test_one_worker_keeps_the_order(zygote, tmp_path):
+    ran = killed_while_working(zygote, tmp_path, jobs=15, workers=1, kills=3)
+
+    assert ran == list(range(15))
