@@ -15,6 +15,12 @@ CLUSTER_TOOL := hack/local-cluster/cluster
 # images are loaded into kind and k3d, for others pushed to REGISTRY=.
 CLUSTER ?= local
 REGISTRY ?=
+# A file with the password by which the cluster pulls from REGISTRY, if it needs one.
+PULL_CONFIG ?=
+# As they were written: make would carry out a $(...) in them.
+override CLUSTER := $(value CLUSTER)
+override REGISTRY := $(value REGISTRY)
+override PULL_CONFIG := $(value PULL_CONFIG)
 # Further arguments of pytest, such as PYTEST='-k claims -x'.
 PYTEST ?=
 # Tests wait most of the time: more at once than there are cores, and the more of those that wait for
@@ -31,7 +37,7 @@ PROCESSES = hack/pytest -n $(or $(WORKERS),4) $(SHARED) -m "not ($(SYSTEM) or ac
 SYSTEMS = hack/pytest -n $(or $(WORKERS),6) $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
 # Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
 BENCH ?=
-export CLUSTER REGISTRY
+export CLUSTER REGISTRY PULL_CONFIG
 
 ##@ See it work
 
@@ -75,7 +81,7 @@ lint: install ## Style, types and layer contracts
 	$(BIN)/mypy
 	MYPYPATH=hack/local-cluster:hack/test-node $(BIN)/mypy -p local_cluster -p test_node
 	MYPYPATH=tests:hack/test-node $(BIN)/mypy --follow-imports=silent -p chaos
-	$(BIN)/mypy hack/images/build.py hack/demo_tables.py
+	$(BIN)/mypy hack/images/build.py hack/images/sbom.py hack/demo_tables.py hack/pull_secret.py hack/packaged_chart.py
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: fmt
@@ -107,6 +113,18 @@ images: ## Build the container images as OCI archives in build/images
 	hack/images/deps
 	$(PYTHON) hack/images/build.py
 
+.PHONY: sbom
+sbom: install ## List what is in the images, as build/images/*.cdx.json (CycloneDX)
+	$(BIN)/python hack/images/sbom.py
+
+.PHONY: push
+push: ## Push the built images to REGISTRY=host/path, and note their digests in build/images/digests
+	@PYTHON=$(PYTHON) hack/images/push "$$REGISTRY" runner operator
+
+.PHONY: chart
+chart: ## Package the chart into build/chart, with the images that were pushed, by digest
+	$(PYTHON) hack/packaged_chart.py
+
 .PHONY: crds
 crds: ## Copy crds/ into the chart
 	$(PYTHON) hack/crds.py
@@ -115,6 +133,7 @@ crds: ## Copy crds/ into the chart
 ready: install ## Bring what the tests need: cluster programs, Consul, images
 	PYTHON=$(PYTHON) hack/prepare
 	hack/consul/fetch
+	hack/images/deps skopeo
 
 # The machine has room for one node: the demo's goes before the tests bring up theirs.
 .PHONY: room

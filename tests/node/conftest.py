@@ -69,6 +69,17 @@ def copying_operator(kubelet: Cluster) -> Iterator[None]:
     install(kubelet)
 
 
+@pytest.fixture(scope="session")
+def bring_back(kubelet: Cluster) -> Callable[[], None]:
+    """Install what the other tests rely on, where one has taken it away: images and operator."""
+
+    def bring() -> None:
+        kubelet.load(*(str(ROOT / "build" / "images" / f"{name}.tar") for name in _IMAGES))
+        install(kubelet)
+
+    return bring
+
+
 @pytest.fixture
 def api(kubelet: Cluster) -> Iterator[KubeApi]:
     """Its API, asked without a kubectl per question."""

@@ -69,6 +69,8 @@ PROGRAMS = {
         _containerd("ctr"),
         _other("coredns", "github.com/coredns/coredns", "github.com/coredns/coredns"),
         _other("helm", "helm.sh/helm/v4", "helm.sh/helm/v4/cmd/helm"),
+        # A small command of ours, in the module's folder, around distribution's registry.
+        _other("registry", "github.com/distribution/distribution/v3", "factotum.local/registry"),
     )
 }
 
