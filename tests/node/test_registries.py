@@ -7,6 +7,7 @@ registry in trouble is the test's own; where it is not it leads to a real one. A
 import base64
 import contextlib
 import json
+import secrets
 import time
 from typing import Any, NamedTuple
 
@@ -22,7 +23,10 @@ from support.http.receivers import Receiver, Reply, Request, reply
 NAMESPACE = "registries"
 BUSYBOX = next(i for i in foreign_images.all_of_them("") if i.name == "busybox")
 TOOL = make_factfile(make_task("use", command="/tool", arguments=[]))
-AGAIN = make_factfile(make_task("use", command="/tool; sleep 2; exit 1", arguments=[]))
+AGAIN = make_factfile(make_task("use", command="/tool; sleep 4; exit 1", arguments=[]))
+ENDS = ("Succeeded", "Failed")
+FRESH = secrets.token_hex(4)
+"""What makes these images new to a node that is used again."""
 TROUBLED = "troubled.example"
 SLOW_SECONDS = 3.0
 ACCEPTED = (
@@ -72,7 +76,9 @@ def archive(folder, name):
     """Write an image whose tool says its name."""
     place = folder / name
     place.mkdir()
-    return BUSYBOX._replace(files={"tool": f"#!/bin/sh\necho this is {name}\n"}).archive(place)
+    return BUSYBOX._replace(files={"tool": f"#!/bin/sh\necho this is {name} # {FRESH}\n"}).archive(
+        place
+    )
 
 
 def create(ground, name, image, factfile=TOOL, **spec):
@@ -81,11 +87,15 @@ def create(ground, name, image, factfile=TOOL, **spec):
     )
 
 
-def said(kubelet, job_or_pod):
-    pod = job_or_pod
-    if not isinstance(pod, str):
-        pod = job_or_pod["status"]["claim"]["podName"]
+def said(kubelet, ground, pod):
+    """Give the log of a Pod, once the kubelet has told of its end, too."""
+    path = pods_path(NAMESPACE, pod)
+    ground.api.wait_for(path, lambda pod: pod["status"]["phase"] in ENDS, "ended")
     return kubelet.kubectl("logs", "-n", NAMESPACE, "-c", "factotum", pod)
+
+
+def pod_of(job):
+    return job["status"]["claim"]["podName"]
 
 
 def ended(ground, name, seconds=90):
@@ -111,9 +121,9 @@ def ground(kubelet, tmp_path_factory):
         archives = {word: archive(folder, word) for word in words}
         digests = {}
         for word in ("one", "late", "mirrored", "moving"):
-            digests[word] = locked.push(archives[word], f"team/{word}:1")
+            digests[word] = locked.push(archives[word], f"team/{word}:{FRESH}")
         for word in TROUBLES:
-            digests[word] = open_one.push(archives[word], f"team/{word}:1")
+            digests[word] = open_one.push(archives[word], f"team/{word}:{FRESH}")
         trouble = Trouble(open_one, json.dumps({"schemaVersion": 2}).encode())
         front = stack.enter_context(Receiver(trouble, tls=certificates.serving()))
         trusted = folder / "trusted.pem"
@@ -124,6 +134,7 @@ def ground(kubelet, tmp_path_factory):
         prepare(kubelet, locked)
         made = Ground(api, locked, archives, digests)
         start_all(made)
+        move_the_tag(made)
         yield made
     kubelet.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
@@ -148,14 +159,25 @@ def prepare(kubelet, locked):
 
 def start_all(ground):
     base = f"{ground.locked.address}/team"
-    create(ground, "by-tag", f"{base}/one:1")
+    create(ground, "by-tag", f"{base}/one:{FRESH}")
     create(ground, "by-digest", f"{base}/one@{ground.digests['one']}")
-    create(ground, "mirrored", "docker.io/team/mirrored:1")
+    create(ground, "mirrored", f"docker.io/team/mirrored:{FRESH}")
     retry = {"limit": 1, "backoffSeconds": 1, "mode": "Restart"}
-    create(ground, "moving", f"{base}/moving:1", AGAIN, retry=retry)
+    create(ground, "moving", f"{base}/moving:{FRESH}", AGAIN, retry=retry)
     for trouble in TROUBLES:
-        name = f"{trouble}:1" if trouble != "lying" else f"lying@{ground.digests['lying']}"
+        name = f"{trouble}:{FRESH}" if trouble != "lying" else f"lying@{ground.digests['lying']}"
         create(ground, trouble, f"{TROUBLED}/{trouble}/{name}")
+
+
+def move_the_tag(ground):
+    """Have the tag of a job's image mean another one, between two of its attempts."""
+    path = jobs_path(NAMESPACE, "moving")
+    ground.api.wait_for(path, lambda job: "claim" in job.get("status", {}), "claimed", seconds=90)
+    ground.digests["moved"] = ground.locked.push(ground.archives["moved"], f"team/moving:{FRESH}")
+    assert ground.api.get(path)["status"]["attempt"] == 1
+    for name, word in (("pinned", "moving"), ("current", "moved")):
+        digest = ground.digests[word]
+        create(ground, name, f"{ground.locked.address}/team/moving@{digest}")
 
 
 @pytest.mark.parametrize("name", ["by-tag", "by-digest"])
@@ -163,7 +185,7 @@ def test_a_job_runs_in_an_image_for_which_a_password_is_needed(kubelet, ground, 
     job = ended(ground, name)
 
     assert job["status"]["outcome"] == "SUCCEEDED"
-    assert "this is one" in said(kubelet, job)
+    assert "this is one" in said(kubelet, ground, pod_of(job))
     pulls = [line for line in ground.locked.log.splitlines() if "GET /v2/team/one/blobs" in line]
     assert any("containerd" in line for line in pulls)
 
@@ -172,25 +194,26 @@ def test_a_job_runs_in_a_public_image_that_a_mirror_has(kubelet, ground):
     job = ended(ground, "mirrored")
 
     assert job["status"]["outcome"] == "SUCCEEDED"
-    assert "this is mirrored" in said(kubelet, job)
-    assert "team/mirrored/manifests/1?ns=docker.io" in ground.locked.log
+    assert "this is mirrored" in said(kubelet, ground, pod_of(job))
+    assert f"team/mirrored/manifests/{FRESH}?ns=docker.io" in ground.locked.log
 
 
 def test_an_image_whose_password_is_missing_is_told_and_runs_once_it_is_there(kubelet, ground):
     kubelet.kubectl("delete", "secret", "puller", "-n", NAMESPACE)
     try:
-        create(ground, "late", f"{ground.locked.address}/team/late:1")
+        create(ground, "late", f"{ground.locked.address}/team/late:{FRESH}")
         job = ground.api.wait_for(
             jobs_path(NAMESPACE, "late"),
             lambda job: job.get("status", {}).get("reason") == "ImagePullBackOff",
             "told",
+            seconds=60,
         )
         print("without a password:", job["status"]["message"])
     finally:
         kubelet.apply(ground.locked.secret(NAMESPACE))
     end = ended(ground, "late")["status"]
 
-    assert f"{ground.locked.address}/team/late:1" in job["status"]["message"]
+    assert f"{ground.locked.address}/team/late:{FRESH}" in job["status"]["message"]
     assert (end["outcome"], end["attempt"], end["launch"]) == ("SUCCEEDED", 1, 1)
 
 
@@ -200,7 +223,7 @@ def test_a_job_outlasts_a_registry_in_trouble(kubelet, ground, trouble):
 
     status = job["status"]
     assert (status["outcome"], status["attempt"], status["launch"]) == ("SUCCEEDED", 1, 1)
-    assert f"this is {trouble}" in said(kubelet, job)
+    assert f"this is {trouble}" in said(kubelet, ground, pod_of(job))
 
 
 def test_other_content_than_the_digest_says_is_never_run(ground):
@@ -208,6 +231,7 @@ def test_other_content_than_the_digest_says_is_never_run(ground):
         jobs_path(NAMESPACE, "lying"),
         lambda job: job.get("status", {}).get("reason") == "ImagePullBackOff",
         "told",
+        seconds=60,
     )
 
     print("another content:", job["status"]["message"])
@@ -218,25 +242,15 @@ def test_other_content_than_the_digest_says_is_never_run(ground):
 
 
 def test_a_tag_that_moves_does_not_change_what_a_node_runs_and_a_digest_never(kubelet, ground):
-    path = jobs_path(NAMESPACE, "moving")
-    ground.api.wait_for(path, is_at_work, "at work")
-    then = ground.locked.push(ground.archives["moved"], "team/moving:1")
     job = ended(ground, "moving")
     pods = ground.api.pods_of(NAMESPACE, job["metadata"]["uid"])
-    create(ground, "pinned", f"{ground.locked.address}/team/moving@{ground.digests['moving']}")
-    create(ground, "current", f"{ground.locked.address}/team/moving@{then}")
 
-    assert then != ground.digests["moving"]
-    logs = [said(kubelet, pod["metadata"]["name"]) for pod in pods]
+    assert ground.digests["moved"] != ground.digests["moving"]
+    logs = [said(kubelet, ground, pod["metadata"]["name"]) for pod in pods]
     assert len(logs) == 2
     assert all("this is moving" in log for log in logs)
-    assert "this is moving" in said(kubelet, ended(ground, "pinned"))
-    assert "this is moved" in said(kubelet, ended(ground, "current"))
-
-
-def is_at_work(job):
-    tasks = job.get("status", {}).get("tasks") or [{"state": ""}]
-    return tasks[0]["state"] == "RUNNING"
+    assert "this is moving" in said(kubelet, ground, pod_of(ended(ground, "pinned")))
+    assert "this is moved" in said(kubelet, ground, pod_of(ended(ground, "current")))
 
 
 def test_the_password_is_in_no_log_event_or_status(kubelet, ground):
