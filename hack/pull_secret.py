@@ -1,10 +1,13 @@
-"""Write the Secret that lets a cluster pull from one registry, as JSON on standard output.
+"""What a cluster needs to pull from one registry, as JSON on standard output.
 
-It is taken from a file of the form that `docker login` and `skopeo login` write. Of all that such a
-file holds only the entry of that registry gets into the Secret, and nothing of it is printed
-anywhere else. Standard library only: `make demo` installs nothing.
+The Secret is taken from a file of the form that `docker login` and `skopeo login` write. Of all
+that such a file holds only the entry of that registry gets into the Secret, and nothing of it is
+printed anywhere else. A service account gets it beside those that it has. Standard library only:
+`make demo` installs nothing.
 
-Usage: pull_secret.py FILE REGISTRY NAME NAMESPACE
+Usage: pull_secret.py secret FILE REGISTRY NAME NAMESPACE
+       pull_secret.py give NAME     with a service account on standard input: a JSON patch
+       pull_secret.py take NAME     the same, to take it away again
 """
 
 from __future__ import annotations
@@ -22,18 +25,42 @@ class Unusable(Exception):  # noqa: N818 - reads as a statement
 
 
 def main() -> int:
-    """Print the manifest."""
-    if len(sys.argv) != 5:
-        print("usage: pull_secret.py FILE REGISTRY NAME NAMESPACE", file=sys.stderr)
-        return 2
-    file, registry, name, namespace = sys.argv[1:]
-    try:
-        entry = entry_of(read(Path(file)), registry)
-    except Unusable as error:
-        print(f"hack/pull_secret.py: {file}: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(build_secret(entry, registry, name, namespace)))
+    """Print a manifest or a patch."""
+    match sys.argv[1:]:
+        case ["secret", file, registry, name, namespace]:
+            try:
+                entry = entry_of(read(Path(file)), registry)
+            except Unusable as error:
+                print(f"hack/pull_secret.py: {file}: {error}", file=sys.stderr)
+                return 1
+            print(json.dumps(build_secret(entry, registry, name, namespace)))
+        case ["give", name]:
+            print(json.dumps(giving(json.load(sys.stdin), name)))
+        case ["take", name]:
+            print(json.dumps(taking(json.load(sys.stdin), name)))
+        case _:
+            print((__doc__ or "").partition("Usage: ")[2], file=sys.stderr)
+            return 2
     return 0
+
+
+def giving(account: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Patch a service account so that its Pods pull with this Secret, too."""
+    given = [entry.get("name") for entry in account.get("imagePullSecrets") or ()]
+    if name in given:
+        return []
+    if not given:
+        return [{"op": "add", "path": "/imagePullSecrets", "value": [{"name": name}]}]
+    return [{"op": "add", "path": "/imagePullSecrets/-", "value": {"name": name}}]
+
+
+def taking(account: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Patch a service account so that its Pods no longer do; fails if it changed since."""
+    given = [entry.get("name") for entry in account.get("imagePullSecrets") or ()]
+    if name not in given:
+        return []
+    path = f"/imagePullSecrets/{given.index(name)}"
+    return [{"op": "test", "path": f"{path}/name", "value": name}, {"op": "remove", "path": path}]
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -36,20 +36,25 @@ def registry(kubelet, bring_back, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def surroundings(kubelet, registry, tmp_path_factory):
+def surroundings(kubelet, registry):
     """The variables of a person who is logged in at the registry and uses this cluster."""
+    # What jobs pulled with before stays.
+    account = ("serviceaccount", "default", "-n", "default", "--type=merge", "-p")
+    given = json.dumps({"imagePullSecrets": [{"name": "from-before"}]})
+    kubelet.kubectl("patch", *account, given)
     config = registry.folder / "config.json"
     entries = registry.credentials()
     other = base64.b64encode(b"me:a password of another registry").decode()
     entries["auths"]["other.example"] = {"auth": other}
     config.write_text(json.dumps(entries))
-    return os.environ | {
+    yield os.environ | {
         "PATH": f"{kubelet.programs}:{os.environ['PATH']}",
         "KUBECONFIG": str(kubelet.kubeconfig),
         "REGISTRY_AUTH_FILE": str(config),
         "SSL_CERT_FILE": str(registry.authority),
         "BASE_IMAGE": "local",
     }
+    kubelet.kubectl("patch", *account, json.dumps({"imagePullSecrets": None}))
 
 
 def make(target, registry, surroundings):
@@ -108,6 +113,9 @@ def test_the_clusters_secret_holds_that_registry_alone(kubelet, registry, demo):
         secret = kubelet.get("secret", SECRET, "-n", namespace)
         content = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))
 
+        account = kubelet.get("serviceaccount", "default", "-n", namespace)
+
+        assert {"name": SECRET} in account["imagePullSecrets"]
         assert list(content["auths"]) == [f"{registry.address}/team"]
         assert "last-applied" not in json.dumps(secret["metadata"])
     deployment = kubelet.get("deployment", "factotum-operator", "-n", SYSTEM)
@@ -126,6 +134,6 @@ def test_what_it_brought_can_be_taken_away_again(kubelet, registry, surroundings
 
     assert done.returncode == 0, done.stdout
     left = kubelet.get("serviceaccount", "default", "-n", "default")
-    assert "imagePullSecrets" not in left
+    assert left["imagePullSecrets"] == [{"name": "from-before"}]
     assert SECRET not in kubelet.kubectl("get", "secrets", "-n", "default", "-o", "name")
     assert SYSTEM not in kubelet.kubectl("get", "namespaces", "-o", "name")

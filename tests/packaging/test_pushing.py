@@ -74,7 +74,7 @@ def pull_secret(tmp_path, config, registry="registry.example.org:5000/team"):
     file.write_text(config if isinstance(config, str) else json.dumps(config))
     program = str(ROOT / "hack" / "pull_secret.py")
     return subprocess.run(
-        [sys.executable, program, str(file), registry, "name", "namespace"],
+        [sys.executable, program, "secret", str(file), registry, "name", "namespace"],
         capture_output=True,
         text=True,
         check=False,
@@ -140,7 +140,7 @@ def test_a_file_without_the_password_is_refused_and_not_shown(tmp_path, config):
 def test_a_file_that_is_not_there_is_named():
     program = str(ROOT / "hack" / "pull_secret.py")
     done = subprocess.run(
-        [sys.executable, program, "/nowhere/config", "r", "n", "n"],
+        [sys.executable, program, "secret", "/nowhere/config", "r", "n", "n"],
         capture_output=True,
         text=True,
         check=False,
@@ -193,3 +193,49 @@ def test_the_demo_says_what_it_lacks_before_it_does_anything(
     assert done.returncode != 0
     assert words in done.stderr
     assert "==>" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "after"),
+    [
+        (None, ["name"]),
+        ([], ["name"]),
+        (["other"], ["other", "name"]),
+        (["name"], ["name"]),
+        (["other", "name", "third"], ["other", "name", "third"]),
+    ],
+)
+def test_a_service_account_keeps_the_secrets_that_it_has(given, after):
+    account = {"metadata": {}} if given is None else {"imagePullSecrets": named(given)}
+
+    with_ours = patched(account, "give")
+    without = patched(with_ours, "take")
+
+    assert with_ours["imagePullSecrets"] == named(after)
+    assert without["imagePullSecrets"] == named([n for n in after if n != "name"])
+    assert patched(without, "take") == without
+
+
+def named(names):
+    return [{"name": name} for name in names]
+
+
+def patched(account, verb):
+    """Ask for a patch, and carry out as much of JSON Patch as it may use."""
+    program = str(ROOT / "hack" / "pull_secret.py")
+    words = [sys.executable, program, verb, "name"]
+    done = subprocess.run(
+        words, input=json.dumps(account), capture_output=True, text=True, check=True
+    )
+    result = json.loads(json.dumps(account))
+    for step in json.loads(done.stdout):
+        match step["path"].split("/")[2:]:
+            case []:
+                result["imagePullSecrets"] = step["value"]
+            case ["-"]:
+                result["imagePullSecrets"].append(step["value"])
+            case [index, "name"]:
+                assert result["imagePullSecrets"][int(index)]["name"] == step["value"]
+            case [index]:
+                del result["imagePullSecrets"][int(index)]
+    return result

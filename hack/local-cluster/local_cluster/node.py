@@ -101,6 +101,9 @@ def build_kubelet_configuration(state: Path, record: Record) -> dict[str, Any]:
         # A developer's disk is often nearly full; that is no reason to evict Pods.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
+        # What was loaded stays usable for everybody, also if a registry has the same image.
+        "imagePullCredentialsVerificationPolicy": "NeverVerifyAllowlistedImages",
+        "preloadedImagesVerificationAllowlist": ["localhost/*"],
         "maxPods": 1000,
         "podLogsDir": str(NODE_DISK / "pods"),
         "volumePluginDir": str(NODE_DISK / "volume-plugins"),
