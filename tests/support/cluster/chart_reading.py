@@ -70,4 +70,8 @@ def arguments(manifests: list[Manifest]) -> list[str]:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     given = {each["name"] for each in container["env"] if "valueFrom" in each}
     assert given == POD.keys()
-    return [re.sub(r"\$\((\w+)\)", lambda found: POD[found[1]], word) for word in container["args"]]
+    filled = (
+        re.sub(r"(?<!\$)\$\((\w+)\)", lambda found: POD[found[1]], word)
+        for word in container["args"]
+    )
+    return [word.replace("$$(", "$(") for word in filled]
