@@ -25,11 +25,11 @@ def test_a_token_that_comes_late_delays_no_job_and_all_entries_follow(bench, tmp
             f"--consul-token-file={token_file}",
         )
         with bench.operator(*flags) as operator:
-            bench.create(name="early")
+            bench.create(bench.book.chain("early", "true"), name="early")
             bench.done("early", seconds=20)
             token = consul.token(POLICY)
             token_file.write_text(token)
-            bench.create(name="late")
+            bench.create(bench.book.chain("late", "true"), name="late")
             jobs = bench.api.wait_all_done(bench.namespace, seconds=30)
             seconds_until_mirrored(bench, consul, jobs)
         log = operator.log.read_text()
