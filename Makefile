@@ -84,7 +84,7 @@ fmt: install ## Format the code and put in order what can be put in order by a p
 	$(BIN)/ruff format
 
 .PHONY: verify
-verify: crds chart lint test ## Regenerate, check and test; fails if anything in the tree changed
+verify: crds values lint test ## Regenerate, check and test; fails if anything in the tree changed
 	git diff --exit-code
 
 ##@ Build it
@@ -111,9 +111,9 @@ images: ## Build the container images as OCI archives in build/images
 crds: ## Copy crds/ into the chart
 	$(PYTHON) hack/crds.py
 
-.PHONY: chart
-chart: ## Bring the chart's reference and schema level with its values.yaml
-	$(PYTHON) hack/chart.py
+.PHONY: values
+values: ## Bring the chart's reference and schema level with its values.yaml
+	$(PYTHON) hack/chart_values.py
 
 .PHONY: ready
 ready: install ## Bring what the tests need: cluster programs, Consul, images

@@ -33,6 +33,9 @@ def helm(kubelet, *words):
 
 def left(kubelet):
     """List what there is of ours besides jobs, without what Kubernetes makes by itself."""
+    # Helm waits for Deployments; what they made goes after them.
+    gone = ("--for=delete", "-l", "app.kubernetes.io/name=factotum-operator", "--timeout=60s")
+    kubelet.kubectl("wait", "replicasets,pods", "-n", SYSTEM, *gone)
     names = kubelet.kubectl("get", OURS, "-n", SYSTEM, "-o", "name").split()
     names += kubelet.kubectl("get", CLUSTER_WIDE, "-o", "name").split()
     return {name for name in names if "factotum" in name}

@@ -1,6 +1,6 @@
 """Bring the chart's reference and schema level with values.yaml, where the words on a value stand.
 
-`make chart` runs it. Each value has a line `# -- ...` before it; from these come the table in the
+`make values` runs it. Each value has a line `# -- ...` before it; from these come the table in the
 chart's README and the descriptions in values.schema.json. The schema's own part, what a value may
 be, is written by hand there.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 CHART = Path(__file__).resolve().parent.parent / "charts" / "factotum-operator"
-BEGIN = "<!-- values: made by `make chart` -->"
+BEGIN = "<!-- values: made by `make values` -->"
 END = "<!-- end of values -->"
 
 
