@@ -19,6 +19,7 @@ ODD = (
     "# a",
     "{{ .Release.Name }}",
     "$(POD_IP)",
+    "a$$b$c",
     "%s%n",
     "ü€",
     "\\u0000",
@@ -36,7 +37,7 @@ def test_odd_texts_reach_the_operator_as_they_are(render):
     manifests = render(
         values={
             "consul": {"address": "c:1", "name": together, "namespace": together},
-            "extraArgs": [f"--consul-name={word}".replace("$(", "$$(") for word in ODD],
+            "extraArgs": [f"--consul-name={word}".replace("$", "$$") for word in ODD],
             "extraEnv": [{"name": f"ODD_{n}", "value": word} for n, word in enumerate(ODD)],
             "podAnnotations": {f"odd-{n}": word for n, word in enumerate(ODD)},
             "serviceAccount": {"annotations": {f"odd-{n}": word for n, word in enumerate(ODD)}},

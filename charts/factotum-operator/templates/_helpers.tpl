@@ -68,9 +68,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- with $digest }}@{{ . }}{{ end }}
 {{- end }}
 
-{{/* A flag and its value as YAML, whatever the value holds. The kubelet must not take a $(NAME) in it for a variable. */}}
+{{/* A flag and its value as YAML, whatever the value holds. The kubelet fills in $(NAME) and takes $$ for $. */}}
 {{- define "factotum-operator.flag" -}}
-{{- printf "--%s=%s" (index . 0) (index . 1 | toString | replace "$(" "$$(") | toJson }}
+{{- printf "--%s=%s" (index . 0) (index . 1 | toString | replace "$" "$$") | toJson }}
 {{- end }}
 
 {{- define "factotum-operator.claimsUrl" -}}
