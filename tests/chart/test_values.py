@@ -197,6 +197,14 @@ def test_a_wrong_value_is_refused_with_its_path(helm):
     assert missed == []
 
 
+def test_a_group_of_values_that_is_taken_away_is_missed(told):
+    for setting, words in (
+        ("history=null", "missing property 'history'"),
+        ("tls.certManager=null", "at '/tls': missing property 'certManager'"),
+    ):
+        assert words in told(setting)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
