@@ -90,7 +90,7 @@ fmt: install ## Format the code and put in order what can be put in order by a p
 	$(BIN)/ruff format
 
 .PHONY: verify
-verify: crds lint test ## Regenerate, check and test; fails if anything in the tree changed
+verify: crds values lint test ## Regenerate, check and test; fails if anything in the tree changed
 	git diff --exit-code
 
 ##@ Build it
@@ -129,9 +129,15 @@ chart: ## Package the chart into build/chart, with the images that were pushed, 
 crds: ## Copy crds/ into the chart
 	$(PYTHON) hack/crds.py
 
+.PHONY: values
+values: ## Bring the chart's reference and schema level with its values.yaml
+	$(PYTHON) hack/chart_values.py
+
 .PHONY: ready
 ready: install ## Bring what the tests need: cluster programs, Consul, images
 	PYTHON=$(PYTHON) hack/prepare
+	$(CLUSTER_TOOL) build kube-score >/dev/null
+	$(CLUSTER_TOOL) source prometheus-operator >/dev/null
 	hack/consul/fetch
 	hack/images/deps skopeo
 

@@ -80,6 +80,16 @@ def bring_back(kubelet: Cluster) -> Callable[[], None]:
     return bring
 
 
+@pytest.fixture(scope="module")
+def without_release(kubelet: Cluster) -> Iterator[None]:
+    """Take away everything of the release that the tests share, and bring it back."""
+    kubelet.run("helm", "uninstall", "factotum-operator", "-n", "factotum-system", "--wait")
+    for what in ("crd/factotumjobs.factotum.snowplowanalytics.com", "namespace/factotum-system"):
+        kubelet.kubectl("delete", what, timeout=150)
+    yield
+    install(kubelet)
+
+
 @pytest.fixture
 def api(kubelet: Cluster) -> Iterator[KubeApi]:
     """Its API, asked without a kubectl per question."""

@@ -6,9 +6,11 @@ each form is read here once, whichever flags have it.
 
 import argparse
 import math
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from factotum.kube import paths
+from factotum.persistence.access import Access
 
 
 def split(text: str | None) -> list[str]:
@@ -85,3 +87,23 @@ def seconds(text: str) -> float:
 def limit(text: str) -> int | None:
     """Read how many to keep; nothing: all."""
     return natural(text) if text else None
+
+
+def consul_access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:
+    """Read how Consul lets us in; what Consul's own variables say counts as well."""
+    names = (arguments.consul_ca_file, arguments.consul_cert_file, arguments.consul_tls_name)
+    if bool(arguments.consul_cert_file) is not bool(arguments.consul_key_file):
+        msg = "--consul-cert-file and --consul-key-file go together"
+        raise SystemExit(f"factotum-operator: {msg}")
+    token = environment.get("CONSUL_HTTP_TOKEN", "").strip()
+    if token and not (token.isascii() and token.isprintable()):
+        raise SystemExit("factotum-operator: CONSUL_HTTP_TOKEN holds no token")
+    return Access(
+        tls=arguments.consul_tls or any(names) or environment.get("CONSUL_HTTP_SSL") == "true",
+        ca_file=arguments.consul_ca_file,
+        cert_file=arguments.consul_cert_file,
+        key_file=arguments.consul_key_file,
+        server_name=arguments.consul_tls_name,
+        token_file=arguments.consul_token_file,
+        token=token,
+    )

@@ -70,4 +70,8 @@ def arguments(manifests: list[Manifest]) -> list[str]:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     given = {each["name"] for each in container["env"] if "valueFrom" in each}
     assert given == POD.keys()
-    return [re.sub(r"\$\((\w+)\)", lambda found: POD[found[1]], word) for word in container["args"]]
+    return [re.sub(r"\$(\$|\(\w+\))", _filled_in, word) for word in container["args"]]
+
+
+def _filled_in(found: re.Match[str]) -> str:
+    return "$" if found[1] == "$" else POD.get(found[1][1:-1], found[0])
