@@ -15,6 +15,12 @@ CLUSTER_TOOL := hack/local-cluster/cluster
 # images are loaded into kind and k3d, for others pushed to REGISTRY=.
 CLUSTER ?= local
 REGISTRY ?=
+# A file with the password by which the cluster pulls from REGISTRY, if it needs one.
+PULL_CONFIG ?=
+# As they were written: make would carry out a $(...) in them.
+override CLUSTER := $(value CLUSTER)
+override REGISTRY := $(value REGISTRY)
+override PULL_CONFIG := $(value PULL_CONFIG)
 # Further arguments of pytest, such as PYTEST='-k claims -x'.
 PYTEST ?=
 # Tests wait most of the time: more at once than there are cores, and the more of those that wait for
@@ -31,7 +37,7 @@ PROCESSES = hack/pytest -n $(or $(WORKERS),4) $(SHARED) -m "not ($(SYSTEM) or ac
 SYSTEMS = hack/pytest -n $(or $(WORKERS),6) $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
 # Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
 BENCH ?=
-export CLUSTER REGISTRY
+export CLUSTER REGISTRY PULL_CONFIG
 
 ##@ See it work
 
@@ -75,7 +81,7 @@ lint: install ## Style, types and layer contracts
 	$(BIN)/mypy
 	MYPYPATH=hack/local-cluster:hack/test-node $(BIN)/mypy -p local_cluster -p test_node
 	MYPYPATH=tests:hack/test-node $(BIN)/mypy --follow-imports=silent -p chaos
-	$(BIN)/mypy hack/images/build.py hack/demo_tables.py hack/pod_schema.py
+	$(BIN)/mypy hack/images/build.py hack/images/sbom.py hack/demo_tables.py hack/pull_secret.py hack/packaged_chart.py hack/pod_schema.py
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: fmt
@@ -84,7 +90,7 @@ fmt: install ## Format the code and put in order what can be put in order by a p
 	$(BIN)/ruff format
 
 .PHONY: verify
-verify: crds lint test ## Regenerate, check and test; fails if anything in the tree changed
+verify: crds values lint test ## Regenerate, check and test; fails if anything in the tree changed
 	git diff --exit-code
 
 ##@ Build it
@@ -107,14 +113,33 @@ images: ## Build the container images as OCI archives in build/images
 	hack/images/deps
 	$(PYTHON) hack/images/build.py
 
+.PHONY: sbom
+sbom: install ## List what is in the images, as build/images/*.cdx.json (CycloneDX)
+	$(BIN)/python hack/images/sbom.py
+
+.PHONY: push
+push: ## Push the built images to REGISTRY=host/path, and note their digests in build/images/digests
+	@PYTHON=$(PYTHON) hack/images/push "$$REGISTRY" runner operator
+
+.PHONY: chart
+chart: ## Package the chart into build/chart, with the images that were pushed, by digest
+	$(PYTHON) hack/packaged_chart.py
+
 .PHONY: crds
 crds: ## Copy crds/ into the chart
 	$(PYTHON) hack/crds.py
 
+.PHONY: values
+values: ## Bring the chart's reference and schema level with its values.yaml
+	$(PYTHON) hack/chart_values.py
+
 .PHONY: ready
 ready: install ## Bring what the tests need: cluster programs, Consul, images
 	PYTHON=$(PYTHON) hack/prepare
+	$(CLUSTER_TOOL) build kube-score >/dev/null
+	$(CLUSTER_TOOL) source prometheus-operator >/dev/null
 	hack/consul/fetch
+	hack/images/deps skopeo
 
 # The machine has room for one node: the demo's goes before the tests bring up theirs.
 .PHONY: room

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -19,10 +20,14 @@ import socket
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for whoever loads this file by its path
+
+import lock
+import provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "images"
@@ -33,7 +38,7 @@ PUBLIC_BASE = "docker.io/library/python:3.11-slim"
 PUBLIC_REGISTRY = ("registry-1.docker.io", 443)
 CONSUL = "localhost/consul:1.8.7"
 LOCAL_BASE = "localhost/factotum-base:bookworm"
-IMAGE_PYTHON = "3.11"  # both bases have it; the operator's packages are chosen for it
+IMAGE_PYTHON = lock.IMAGE_PYTHON  # both bases have it
 
 # What the Pod runs is in its image, and nothing that is not named here.
 FOR_THE_RUNNER = frozenset(
@@ -51,15 +56,37 @@ class Builder(NamedTuple):
 
     program: str
 
-    def build(self, context: Path, tag: str, base: str | None) -> None:
+    def build(self, context: Path, tag: str, base: str | None, labels: dict[str, str]) -> None:
         """Make the image `tag` from the Dockerfile in `context`."""
         arguments = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
+        for key, value in labels.items():
+            arguments += ["--label", f"{key}={value}"]
         if self.program == "docker":
             command = ["docker", "build", "--quiet"]
         else:
             command = [self.program, "build" if self.program == "podman" else "bud", "--quiet"]
-            command += ["--format", "oci", "--layers", "--timestamp", "1700000000"]
+            command += ["--format", "oci", "--layers", "--timestamp", str(provenance.EPOCH)]
+            for key, value in labels.items():
+                arguments += ["--annotation", f"{key}={value}"]
         run([*command, *arguments, "--tag", tag, str(context)])
+
+    def pin(self, base: str) -> str:
+        """Pull a base image; name it by what its tag means now, the same for all images."""
+        if "@sha256:" in base:
+            return base
+        with step(f"base: {base}"):
+            run([self.program, "pull", "--quiet", base])
+        form = {
+            "buildah": ["--type", "image", "--format", "{{.FromImageDigest}}"],
+            "podman": ["--type", "image", "--format", "{{.Digest}}"],
+            "docker": ["--format", "{{index .RepoDigests 0}}"],
+        }[self.program]
+        inspect = ["image", "inspect"] if self.program == "docker" else ["inspect"]
+        told = run([self.program, *inspect, *form, base]).strip()
+        digest = told.rpartition("@")[2]
+        if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+            raise BuildError(f"{self.program} does not tell the digest of {base}, but {told!r}")
+        return f"{base}@{digest}"
 
     def save(self, tag: str, archive: Path) -> None:
         """Write the image `tag` to an archive that containerd, kind and docker can read."""
@@ -95,7 +122,7 @@ def main() -> int:
                 print(tag_of(name), archive_of(name).relative_to(ROOT))
             return 0
         build_images(options.names)
-    except BuildError as error:
+    except (BuildError, provenance.UntrueError) as error:
         print(f"make images: {error}", file=sys.stderr)
         return 1
     took = time.monotonic() - started
@@ -115,11 +142,14 @@ def build_images(names: list[str]) -> None:
 
 def build_in_turn(names: list[str]) -> None:
     """Build while no other run does."""
+    os.umask(0o022)  # what is gathered here has the same modes whoever builds
     builder = choose_builder()
     base = choose_base()
-    print(f"images: {builder.program}, on {base}")
     if base == LOCAL_BASE:
         build_base(builder)
+    else:
+        base = builder.pin(base)
+    print(f"images: {builder.program}, on {base}")
     for name in names or ["runner", "operator", *(["consul"] if base == LOCAL_BASE else [])]:
         build_image(builder, name, base)
 
@@ -157,7 +187,7 @@ def build_base(builder: Builder) -> None:
         tar.parent.mkdir(parents=True, exist_ok=True)
         partial = tar.with_suffix(f".{os.getpid()}.tar")
         with step("base: Debian packages"):
-            run([str(recipe / "bootstrap"), str(partial)])
+            run([str(recipe / "bootstrap"), str(partial), str(provenance.EPOCH)])
         partial.rename(tar)
     stamp = OUT / "base.hash"
     if stamp.exists() and stamp.read_text() == key and builder.has(LOCAL_BASE):
@@ -166,7 +196,7 @@ def build_base(builder: Builder) -> None:
         context = fresh_folder(OUT / "context" / "base")
         shutil.copy(recipe / "Dockerfile", context)
         link_or_copy(tar, context / "base.tar")
-        builder.build(context, LOCAL_BASE, None)
+        builder.build(context, LOCAL_BASE, None, {})
     stamp.write_text(key)
 
 
@@ -175,14 +205,16 @@ def build_image(builder: Builder, name: str, base: str) -> None:
     context = fresh_folder(OUT / "context" / name)
     shutil.copytree(ROOT / "images" / name, context, dirs_exist_ok=True)
     GATHER[name](context)
+    set_modes(context)
+    labels = provenance.labels(name, tag_of(name).rpartition(":")[2], public_name(base))
     base_key = content_hash(ROOT / "images" / "base") if base == LOCAL_BASE else base
-    key = text_hash(base_key, builder.program, content_hash(context))
+    key = text_hash(base_key, builder.program, content_hash(context), json.dumps(labels))
     archive, tag, stamp = archive_of(name), tag_of(name), OUT / f"{name}.hash"
     if archive.exists() and stamp.exists() and stamp.read_text() == key:
         print(f"  {tag}: up to date")
         return
     with step(tag):
-        builder.build(context, tag, base)
+        builder.build(context, tag, base, labels)
         builder.save(tag, archive)
     stamp.write_text(key)
     print(f"  {archive.relative_to(ROOT)}: {archive.stat().st_size / 1e6:.0f} MB")
@@ -194,7 +226,7 @@ def gather_runner(context: Path) -> None:
 
 
 def gather_operator(context: Path) -> None:
-    """Copy our package and what the extra `operator` names, in the versions of constraints.txt."""
+    """Copy our package, and the packages that it needs by their hashes."""
     copy_package(context / "factotum")
     link_or_copy(installed_dependencies(), context / "site")
 
@@ -212,26 +244,21 @@ GATHER = {"runner": gather_runner, "operator": gather_operator, "consul": gather
 
 
 def installed_dependencies() -> Path:
-    """Install what the controller needs for the image's Python; once for each set of versions."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    requirements: list[str] = project["optional-dependencies"]["operator"]
-    constraints = (ROOT / "constraints.txt").read_text()
+    """Install what the controller needs for the image's Python; once for each set of files."""
+    requirements = ROOT / "images" / "operator" / "requirements.txt"
     machine = platform.machine()
-    key = text_hash(*requirements, constraints, machine, IMAGE_PYTHON)
+    key = text_hash(requirements.read_text(), machine, IMAGE_PYTHON)
     site = CACHE / "images" / f"site-{key[:16]}"
     if not site.exists():
         partial = fresh_folder(site.with_name(f"{site.name}.{os.getpid()}"))
         with step("operator: Python packages"):
             run([
                 *pip(), "install", "--quiet", "--no-compile", "--target", str(partial),
-                "--constraint", str(ROOT / "constraints.txt"), "--only-binary", ":all:",
-                "--implementation", "cp", "--python-version", IMAGE_PYTHON,
-                "--platform", f"manylinux2014_{machine}", "--platform", f"manylinux_2_28_{machine}",
-                *requirements,
+                *lock.platform_words(machine), "--no-deps", "--require-hashes",
+                "--requirement", str(requirements),
             ])  # fmt: skip
-        shutil.rmtree(
-            partial / "bin", ignore_errors=True
-        )  # console scripts name this machine's paths
+        # Console scripts name this machine's paths.
+        shutil.rmtree(partial / "bin", ignore_errors=True)
         partial.rename(site)
     return site
 
@@ -245,6 +272,18 @@ def pip() -> list[str]:
     made = CACHE / "images" / "pip"
     run([sys.executable, "-m", "venv", str(made)])
     return [str(made / "bin" / "python"), "-m", "pip"]
+
+
+def set_modes(folder: Path) -> None:
+    """Have all be read by everybody and written by the owner, whatever the checkout's modes are."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o111 else 0o644)
+
+
+def public_name(base: str) -> str | None:
+    """Name a base image that others can pull, too."""
+    return None if base.startswith("localhost/") else base
 
 
 def copy_package(target: Path, *, only: frozenset[str] | None = None) -> None:
@@ -320,13 +359,13 @@ def answers(command: list[str]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def run(command: list[str]) -> None:
-    """Run a program; show what it said only if it failed."""
-    pipe = subprocess.PIPE
-    done = subprocess.run(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, check=False)
+def run(command: list[str]) -> str:
+    """Run a program and return what it printed; show what else it said only if it failed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-30:])
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-30:])
         raise BuildError(f"`{' '.join(command[:3])} ...` ended with {done.returncode}:\n{tail}")
+    return done.stdout
 
 
 class step:  # noqa: N801 - reads as a statement: `with step("...")`

@@ -1,12 +1,12 @@
 """What the chart renders to. Real: helm, the CRD's source, the operator's own parser."""
 
 import json
-import re
 
 import pytest
 import yaml
 
 from factotum.controller.settings import Settings
+from factotum.core.factfile.document import Factfile
 from support.cluster.chart_reading import (
     CLUSTER_WIDE,
     IN_ITS_OWN_NAMESPACE,
@@ -226,8 +226,8 @@ def test_the_kubelet_asks_no_port_that_pods_can_fill(render):
     }
 
 
-def test_there_is_one_operator_or_as_many_as_are_wanted(render):
-    for settings, replicas in (((), 1), (("replicas=2",), 2)):
+def test_there_are_two_operators_or_as_many_as_are_wanted(render):
+    for settings, replicas in (((), 2), (("replicas=1",), 1)):
         deployment = named(render(*settings), "Deployment", "factotum-operator")
 
         assert deployment["spec"]["replicas"] == replicas
@@ -239,35 +239,94 @@ def test_the_next_operator_is_ready_before_the_last_one_ends(render):
     assert deployment["spec"]["strategy"] == {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        pytest.param("maxWorkers=0", "'/maxWorkers': minimum", id="no-worker"),
-        pytest.param("maxWorkrs=1", "'maxWorkrs' not allowed", id="misspelt"),
-        pytest.param("logFormat=xml", "'/logFormat'", id="log-format"),
-        pytest.param("consul.address=http://consul:8500", "'/consul/address'", id="consul-url"),
-        pytest.param("replicas=-1", "'/replicas': minimum", id="fewer-than-none"),
-        pytest.param("claims.url=http://x", "'/claims/url'", id="no-tls"),
-        pytest.param("admission.timeoutSeconds=11", "'/admission/timeoutSeconds'", id="patience"),
-        pytest.param("claims.port=80", "'/claims/port'", id="low-port"),
-        pytest.param("metrics.port=80", "'/metrics/port'", id="low-metrics-port"),
-    ],
-)
-def test_a_wrong_value_is_refused_with_its_path(helm, setting, words):
-    done = helm("template", "x", str(CHART), "--set", setting)
+def test_operators_are_spread_and_drained_one_after_the_other(render):
+    manifests = render()
+    template = named(manifests, "Deployment", "factotum-operator")["spec"]["template"]
+    (budget,) = of_kind(manifests, "PodDisruptionBudget")
+    (spread,) = template["spec"]["topologySpreadConstraints"]
 
-    assert done.returncode != 0
-    assert words in done.stderr
+    assert budget["spec"]["maxUnavailable"] == 1
+    for selector in (budget["spec"]["selector"], spread["labelSelector"]):
+        assert selector["matchLabels"].items() <= template["metadata"]["labels"].items()
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
 
 
-def test_every_value_is_described_and_in_the_schema():
-    text = (CHART / "values.yaml").read_text()
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    bare = [
-        line
-        for before, line in zip(["", *text.splitlines()], text.splitlines(), strict=False)
-        if re.match(r"\s*\w+: ?\S", line) and not before.strip().startswith("# -- ")
-    ]
+def test_images_may_be_given_by_digest(render):
+    digest = "sha256:" + "0a" * 32
+    manifests = render(f"image.digest={digest}", f"runner.image.digest={digest}")
+    image = next(c["image"] for _, c in containers(manifests) if c["name"] == "operator")
 
-    assert [line for line in bare if not re.match(r"  (requests|limits):", line)] == []
-    assert set(yaml.safe_load(text)) == set(schema["properties"]) - {"global"}
+    assert image == f"localhost/factotum-operator@{digest}"
+    settings = Settings.from_arguments(arguments(manifests))
+    assert settings.runner_image == f"localhost/factotum-runner@{digest}"
+
+
+def test_common_labels_are_on_every_object_and_pod_and_select_nothing(render):
+    manifests = render("commonLabels.team=data", "consul.enabled=true", "rbac.aggregate=true")
+
+    labels = [each["metadata"]["labels"].get("team") for each in manifests
+              if each["kind"] != "CustomResourceDefinition"]  # fmt: skip
+    assert set(labels) == {"data"}
+    for deployment in of_kind(manifests, "Deployment"):
+        assert deployment["spec"]["template"]["metadata"]["labels"]["team"] == "data"
+        assert "team" not in deployment["spec"]["selector"]["matchLabels"]
+
+
+def test_consuls_token_and_certificates_come_from_secrets(render):
+    manifests = render(
+        "consul.address=consul.example:8501",
+        "consul.token.secretName=consul-token",
+        "consul.tls.enabled=true",
+        "consul.tls.caSecretName=consul-ca",
+        "consul.tls.clientSecretName=mine",
+        "consul.tls.serverName=server.dc1.consul",
+    )
+    pod = named(manifests, "Deployment", "factotum-operator")["spec"]["template"]["spec"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == "consul"]
+    files = {
+        f"/consul/{item['path']}": (source["secret"]["name"], item["key"])
+        for source in volume["projected"]["sources"]
+        for item in source["secret"]["items"]
+    }
+    access = Settings.from_arguments(arguments(manifests)).consul_access
+
+    assert files == {
+        access.token_file: ("consul-token", "token"),
+        access.ca_file: ("consul-ca", "ca.crt"),
+        access.cert_file: ("mine", "tls.crt"),
+        access.key_file: ("mine", "tls.key"),
+    }
+    assert access.tls
+    assert access.server_name == "server.dc1.consul"
+
+
+def test_what_is_rendered_is_the_same_twice(render):
+    settings = ("consul.enabled=true", "metrics.dashboard.enabled=true", "namespaces={one,two}")
+
+    assert render(*settings) == render(*settings)
+
+
+def test_the_notes_say_what_is_run_and_what_is_not(helm):
+    def notes(*settings):
+        sets = [word for setting in settings for word in ("--set", setting)]
+        words = ("install", "x", str(CHART), "-n", "sys", "--dry-run=client", *sets)
+        return helm(*words).stdout.partition("NOTES:")[2]
+
+    assert "FactotumJobs of all namespaces" in notes()
+    assert "http://x-factotum-operator.sys.svc:8082/metrics" in notes()
+    some = notes("namespaces={one,two}")
+    assert "these namespaces: one, two." in some
+    assert "A job anywhere else is stored and nothing more: nobody runs it" in some
+    assert "kubectl apply -n one -f -" in some
+
+
+def test_the_first_job_of_the_notes_is_a_job(helm):
+    words = ("install", "x", str(CHART), "-n", "sys", "--dry-run=client")
+    text = helm(*words).stdout.partition("<<JOB\n")[2].partition("\n  JOB\n")[0]
+    job = yaml.safe_load(text)
+
+    schema = yaml.safe_load(SOURCE.read_text())["spec"]["versions"][0]["schema"]
+    spec = schema["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert set(job["spec"]) <= set(spec)
+    assert Factfile.parse(json.dumps(job["spec"]["factfile"]), {}).name == "hello"

@@ -3,6 +3,7 @@
 import pytest
 
 from factotum.controller.settings import Settings
+from factotum.persistence.access import Access
 
 FLAGS = {
     "--max-workers": ("7", "max_workers", 7),
@@ -176,3 +177,28 @@ def test_times_and_limits_that_are_none_are_refused(words, capsys):
 
 def test_a_limit_that_is_empty_is_none():
     assert Settings.from_arguments(["--failed-jobs-history-limit", ""]) == Settings()
+
+
+def test_how_consul_lets_us_in_is_told_by_files(monkeypatch):
+    for flag in ("ca-file", "cert-file", "key-file", "token-file", "tls-name"):
+        monkeypatch.delenv(variable(f"--consul-{flag}"), raising=False)
+    words = ["--consul-ca-file=ca", "--consul-cert-file=c", "--consul-key-file=k"]
+    read = Settings.from_arguments([*words, "--consul-token-file=t", "--consul-tls-name=n"])
+
+    assert read.consul_access == Access(
+        tls=True, ca_file="ca", cert_file="c", key_file="k", token_file="t", server_name="n"
+    )
+    assert Settings.from_arguments(["--consul-tls"]).consul_access == Access(tls=True)
+    assert not Settings.from_arguments(["--consul-token-file=t"]).consul_access.tls
+
+
+def test_consuls_own_variables_count(monkeypatch):
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", "hush\n")
+    monkeypatch.setenv("CONSUL_HTTP_SSL", "true")
+
+    assert Settings.from_arguments([]).consul_access == Access(tls=True, token="hush")
+
+
+def test_half_of_a_certificate_is_refused():
+    with pytest.raises(SystemExit, match="--consul-cert-file and --consul-key-file go together"):
+        Settings.from_arguments(["--consul-cert-file=c"])

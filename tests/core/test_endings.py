@@ -56,13 +56,16 @@ from support.builders.jobs import make_report
     ],
 )
 def test_an_end_says_which_task_brought_it_and_how(letters, known, reason, message):
-    assert endings.ending(make_report(letters, **known), ["a", "b", "c"]) == (reason, message)
+    assert endings.ending(make_report(letters, final=True, **known), ["a", "b", "c"]) == (
+        reason,
+        message,
+    )
 
 
 def test_an_end_names_only_so_many_tasks():
     names = [f"task-{number}" for number in range(35)]
 
-    _, message = endings.ending(make_report("F" * 30 + "K" * 5), names)
+    _, message = endings.ending(make_report("F" * 30 + "K" * 5, final=True), names)
 
     assert message.startswith("30 tasks failed: 'task-0'")
     assert "'task-19' and 10 more; not run: 'task-30'" in message

@@ -69,6 +69,27 @@ def copying_operator(kubelet: Cluster) -> Iterator[None]:
     install(kubelet)
 
 
+@pytest.fixture(scope="session")
+def bring_back(kubelet: Cluster) -> Callable[[], None]:
+    """Install what the other tests rely on, where one has taken it away: images and operator."""
+
+    def bring() -> None:
+        kubelet.load(*(str(ROOT / "build" / "images" / f"{name}.tar") for name in _IMAGES))
+        install(kubelet)
+
+    return bring
+
+
+@pytest.fixture(scope="module")
+def without_release(kubelet: Cluster) -> Iterator[None]:
+    """Take away everything of the release that the tests share, and bring it back."""
+    kubelet.run("helm", "uninstall", "factotum-operator", "-n", "factotum-system", "--wait")
+    for what in ("crd/factotumjobs.factotum.snowplowanalytics.com", "namespace/factotum-system"):
+        kubelet.kubectl("delete", what, timeout=150)
+    yield
+    install(kubelet)
+
+
 @pytest.fixture
 def api(kubelet: Cluster) -> Iterator[KubeApi]:
     """Its API, asked without a kubectl per question."""

@@ -7,6 +7,8 @@ import os
 import subprocess
 import threading
 
+import pytest
+
 from support.builders.manifests import make_factfile, make_job, make_task
 
 LOOK = """
@@ -29,6 +31,28 @@ def test_a_task_finds_itself_restricted_and_with_room_to_work(kubelet, done, pod
     assert "root is read-only" in said
     assert "work and tmp are writable" in said
     assert "no token of the API" in said
+
+
+@pytest.mark.parametrize("deployment", ["factotum-operator", "factotum-operator-consul"])
+def test_what_the_chart_installs_is_nobody_and_can_change_nothing(kubelet, deployment):
+    look = "id -u; id -g; touch /usr/x /x 2>/dev/null || echo root is read-only; cat /proc/1/status"
+
+    words = ("exec", "-n", "factotum-system", f"deployment/{deployment}", "--", "sh", "-c", look)
+    said = kubelet.kubectl(*words).splitlines()
+
+    status = dict(line.split(":\t", 1) for line in said[3:] if ":\t" in line)
+    assert said[:3] == ["65532", "65532", "root is read-only"]
+    assert status["Uid"].split() == ["65532"] * 4
+    assert set(status["CapEff"] + status["CapBnd"]) == {"0"}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+
+
+def test_the_operators_namespace_may_be_restricted(kubelet):
+    level = "pod-security.kubernetes.io/enforce=restricted"
+
+    # What runs there and would not be admitted is a warning.
+    words = ("label", "namespace", "factotum-system", level, "--overwrite", "--dry-run=server")
+    kubelet.kubectl(*words, "--warnings-as-errors")
 
 
 def test_progress_moves_while_it_runs(kubelet, done, namespace):

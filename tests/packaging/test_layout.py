@@ -69,3 +69,22 @@ def test_no_source_file_is_longer_than_400_lines():
     }
 
     assert long == {}
+
+
+def test_what_the_operators_image_installs_is_pinned_by_version_and_hash():
+    text = (ROOT / "images/operator/requirements.txt").read_text()
+    entries = re.findall(
+        r"^([\w.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE
+    )
+    pinned = dict(
+        re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    )
+    versions = {name.lower().replace("_", "-"): version for name, version in pinned.items()}
+    wanted = {
+        re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-")
+        for requirement in PYPROJECT["project"]["optional-dependencies"]["operator"]
+    }
+
+    assert len(entries) == text.count("==") > 20
+    assert {name: version for name, version, _ in entries}.items() <= versions.items()
+    assert wanted <= {name for name, _, _ in entries}

@@ -38,6 +38,8 @@ LONG = (
     "tests/acceptance/test_consul_outage.py",
     "tests/images/",
     "tests/chart/test_installing.py",
+    "tests/chart/test_values.py",
+    "tests/persistence/test_consul_access.py",
     "tests/cluster/",
     "tests/acceptance/",
     "tests/cli/test_progress.py",

@@ -1,6 +1,43 @@
+{{/* Values that an older chart does not have: `helm upgrade --reuse-values` brings the older chart's and no others.
+Each template begins with it; what stands here is what stands in values.yaml. */}}
+{{- define "factotum-operator.added" -}}
+fullnameOverride: ""
+commonLabels: {}
+podDisruptionBudget: {enabled: true, maxUnavailable: 1}
+topologySpreadConstraints:
+  - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}
+metrics:
+  serviceMonitor: {enabled: false, interval: 30s, scrapeTimeout: 10s, labels: {}}
+  prometheusRule: {enabled: false, labels: {}}
+  dashboard: {enabled: false, labels: {grafana_dashboard: "1"}, annotations: {}}
+consul:
+  token: {secretName: "", secretKey: token}
+  tls: {enabled: false, caSecretName: "", caSecretKey: ca.crt, clientSecretName: "", serverName: ""}
+{{- end }}
+
+{{- define "factotum-operator.complete" -}}
+{{- include "factotum-operator.fill" (list .Values (include "factotum-operator.added" . | fromYaml)) }}
+{{- end }}
+
+{{/* Put into the first of two maps what only the second one has. Neither `merge` nor `default` will do: to them, false is nothing. */}}
+{{- define "factotum-operator.fill" -}}
+{{- $into := index . 0 }}
+{{- range $key, $value := index . 1 }}
+{{- if not (hasKey $into $key) }}{{ $_ := set $into $key $value }}
+{{- else if and (kindIs "map" $value) (kindIs "map" (index $into $key)) }}{{ include "factotum-operator.fill" (list (index $into $key) $value) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A name that Services may have, too: no dots, a letter first, room for what is put behind it. */}}
 {{- define "factotum-operator.fullname" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 52 | trimSuffix "-" }}
-{{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}{{ end }}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride }}
+{{- else }}
+{{- $name := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) | replace "." "-" }}
+{{- if regexMatch "^[0-9]" $name }}{{ $name = printf "r%s" $name }}{{ end }}
+{{- if gt (len $name) 52 }}{{ $name = printf "%s-%s" ($name | trunc 43 | trimSuffix "-") ($name | sha256sum | trunc 8) }}{{ end }}
+{{- $name }}
+{{- end }}
 {{- end }}
 
 {{- define "factotum-operator.serviceAccountName" -}}
@@ -11,23 +48,34 @@
 {{/* Labels that select Pods: they never change. */}}
 {{- define "factotum-operator.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "factotum-operator.labels" -}}
 {{ include "factotum-operator.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "factotum-operator.image" -}}
-{{ .image.repository }}:{{ .image.tag | default .default }}
+{{- $digest := .image.digest }}
+{{- .image.repository }}
+{{- if or .image.tag (not $digest) }}:{{ .image.tag | default .default }}{{ end }}
+{{- with $digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* A flag and its value as YAML, whatever the value holds. The kubelet fills in $(NAME) and takes $$ for $. */}}
+{{- define "factotum-operator.flag" -}}
+{{- printf "--%s=%s" (index . 0) (index . 1 | toString | replace "$" "$$") | toJson }}
 {{- end }}
 
 {{- define "factotum-operator.claimsUrl" -}}
 {{- if .Values.claims.url }}{{ .Values.claims.url }}
-{{- else }}https://{{ include "factotum-operator.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}.:{{ .Values.claims.port }}{{ end }}
+{{- else }}https://{{ include "factotum-operator.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}.:{{ .Values.claims.port | int }}{{ end }}
 {{- end }}
 
 {{- define "factotum-operator.tlsSecret" -}}
@@ -37,11 +85,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{/* Whether the certificates are somebody else's: then they come as files. */}}
 {{- define "factotum-operator.tlsFiles" -}}
 {{- if or .Values.tls.existing .Values.tls.certManager.enabled }}yes{{ end }}
-{{- end }}
-
-{{- define "factotum-operator.consulAddress" -}}
-{{- if .Values.consul.address }}{{ .Values.consul.address }}
-{{- else if .Values.consul.enabled }}{{ include "factotum-operator.fullname" . }}-consul.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:8500{{ end }}
 {{- end }}
 
 {{/* What the operator may do in the namespaces that it serves. */}}

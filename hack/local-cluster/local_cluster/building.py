@@ -4,6 +4,7 @@ Programs of one module are built by one go command: they share most packages, an
 of one runs beside the compiler of the next.
 """
 
+import json
 import os
 import re
 import shutil
@@ -38,6 +39,23 @@ def ensure(names: Iterable[str], marker: Mapping[str, str] | None = None) -> dic
     for program in programs:
         _link(program)
     return {program.name: _path(program) for program in programs}
+
+
+def source(name: str) -> Path:
+    """Give the folder with a module's own files, fetching them if need be."""
+    requirement = catalogue.SOURCES[name]
+    go = golang.find(catalogue.go_version(name))
+    done = subprocess.run(
+        [go, "mod", "download", "-json", requirement],
+        cwd=folders.MODULES / name,
+        env=os.environ | {"GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-mod=readonly"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ClusterError(f"{requirement} cannot be fetched: {done.stdout}{done.stderr}")
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def _path(program: Program) -> Path:

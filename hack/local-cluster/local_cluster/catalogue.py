@@ -69,8 +69,18 @@ PROGRAMS = {
         _containerd("ctr"),
         _other("coredns", "github.com/coredns/coredns", "github.com/coredns/coredns"),
         _other("helm", "helm.sh/helm/v4", "helm.sh/helm/v4/cmd/helm"),
+        # A small command of ours, in the module's folder, around distribution's registry.
+        _other("registry", "github.com/distribution/distribution/v3", "factotum.local/registry"),
+        _other(
+            "kube-score", "github.com/zegl/kube-score", "github.com/zegl/kube-score/cmd/kube-score"
+        ),
     )
 }
+
+CHECKS = ("kube-score",)
+"""Programs that only the tests use."""
+SOURCES = {"prometheus-operator": "github.com/prometheus-operator/prometheus-operator"}
+"""Modules of which files are wanted and nothing is built: folder in modules/, requirement."""
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr")

@@ -25,6 +25,7 @@ class _Arguments(argparse.Namespace):
     image: list[Path]
     archives: list[Path]
     programs: list[str]
+    module: str
     taint_fake_nodes: bool | None
     replace: bool
 
@@ -77,8 +78,10 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         choices=[[], *catalogue.PROGRAMS],  # argparse checks the empty list too
         metavar="PROGRAM",
-        help=f"default: all of {', '.join(catalogue.PROGRAMS)}",
+        help=f"of {', '.join(catalogue.PROGRAMS)}; default: all but {', '.join(catalogue.CHECKS)}",
     )
+    source = commands.add_parser("source", help="fetch a module, and print the folder of its files")
+    source.add_argument("module", choices=list(catalogue.SOURCES), metavar="MODULE")
     commands.add_parser("bin", help="print the folder of the built programs, for PATH")
     commands.add_parser("deps", help="install the Debian packages of the node profile")
     return parser
@@ -142,12 +145,18 @@ def _run(arguments: _Arguments) -> None:
         case "load":
             clusters.load(arguments.name, [path.absolute() for path in arguments.archives])
         case "build":
-            for path in building.ensure(arguments.programs or catalogue.PROGRAMS).values():
+            for path in building.ensure(arguments.programs or _usual()).values():
                 print(path)
         case "bin":
             print(folders.programs())
+        case "source":
+            print(building.source(arguments.module))
         case _:  # "deps": argparse lets no other through
             packages.install()
+
+
+def _usual() -> list[str]:
+    return [name for name in catalogue.PROGRAMS if name not in catalogue.CHECKS]
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:

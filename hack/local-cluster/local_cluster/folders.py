@@ -13,6 +13,7 @@ MODULES = TOOL / "modules"
 # are short because those of Unix sockets end at 107 characters; what is big lies on the disk.
 NODE_RUN = Path("/run/factotum-node")
 NODE_DISK = Path("/var/lib/factotum-node")
+NODE_REGISTRIES = NODE_DISK / "registries"
 NODE_OWNER = Path("/run/factotum-node.owner")
 
 

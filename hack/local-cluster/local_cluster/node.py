@@ -15,7 +15,7 @@ from local_cluster import dns, folders, pause_image, records, traces
 from local_cluster.api import Api
 from local_cluster.control_plane import NODE_NAME
 from local_cluster.errors import ClusterError
-from local_cluster.folders import NODE_DISK, NODE_RUN
+from local_cluster.folders import NODE_DISK, NODE_REGISTRIES, NODE_RUN
 from local_cluster.processes import Processes
 from local_cluster.records import Record
 
@@ -59,6 +59,9 @@ sandbox_image = "{pause_image.NAME}"
 restrict_oom_score_adj = true
 # Else they would lie in /run/netns, among those of others.
 netns_mounts_under_state_dir = true
+# Read at each pull: a folder for each registry with its hosts.toml.
+[{cri}.registry]
+config_path = "{NODE_REGISTRIES}"
 [{cri}.containerd]
 snapshotter = "overlayfs"
 [{cri}.containerd.runtimes.runc]
@@ -98,6 +101,9 @@ def build_kubelet_configuration(state: Path, record: Record) -> dict[str, Any]:
         # A developer's disk is often nearly full; that is no reason to evict Pods.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
+        # What was loaded stays usable for everybody, also if a registry has the same image.
+        "imagePullCredentialsVerificationPolicy": "NeverVerifyAllowlistedImages",
+        "preloadedImagesVerificationAllowlist": ["localhost/*"],
         "maxPods": 1000,
         "podLogsDir": str(NODE_DISK / "pods"),
         "volumePluginDir": str(NODE_DISK / "volume-plugins"),
@@ -109,7 +115,7 @@ def build_kubelet_configuration(state: Path, record: Record) -> dict[str, Any]:
 def start_runtime(state: Path, processes: Processes, marker: Mapping[str, str]) -> None:
     """Start containerd; it needs nothing of the control plane."""
     pause = pause_image.ensure(marker)
-    for folder in (NODE_RUN, NODE_DISK / "cni"):
+    for folder in (NODE_RUN, NODE_DISK / "cni", NODE_REGISTRIES):
         folder.mkdir(parents=True, exist_ok=True, mode=0o711)
     (NODE_DISK / "cni" / "10-bridge.conflist").write_text(json.dumps(build_network()))
     configuration = state / "containerd.toml"

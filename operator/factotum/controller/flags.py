@@ -7,11 +7,13 @@ each form is read here once, whichever flags have it.
 import argparse
 import json
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from factotum.controller.pod_template.judging import violations
 from factotum.kube import names, paths
+from factotum.persistence.access import Access
 
 _MOST_TOLD: Final = 5
 
@@ -132,3 +134,23 @@ def _judged(flag: str, template: dict[str, Any], audience: str, place: str = "")
             "\n".join([f"factotum-operator: {flag} cannot be laid over jobs:", *wrong])
         )
     return template
+
+
+def consul_access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:
+    """Read how Consul lets us in; what Consul's own variables say counts as well."""
+    names = (arguments.consul_ca_file, arguments.consul_cert_file, arguments.consul_tls_name)
+    if bool(arguments.consul_cert_file) is not bool(arguments.consul_key_file):
+        msg = "--consul-cert-file and --consul-key-file go together"
+        raise SystemExit(f"factotum-operator: {msg}")
+    token = environment.get("CONSUL_HTTP_TOKEN", "").strip()
+    if token and not (token.isascii() and token.isprintable()):
+        raise SystemExit("factotum-operator: CONSUL_HTTP_TOKEN holds no token")
+    return Access(
+        tls=arguments.consul_tls or any(names) or environment.get("CONSUL_HTTP_SSL") == "true",
+        ca_file=arguments.consul_ca_file,
+        cert_file=arguments.consul_cert_file,
+        key_file=arguments.consul_key_file,
+        server_name=arguments.consul_tls_name,
+        token_file=arguments.consul_token_file,
+        token=token,
+    )

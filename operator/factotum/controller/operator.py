@@ -298,9 +298,14 @@ class Operator:
             name=name,
             bare_namespace=settings.consul_kubernetes_namespace,
         )
-        logger.info("mirroring to Consul at %s as %s", settings.consul_address, name)
+        access = settings.consul_access
+        how = "by TLS" if access.tls else "in plain text"
+        logger.info("mirroring to Consul at %s, %s, as %s", settings.consul_address, how, name)
+        if (access.token or access.token_file) and not access.tls:
+            logger.warning("Consul's token travels in plain text: --consul-tls")
         store = CountedStore(
-            ConsulStore(settings.consul_address, may_write=self._term.check), self._keeping.figures
+            ConsulStore(settings.consul_address, access, may_write=self._term.check),
+            self._keeping.figures,
         )
         return ConsulMirror(self._api, self._cache, self._slots, store, entry_settings)
 

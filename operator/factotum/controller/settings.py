@@ -3,12 +3,13 @@
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from factotum.controller import flags
+from factotum.persistence.access import Access
 
 _PREFIX: Final = "FACTOTUM_"
 
@@ -91,6 +92,8 @@ class Settings:
     """Accept the name that old servers share."""
     consul_kubernetes_namespace: str = "default"
     """The namespace whose jobs have keys without a namespace, as old servers do."""
+    consul_access: Access = field(default_factory=Access)
+    """How Consul lets us in."""
     liveness_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside
     liveness_port: int = 8081
     """Where ``/healthz`` and ``/readyz`` are served; 0: nowhere."""
@@ -154,6 +157,7 @@ class Settings:
             consul_name=arguments.consul_name or None,
             force_consul_name=arguments.force_consul_name,
             consul_kubernetes_namespace=arguments.consul_kubernetes_namespace,
+            consul_access=flags.consul_access(arguments, os.environ),
             liveness_host=liveness_host,
             liveness_port=liveness_port,
             metrics_host=metrics_host,
@@ -324,6 +328,17 @@ def _add_consul(
         defaults.consul_kubernetes_namespace,
         "namespace whose keys carry no namespace",
     )
+    add("--consul-token-file", "", "file with the token for Consul; read again every few seconds")
+    parser.add_argument(
+        "--consul-tls",
+        action="store_true",
+        default=os.environ.get("FACTOTUM_CONSUL_TLS", "") not in ("", "0", "false"),
+        help="speak TLS to Consul; so do the flags that follow",
+    )
+    add("--consul-ca-file", "", "who vouches for Consul, PEM; none: whom the system trusts")
+    add("--consul-cert-file", "", "certificate to show to Consul, PEM")
+    add("--consul-key-file", "", "its key")
+    add("--consul-tls-name", "", "name in Consul's certificate; none: the address's")
 
 
 def _add_replicas(add: Callable[..., None], defaults: Settings) -> None:

@@ -22,9 +22,9 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, cast
 
 import consul
-import requests
 
 from factotum.core.errors import FactotumError
+from factotum.persistence.access import Access, Credentials
 from factotum.persistence.batches import Batches
 from factotum.persistence.errors import (
     StoreConflictError,
@@ -44,6 +44,7 @@ _REFUSED: Final = ("400 ", "404 ", "405 ", "413 ")
 _STALE: Final = "index is stale"
 _DENIED: Final = "ermission denied"
 _CONFLICT: Final = "409 "
+_WANTS_TLS: Final = "HTTP request to an HTTPS server"
 
 
 class StoredValue(NamedTuple):
@@ -94,7 +95,7 @@ class _Client(Protocol):
 
     kv: _KV
     txn: _Txn
-    http: Any
+    http: Line
 
 
 class ConsulAddressError(FactotumError, ValueError):
@@ -116,23 +117,22 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _connect(host: str, port: int) -> _Client:
+def _connect(host: str, port: int, credentials: Credentials) -> _Client:
     with warnings.catch_warnings():
         # Each client warns of Consul's old ACL calls, which it has and we do not use.
         warnings.simplefilter("ignore", DeprecationWarning)
-        client = consul.Consul(host, port, timeout=(_CONNECT_SECONDS, _READ_SECONDS))
-    # The library lets CONSUL_HTTP_ADDR overrule the address that it was given. Ours was chosen.
-    if client.http.scheme == "http":
-        client.http = Line(host, port, connect_seconds=_CONNECT_SECONDS, read_seconds=_READ_SECONDS)
-    else:  # CONSUL_HTTP_SSL
-        client.http.base_uri = f"{client.http.scheme}://{host}:{port}"
-        # Neither proxies nor ~/.netrc: looking for them costs more than the request.
-        client.http.session.trust_env = False
+        client = consul.Consul(host, port)
+    # The library lets CONSUL_HTTP_ADDR overrule the address that it was given, and keeps the
+    # token of its start. Ours were chosen.
+    client.token = None
+    client.http = Line(
+        host,
+        port,
+        connect_seconds=_CONNECT_SECONDS,
+        read_seconds=_READ_SECONDS,
+        credentials=credentials,
+    )
     return cast("_Client", client)
-
-
-def _hang_up(client: _Client) -> None:
-    (client.http if isinstance(client.http, Line) else client.http.session).close()
 
 
 class ConsulStore:
@@ -140,18 +140,26 @@ class ConsulStore:
 
     Args:
         address: host:port.
+        access: how Consul lets us in.
         may_write: called in a pool thread right before each write; what it raises ends it.
     """
 
-    def __init__(self, address: str, *, may_write: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        address: str,
+        access: Access | None = None,
+        *,
+        may_write: Callable[[], None] = lambda: None,
+    ) -> None:
         self._host, self._port = parse_address(address)
+        credentials = Credentials(access or Access())
         self._may_write = may_write
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consul")
         # Made here, since silencing a warning concerns all threads; each is used by one at a time.
         self._clients: SimpleQueue[_Client] = SimpleQueue()
         self._is_closed = False
         for _ in range(_THREADS):
-            self._clients.put(_connect(self._host, self._port))
+            self._clients.put(_connect(self._host, self._port, credentials))
         self._reads = Batches(self._get_all)
         self._writes = Batches(self._put_all, weigh=lambda write: len(write.value))
         self.address: Final = f"{self._host}:{self._port}"
@@ -168,7 +176,7 @@ class ConsulStore:
         self._threads.shutdown(wait=False, cancel_futures=True)
         with suppress(Empty):
             while True:
-                _hang_up(self._clients.get_nowait())
+                self._clients.get_nowait().http.close()
 
     async def get(self, path: str) -> StoredValue:
         """Read one key; ``ABSENT`` if there is none."""
@@ -261,11 +269,13 @@ class ConsulStore:
                 raise StoreRefusedError(f"Consul at {self.address}: {text}") from exc
             raise StoreUnreachableError(f"Consul at {self.address}: {text}") from exc
         except (consul.base.BadRequest, consul.base.NotFound) as exc:
+            if _WANTS_TLS in str(exc):
+                msg = f"Consul at {self.address} wants TLS there (--consul-tls)"
+                raise StoreUnreachableError(msg) from exc
             raise StoreRefusedError(f"Consul at {self.address}: {exc}") from exc
         except consul.ConsulException as exc:
             raise StoreFailingError(f"Consul at {self.address}: {exc}") from exc
         except (
-            requests.RequestException,
             http.client.HTTPException,
             OSError,
             ValueError,  # an answer that is no JSON: whoever listens there is no Consul
@@ -276,7 +286,7 @@ class ConsulStore:
             raise StoreUnreachableError(msg) from exc
         finally:
             if self._is_closed:
-                _hang_up(client)
+                client.http.close()
             self._clients.put(client)
 
 

@@ -1,16 +1,20 @@
 """A kept connection to Consul: what carries the client library's requests, in its own place.
 
 Its own one, by requests and urllib3, takes longer for a request than Consul does: it prepares
-sessions, adapters, cookies and encodings, of which nothing is used here. For ``http`` only.
+sessions, adapters, cookies and encodings, of which nothing is used here.
 """
 
 import http.client
 import select
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from consul.base import Response
+
+from factotum.persistence.access import Access, Credentials
+from factotum.persistence.errors import StoreUnreachableError
 
 _JSON: Final = {"Content-Type": "application/json"}
 
@@ -26,13 +30,22 @@ class Line:
         port: where.
         connect_seconds: how long a connection may take.
         read_seconds: how long the other side may be silent.
+        credentials: token and certificates; none: neither.
     """
 
     def __init__(
-        self, host: str, port: int, *, connect_seconds: float, read_seconds: float
+        self,
+        host: str,
+        port: int,
+        *,
+        connect_seconds: float,
+        read_seconds: float,
+        credentials: Credentials | None = None,
     ) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=connect_seconds)
+        self._name = (credentials and credentials.server_name) or host
         self._read_seconds = read_seconds
+        self._credentials = credentials or Credentials(Access())
 
     def get(
         self,
@@ -61,11 +74,12 @@ class Line:
     ) -> Any:
         target = quote(path, safe="/:") + (f"?{urlencode(params)}" if params else "")
         connection = self._connection
+        token = self._credentials.token()
+        identity = {"X-Consul-Token": token} if token else {}
         try:
             self._connect()
-            connection.request(
-                method, target, body, {**({} if body is None else _JSON), **(headers or {})}
-            )
+            form = {} if body is None else _JSON
+            connection.request(method, target, body, {**form, **(headers or {}), **identity})
             answer = connection.getresponse()
             content = answer.read()
         except BaseException:
@@ -79,9 +93,22 @@ class Line:
         if connection.sock is not None and _is_readable(connection.sock):
             connection.close()
         if connection.sock is None:
+            context = self._credentials.context()
             connection.connect()
+            if context is not None:
+                connection.sock = self._secured(connection.sock, context)
             sock: Any = connection.sock
             sock.settimeout(self._read_seconds)
+
+    def _secured(self, sock: Any, context: ssl.SSLContext) -> ssl.SSLSocket:
+        try:
+            return context.wrap_socket(sock, server_hostname=self._name)
+        except ssl.SSLCertVerificationError as error:
+            msg = (
+                f"Consul's certificate is not trusted: {error.verify_message}"
+                " (--consul-ca-file says who vouches for it, --consul-tls-name for which name)"
+            )
+            raise StoreUnreachableError(msg) from error
 
     def close(self) -> None:
         """Hang up; whoever asks again connects again."""

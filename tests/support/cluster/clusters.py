@@ -72,6 +72,11 @@ def programs(*names: str) -> Path:
     return Path(_tool("bin"))
 
 
+def source(module: str) -> Path:
+    """Have a module's own files fetched, and return the folder they are in."""
+    return Path(_tool("source", module, timeout=300))
+
+
 def existing(name: str) -> Cluster:
     """Speak to a cluster that is up already."""
     return Cluster(name, Path(_tool("kubeconfig", "--name", name)), programs("kubectl"))

@@ -14,10 +14,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 _FETCH = Path(__file__).parents[3] / "hack" / "consul" / "fetch"
 _START_SECONDS = 20
@@ -57,6 +57,9 @@ def free_ports(count: int) -> list[int]:
 class ConsulProcess:
     """One agent. Use as a context manager."""
 
+    _headers: Mapping[str, str] = {}
+    """What its administrator says with each request."""
+
     def __init__(self, folder: Path, *, keep: bool) -> None:
         self._folder = folder
         self._keep = keep
@@ -83,12 +86,9 @@ class ConsulProcess:
 
     def start(self) -> None:
         """Start it and wait until it takes writes."""
-        ports = {"http": self.port, "server": self._server, "serf_lan": self._serf}
-        ports |= dict.fromkeys(("dns", "grpc", "serf_wan", "https"), -1)
         self._folder.mkdir(parents=True, exist_ok=True)
         settings = self._folder / "settings.json"
-        extra = {"performance": {"raft_multiplier": 1}, "leave_on_terminate": False}
-        settings.write_text(json.dumps({"ports": ports, **extra}))
+        settings.write_text(json.dumps(self._settings()))
         kind = (
             ["-server", "-bootstrap-expect=1", f"-data-dir={self._folder / 'data'}"]
             if self._keep
@@ -108,8 +108,19 @@ class ConsulProcess:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 tail = (self._folder / "log").read_text()[-2000:]
                 msg = f"Consul did not start; its last lines:\n{tail}"
+                self.kill()
                 raise RuntimeError(msg)
             time.sleep(0.05)
+
+    def _settings(self) -> dict[str, Any]:
+        """Give its settings; whoever guards it more adds to them."""
+        ports = {"http": self.port, "server": self._server, "serf_lan": self._serf}
+        ports |= dict.fromkeys(("dns", "grpc", "serf_wan", "https"), -1)
+        return {
+            "ports": ports,
+            "performance": {"raft_multiplier": 1},
+            "leave_on_terminate": False,
+        }
 
     @property
     def pid(self) -> int:
@@ -152,9 +163,14 @@ class ConsulProcess:
         return list(json.loads(body)) if status == 200 else []
 
     def _request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        with contextlib.closing(connection):
-            connection.request(method, f"/v1/kv/{path}", body)
+        return self._ask(method, f"/v1/kv/{path}", body)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+
+    def _ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        with contextlib.closing(self._connection()) as connection:
+            connection.request(method, path, body, self._headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
 

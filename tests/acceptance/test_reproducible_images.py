@@ -1,0 +1,210 @@
+"""Images built twice have the same digests: at another time, in another folder, by another umask.
+
+Real: two builds from nothing by `hack/images/build.py`, Debian's packages and Python's fetched for
+each; a third on a base image that a registry serves. What is compared is what a cluster pulls by.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from support.cluster import registries
+from support.cluster.clusters import ROOT
+
+pytestmark = [pytest.mark.images, pytest.mark.acceptance]
+
+IMAGES = ("runner", "operator", "consul")
+SOURCES = ("operator", "images", "hack", "constraints.txt", "pyproject.toml")
+
+
+def copy_tree(target: Path) -> Path:
+    """Copy what is committed or would be, as a checkout of it has it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *SOURCES],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def build(tree: Path, *names: str, umask: int = 0o022, cache: Path | None = None, **more: str):
+    """Build in a tree of its own with a builder's store of its own."""
+    store = tree / "store"
+    store.mkdir(exist_ok=True)
+    # The short path is the builder's: it makes sockets below it.
+    (tree / "storage.conf").write_text(
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{store}"\nrunroot = "{store}/run"\n'
+    )
+    environment = os.environ | {"CONTAINERS_STORAGE_CONF": str(tree / "storage.conf")}
+    environment |= {"BASE_IMAGE": "local"} | more
+    if cache is not None:
+        environment["XDG_CACHE_HOME"] = str(cache)
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, str(tree / "hack" / "images" / "build.py"), *names],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        umask=umask,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    print(f"built in {time.monotonic() - began:.0f} s:\n{done.stdout}")
+    return tree / "build" / "images"
+
+
+def members(archive: Path) -> dict[str, tuple[object, ...]]:
+    """Describe every file of an image, for the words of a failure."""
+    found = {}
+    with tarfile.open(archive) as content:
+        index = json.load(content.extractfile("index.json"))
+        manifest = json.load(content.extractfile(blob(index["manifests"][0])))
+        for number, layer in enumerate(manifest["layers"]):
+            with tarfile.open(fileobj=content.extractfile(blob(layer))) as files:
+                for m in files:
+                    data = files.extractfile(m).read() if m.isfile() else m.linkname
+                    found[f"{number}:{m.name}"] = (m.mode, m.uid, m.gid, m.mtime, hash(data))
+    return found
+
+
+def blob(descriptor):
+    return "blobs/" + descriptor["digest"].replace(":", "/")
+
+
+def digest(archive: Path) -> str:
+    with tarfile.open(archive) as content:
+        return json.load(content.extractfile("index.json"))["manifests"][0]["digest"]
+
+
+def config(archive: Path):
+    with tarfile.open(archive) as content:
+        index = json.load(content.extractfile("index.json"))
+        manifest = json.load(content.extractfile(blob(index["manifests"][0])))
+        return json.load(content.extractfile(blob(manifest["config"])))
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder for trees; what the builder left in them is not this process's to delete alone."""
+    folder = tmp_path_factory.mktemp("workshop")
+    yield folder
+    subprocess.run(["rm", "-rf", str(folder)], check=False)
+
+
+def test_two_builds_from_nothing_have_the_same_digests(workshop):
+    trees = [copy_tree(workshop / name) for name in ("here", "a/much longer way from here")]
+    for path in trees[1].rglob("*"):  # as a checkout by another umask
+        path.chmod(path.stat().st_mode & ~0o077)
+    first = build(trees[0], cache=workshop / "cache-1")
+    time.sleep(1.1)
+    second = build(trees[1], cache=workshop / "cache-2", umask=0o077, TZ="Asia/Tokyo", LANG="C")
+
+    for name in IMAGES:
+        archives = first / f"{name}.tar", second / f"{name}.tar"
+        one, other = map(digest, archives)
+        print(f"{name}: {one}")
+        if one != other:
+            files = [members(archive) for archive in archives]
+            keys = files[0].keys() | files[1].keys()
+            print([(k, files[0].get(k), files[1].get(k)) for k in sorted(keys)
+                   if files[0].get(k) != files[1].get(k)][:20])  # fmt: skip
+            print(config(archives[0]), config(archives[1]), sep="\n")
+        assert one == other
+
+
+def test_what_this_tree_built_has_them_too(workshop):
+    """Whatever an earlier build left in the builder's store makes no difference."""
+    subprocess.run([sys.executable, str(ROOT / "hack" / "images" / "build.py")], check=True,
+                   env=os.environ | {"BASE_IMAGE": "local"}, capture_output=True)  # fmt: skip
+    tree = copy_tree(workshop / "third")
+    built = build(tree)
+
+    for name in IMAGES:
+        assert digest(built / f"{name}.tar") == digest(ROOT / f"build/images/{name}.tar"), name
+
+
+def test_a_base_that_a_registry_serves_is_pinned_by_digest_and_recorded(workshop):
+    tree = copy_tree(workshop / "pinned")
+    build(tree, "runner")
+    with registries.running(workshop / "registry", "127.0.0.1") as registry:
+        name = f"{registry.address}/library/base:bookworm"
+        known = {
+            "CONTAINERS_STORAGE_CONF": str(tree / "storage.conf"),
+            "STORAGE_DRIVER": "vfs",
+            "SSL_CERT_FILE": str(registry.authority),
+            "REGISTRY_AUTH_FILE": str(registry.write_credentials()),
+        }
+        push = ["buildah", "push", "--quiet", "--digestfile", str(workshop / "pushed")]
+        local = "localhost/factotum-base:bookworm"
+        subprocess.run([*push, local, f"docker://{name}"], check=True, env=os.environ | known)
+        pushed = (workshop / "pushed").read_text()
+        by_tag = build(tree, "runner", BASE_IMAGE=name, **known) / "runner.tar"
+        first = digest(by_tag)
+        labels = config(by_tag)["config"]["Labels"]
+        by_tag.unlink()
+        again = build(tree, "runner", BASE_IMAGE=f"{name}@{pushed}", **known) / "runner.tar"
+
+        assert labels["org.opencontainers.image.base.name"] == name
+        assert labels["org.opencontainers.image.base.digest"] == pushed
+        assert digest(again) == first
+        wrong = f"{name}@sha256:{'0' * 64}"
+        with pytest.raises(AssertionError, match="ended with"):
+            build(tree, "runner", BASE_IMAGE=wrong, **known)
+
+
+@pytest.fixture
+def repository(workshop):
+    """A tree with a history of its own."""
+    tree = copy_tree(workshop / "repository")
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    dated = os.environ | {"GIT_COMMITTER_DATE": "2026-01-02T03:04:05+09:00"}
+    (tree / ".gitignore").write_text("build/\nstore/\nstorage.conf\n")
+    for words in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "All")):
+        subprocess.run(["git", *identity, *words], cwd=tree, check=True, env=dated)
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=tree, capture_output=True, text=True, check=True
+    )
+    return tree, found.stdout.strip()
+
+
+def test_the_commit_is_said_if_it_is_the_one_that_was_built_and_else_refused(repository):
+    tree, commit = repository
+
+    archive = build(tree, "runner", REVISION=commit, SOURCE_URL="https://example.org/x")
+    labels = config(archive / "runner.tar")["config"]["Labels"]
+
+    said = {k.rpartition(".")[2]: v for k, v in labels.items()}
+    assert (said["revision"], said["source"]) == (commit, "https://example.org/x")
+    assert said["created"] == "2026-01-01T18:04:05Z"
+    for wrong in ("main", "0" * 40):
+        with pytest.raises(AssertionError, match="REVISION"):
+            build(tree, "runner", REVISION=wrong)
+    (tree / "images" / "runner" / "Dockerfile").open("a").write("# changed\n")
+    with pytest.raises(AssertionError, match="never committed"):
+        build(tree, "runner", REVISION=commit)
+
+
+def test_an_index_that_serves_another_file_is_found_out(workshop):
+    tree = copy_tree(workshop / "deceived")
+    requirements = tree / "images" / "operator" / "requirements.txt"
+    text = requirements.read_text()
+    at = re.search(r"^attrs==.*?sha256:([0-9a-f]{64})", text, re.MULTILINE | re.DOTALL)
+    requirements.write_text(text.replace(at[1], "0" * 64))
+
+    with pytest.raises(AssertionError, match="DO NOT MATCH THE HASHES"):
+        build(tree, "operator")
