@@ -2,8 +2,10 @@
 
 import base64
 import json
+import os
 import re
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -29,6 +31,19 @@ def release(own_control_plane) -> Cluster:
     )  # fmt: skip
     own_control_plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD}")
     return own_control_plane
+
+
+def test_the_first_job_of_the_notes_is_made_by_pasting_it(release):
+    notes = release.run("helm", "get", "notes", "factotum-operator", "-n", "factotum-system")
+    pasted = notes[notes.index("kubectl apply") : notes.index("\nJOB\n") + 5]
+    path = f"{release.programs}:{os.environ['PATH']}"
+    environment = os.environ | {"KUBECONFIG": str(release.kubeconfig), "PATH": path}
+    words = ["bash", "-euc", pasted]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert release.get("fj", "hello")["spec"]["factfile"]["data"]["name"] == "hello"
+    release.kubectl("delete", "fj", "hello")
 
 
 def may(cluster, who, verb, what, *arguments):

@@ -323,7 +323,7 @@ def test_the_notes_say_what_is_run_and_what_is_not(helm):
 
 def test_the_first_job_of_the_notes_is_a_job(helm):
     words = ("install", "x", str(CHART), "-n", "sys", "--dry-run=client")
-    text = helm(*words).stdout.partition("<<JOB\n")[2].partition("\n  JOB\n")[0]
+    text = helm(*words).stdout.partition("<<JOB\n")[2].partition("\nJOB\n")[0]
     job = yaml.safe_load(text)
 
     schema = yaml.safe_load(SOURCE.read_text())["spec"]["versions"][0]["schema"]
