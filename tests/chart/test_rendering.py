@@ -129,6 +129,30 @@ def test_what_is_kept_and_how_long_a_pod_may_take_reach_the_operator(render):
     assert Settings.from_arguments(arguments(render())).pod_pending_timeout == 900
 
 
+def test_defaults_of_the_jobs_pods_reach_the_operator_as_they_are_written(render):
+    env = "runner.podTemplate.spec.containers[0].env[0]"
+    values = (
+        "runner.resources.limits.memory=1Gi",
+        "runner.resources.requests.cpu=2",
+        "runner.podTemplate.metadata.labels.team=data",
+        "runner.podTemplate.spec.securityContext.runAsUser=1000000",
+        "runner.podTemplate.spec.containers[0].name=factotum",
+        f"{env}.name=URL",
+        f'{env}.value=$(POD_NAME) $$(A) <&> "x"',
+    )
+    resources, template = Settings.from_arguments(arguments(render(*values))).runner_templates
+
+    (container,) = resources["spec"]["containers"]
+    assert container["resources"] == {"limits": {"memory": "1Gi"}, "requests": {"cpu": 2}}
+    assert template["metadata"] == {"labels": {"team": "data"}}
+    assert template["spec"]["securityContext"] == {"runAsUser": 1_000_000}
+    # Nothing of the operator's own Pod gets into it.
+    assert template["spec"]["containers"][0]["env"] == [
+        {"name": "URL", "value": '$(POD_NAME) $$(A) <&> "x"'}
+    ]
+    assert Settings.from_arguments(arguments(render())).runner_templates == ()
+
+
 def test_pods_find_the_claims_port_by_its_full_name(render):
     settings = Settings.from_arguments(arguments(render()))
 
@@ -249,6 +273,8 @@ def test_the_next_operator_is_ready_before_the_last_one_ends(render):
         pytest.param("replicas=-1", "'/replicas': minimum", id="fewer-than-none"),
         pytest.param("claims.url=http://x", "'/claims/url'", id="no-tls"),
         pytest.param("admission.timeoutSeconds=11", "'/admission/timeoutSeconds'", id="patience"),
+        pytest.param("runner.podTemplate.kind=Pod", "'kind' not allowed", id="no-template"),
+        pytest.param("runner.resources.limit.cpu=1", "'limit' not allowed", id="no-resources"),
         pytest.param("claims.port=80", "'/claims/port'", id="low-port"),
         pytest.param("metrics.port=80", "'/metrics/port'", id="low-metrics-port"),
     ],
