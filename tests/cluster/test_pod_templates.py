@@ -134,36 +134,6 @@ def refusal(bench, row):
         time.sleep(0.1)
 
 
-def test_a_field_that_no_pod_has_is_told_and_not_left_out(bench):
-    term = {"nodeAffinity": {"requiredDuringScheduling": {}}}
-    with bench.operator():
-        bench.create(**over(affinity=term))
-        status = bench.done()
-
-    assert (status["outcome"], status["reason"]) == ("FAILED", "PodRejected")
-    assert "requiredDuringScheduling" in status["message"]
-
-
-def nested_without_end(bench, **spec):
-    """Write a job whose template has more levels than a program can read."""
-    spec["podTemplate"] = {"spec": spec["podTemplate"]["spec"] | {"odd": "DEEP"}}
-    text = json.dumps(make_job(bench.namespace, name="endless", **spec))
-    return text.replace('"DEEP"', '{"a":' * 5_000 + "1" + "}" * 5_000).encode()
-
-
-def store(bench, body):
-    """Create a job as it is written, and return the status of the answer."""
-    connection = bench.api.connect()
-    try:
-        headers = {"Content-Type": "application/json"}
-        connection.request("POST", jobs_path(bench.namespace), body, headers)
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status
-    finally:
-        connection.close()
-
-
 # --- namespaces with quotas and limits ------------------------------------------------
 
 
