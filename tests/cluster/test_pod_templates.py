@@ -134,6 +134,27 @@ def refusal(bench, row):
         time.sleep(0.1)
 
 
+def nested_without_end(bench, **spec):
+    """Write a job whose template has more levels than a program can read."""
+    template = {"spec": spec["podTemplate"]["spec"] | {"odd": "DEEP"}}
+    job = make_job(bench.namespace, name="endless", **spec | {"podTemplate": template})
+    deep = '{"a":' * 5_000 + "1" + "}" * 5_000
+    return json.dumps(job).replace('"DEEP"', deep).encode()
+
+
+def store(bench, body):
+    """Create a job as it is written, and return the status of the answer."""
+    connection = bench.api.connect()
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", jobs_path(bench.namespace), body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    finally:
+        connection.close()
+
+
 # --- namespaces with quotas and limits ------------------------------------------------
 
 
