@@ -129,6 +129,30 @@ def test_what_is_kept_and_how_long_a_pod_may_take_reach_the_operator(render):
     assert Settings.from_arguments(arguments(render())).pod_pending_timeout == 900
 
 
+def test_defaults_of_the_jobs_pods_reach_the_operator_as_they_are_written(render):
+    env = "runner.podTemplate.spec.containers[0].env[0]"
+    values = (
+        "runner.resources.limits.memory=1Gi",
+        "runner.resources.requests.cpu=2",
+        "runner.podTemplate.metadata.labels.team=data",
+        "runner.podTemplate.spec.securityContext.runAsUser=1000000",
+        "runner.podTemplate.spec.containers[0].name=factotum",
+        f"{env}.name=URL",
+        f'{env}.value=$(POD_NAME) $$(A) <&> "x"',
+    )
+    resources, template = Settings.from_arguments(arguments(render(*values))).runner_templates
+
+    (container,) = resources["spec"]["containers"]
+    assert container["resources"] == {"limits": {"memory": "1Gi"}, "requests": {"cpu": 2}}
+    assert template["metadata"] == {"labels": {"team": "data"}}
+    assert template["spec"]["securityContext"] == {"runAsUser": 1_000_000}
+    # Nothing of the operator's own Pod gets into it.
+    assert template["spec"]["containers"][0]["env"] == [
+        {"name": "URL", "value": '$(POD_NAME) $$(A) <&> "x"'}
+    ]
+    assert Settings.from_arguments(arguments(render())).runner_templates == ()
+
+
 def test_pods_find_the_claims_port_by_its_full_name(render):
     settings = Settings.from_arguments(arguments(render()))
 

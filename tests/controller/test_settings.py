@@ -17,6 +17,16 @@ FLAGS = {
     "--runner-image": ("r:1", "runner_image", "r:1"),
     "--runner-image-pull-policy": ("Always", "runner_image_pull_policy", "Always"),
     "--image-volumes": ("never", "image_volumes", "never"),
+    "--runner-resources": (
+        '{"limits": {"cpu": "1"}}',
+        "runner_templates",
+        ({"spec": {"containers": [{"name": "factotum", "resources": {"limits": {"cpu": "1"}}}]}},),
+    ),
+    "--runner-pod-template": (
+        '{"spec": {"runtimeClassName": "sandboxed"}}',
+        "runner_templates",
+        ({"spec": {"runtimeClassName": "sandboxed"}},),
+    ),
     "--claims-url": ("https://op:1/", "claims_url", "https://op:1"),
     "--operator-namespace": ("ours", "operator_namespace", "ours"),
     "--tls-secret": ("kept", "tls_secret", "kept"),
@@ -202,3 +212,44 @@ def test_consuls_own_variables_count(monkeypatch):
 def test_half_of_a_certificate_is_refused():
     with pytest.raises(SystemExit, match="--consul-cert-file and --consul-key-file go together"):
         Settings.from_arguments(["--consul-cert-file=c"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "words"),
+    [
+        ("--runner-pod-template", "{", "is no JSON"),
+        ("--runner-pod-template", "[" * 100_000, "is no JSON"),
+        ("--runner-pod-template", "[]", "must be a JSON object"),
+        (
+            "--runner-pod-template",
+            '{"spec": {"restartPolicy": "Always"}}',
+            "cannot be laid over jobs:\n  spec.restartPolicy: a run that has begun",
+        ),
+        (
+            "--runner-pod-template",
+            '{"spec": {"volumes": [{"name": "x", "projected": {"sources": ['
+            '{"serviceAccountToken": {"audience": "aud", "path": "t"}}]}}]}}',
+            "serviceAccountToken.audience: tokens for aud",
+        ),
+        ("--runner-resources", '{"limits": 1}', "\n  limits: expected an object"),
+        ("--runner-resources", '[{"limits": 1}]', "must be a JSON object"),
+    ],
+)
+def test_defaults_that_cannot_be_laid_over_jobs_are_told_at_the_start(flag, value, words):
+    with pytest.raises(SystemExit) as raised:
+        Settings.from_arguments(["--token-audience=aud", flag, value])
+
+    assert str(raised.value).startswith(f"factotum-operator: {flag} ")
+    assert words in str(raised.value)
+
+
+def test_resources_come_before_the_template_that_may_say_otherwise():
+    template = '{"spec": {"hostname": "a"}}'
+    settings = Settings.from_arguments(
+        ["--runner-pod-template", template, "--runner-resources", '{"limits": {"cpu": 1}}']
+    )
+
+    assert [next(iter(each["spec"])) for each in settings.runner_templates] == [
+        "containers",
+        "hostname",
+    ]

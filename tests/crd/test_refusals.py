@@ -61,8 +61,8 @@ def on_result(stop, go_on, **more):
         ),
         pytest.param({"podTemplate": "x"}, "spec.podTemplate", "object", id="no-template"),
         pytest.param(
-            {"podTemplate": {"spec": {"restartpolicy": "Never"}}},
-            "spec.podTemplate.spec.restartpolicy",
+            {"podTemplate": {"spec": {"affinity": {"nodeAffinity": {"required": {}}}}}},
+            "spec.podTemplate.spec.affinity.nodeAffinity.required",
             "unknown field",
             id="no-field-of-a-pod",
         ),

@@ -215,7 +215,7 @@ async def test_what_is_written_says_of_what_version_and_uid(server, client):
     assert asked == [
         ("PATCH", f"{POD}/status", "application/merge-patch+json"),
         ("DELETE", POD, "application/json"),
-        ("POST", PODS, "application/json"),
+        ("POST", f"{PODS}?fieldValidation=Strict", "application/json"),
         ("PUT", POD, "application/json"),
         ("DELETE", POD, "application/json"),
     ]

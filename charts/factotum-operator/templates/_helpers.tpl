@@ -3,6 +3,7 @@ Each template begins with it; what stands here is what stands in values.yaml. */
 {{- define "factotum-operator.added" -}}
 fullnameOverride: ""
 commonLabels: {}
+runner: {resources: {}, podTemplate: {}}
 podDisruptionBudget: {enabled: true, maxUnavailable: 1}
 topologySpreadConstraints:
   - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}

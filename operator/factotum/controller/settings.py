@@ -216,6 +216,33 @@ def _add_limits(
     )
 
 
+def _add_pods(add: Callable[..., None], defaults: Settings) -> None:
+    """Add what jobs' Pods are made from."""
+    add(
+        "--runner-image",
+        defaults.runner_image,
+        "image of the Pods that run jobs, or that brings the runner into theirs",
+    )
+    add("--runner-image-pull-policy", defaults.runner_image_pull_policy, "its pull policy")
+    add(
+        "--image-volumes",
+        defaults.image_volumes,
+        "whether the runner is mounted into a job's own image as a volume, instead of copied into"
+        " it; auto: if all Nodes can",
+        choices=("auto", "always", "never"),
+    )
+    add(
+        "--runner-resources",
+        "",
+        "what a job's container asks for, as JSON, if the job says nothing",
+    )
+    add(
+        "--runner-pod-template",
+        "",
+        "metadata and spec, as JSON, that are laid over the Pod of each job, before what it says",
+    )
+
+
 def _add_lifetimes(add: Callable[..., None]) -> None:
     """Add how long Pods may take, and what is kept of finished jobs."""
     defaults = Settings()
@@ -261,29 +288,7 @@ def _parser() -> argparse.ArgumentParser:
         help="namespace to watch, may be repeated (default: all)",
     )
     _add_limits(add, parser, defaults)
-    add(
-        "--runner-image",
-        defaults.runner_image,
-        "image of the Pods that run jobs, or that brings the runner into theirs",
-    )
-    add("--runner-image-pull-policy", defaults.runner_image_pull_policy, "its pull policy")
-    add(
-        "--image-volumes",
-        defaults.image_volumes,
-        "whether the runner is mounted into a job's own image as a volume, instead of copied into"
-        " it; auto: if all Nodes can",
-        choices=("auto", "always", "never"),
-    )
-    add(
-        "--runner-resources",
-        "",
-        "what a job's container asks for, as JSON, if the job says nothing",
-    )
-    add(
-        "--runner-pod-template",
-        "",
-        "metadata and spec, as JSON, that are laid over the Pod of each job, before what it says",
-    )
+    _add_pods(add, defaults)
     _add_lifetimes(add)
     add(
         "--claims-address",

@@ -9,6 +9,7 @@ fails. What else the API server knows of Pods, it says itself when the Pod is ma
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from factotum.controller.pod_template import restrictions
@@ -29,6 +30,7 @@ from factotum.kube import names
 ROOT: Final = "spec.podTemplate"
 GRACE_SECONDS: Final = 30
 """What a Pod gets to end: the tasks' grace, and time to tell of it."""
+_MOST: Final = 50
 _MOST_TOLD: Final = 5
 _SECOND: Final = (
     "a Pod only ends when all of its containers end: make it a native sidecar, which ends with the"
@@ -44,10 +46,9 @@ def objection(spec: Mapping[str, Any], audience: str) -> str:
         spec: of the job.
         audience: of the runner's token.
     """
-    found = list(of_job(spec, audience))
+    found = list(islice(of_job(spec, audience), _MOST_TOLD + 1))
     told = "; ".join(f"{path}: {words}" for path, words in found[:_MOST_TOLD])
-    more = len(found) - _MOST_TOLD
-    return f"{told}; and {more} more" if more > 0 else told
+    return f"{told}; and more" if len(found) > _MOST_TOLD else told
 
 
 def of_job(spec: Mapping[str, Any], audience: str) -> Iterator[Violation]:
@@ -67,7 +68,7 @@ def violations(
         root: what its place is called.
         is_default: it is laid over all jobs, by who installs the operator.
     """
-    wrong = list(misshapen(template, root))
+    wrong = list(islice(misshapen(template, root), _MOST))
     if wrong:
         yield from wrong
         return
