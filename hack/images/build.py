@@ -317,10 +317,11 @@ def archive_of(name: str) -> Path:
 
 
 def content_hash(folder: Path) -> str:
-    """Hash names, modes and contents of all files below a folder."""
+    """Hash names and contents of all files below a folder, and whether they are programs."""
     digest = hashlib.sha256()
     for path in files_below(folder):
-        digest.update(f"{path.relative_to(folder)} {path.stat().st_mode & 0o111:o}\n".encode())
+        program = "111" if path.stat().st_mode & 0o100 else "0"  # whatever the checkout's umask
+        digest.update(f"{path.relative_to(folder)} {program}\n".encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

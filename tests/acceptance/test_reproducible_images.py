@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from support.cluster import registries
 from support.cluster.clusters import ROOT
 
-pytestmark = [pytest.mark.images, pytest.mark.acceptance]
+pytestmark = [pytest.mark.images, pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
 IMAGES = ("runner", "operator", "consul")
 SOURCES = ("operator", "images", "hack", "constraints.txt", "pyproject.toml")
@@ -110,9 +111,12 @@ def test_two_builds_from_nothing_have_the_same_digests(workshop):
     trees = [copy_tree(workshop / name) for name in ("here", "a/much longer way from here")]
     for path in trees[1].rglob("*"):  # as a checkout by another umask
         path.chmod(path.stat().st_mode & ~0o077)
-    first = build(trees[0], cache=workshop / "cache-1")
-    time.sleep(1.1)
-    second = build(trees[1], cache=workshop / "cache-2", umask=0o077, TZ="Asia/Tokyo", LANG="C")
+    others = {"umask": 0o077, "TZ": "Asia/Tokyo", "LANG": "C"}
+    with ThreadPoolExecutor() as pool:
+        one_way = pool.submit(build, trees[0], cache=workshop / "cache-1")
+        time.sleep(2)
+        another = pool.submit(build, trees[1], cache=workshop / "cache-2", **others)
+        first, second = one_way.result(), another.result()
 
     for name in IMAGES:
         archives = first / f"{name}.tar", second / f"{name}.tar"

@@ -68,7 +68,7 @@ def make(target, registry, surroundings):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
 
