@@ -46,7 +46,8 @@ def values_of(text: str) -> list[Value]:
 def table(values: list[Value]) -> str:
     """Build the README's table."""
     rows = [
-        f"| `{each.path}` | {f'`{each.default}`' if each.default else 'see there'} | {each.words} |"
+        f"| `{each.path}` | {f'`{each.default}`' if each.default else 'see there'} |"
+        f" {each.words.replace('|', '&#124;').replace('<', '&lt;')} |"
         for each in values
     ]
     return "\n".join([BEGIN, "", "| value | default | |", "|---|---|---|", *rows, "", END])
