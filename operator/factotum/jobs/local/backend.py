@@ -201,7 +201,7 @@ class LocalBackend:
 
     async def get(self, key: str) -> JobDetail:
         """Return a job (see ``Backend.get``)."""
-        row = self.ledger.get(key)
+        row = self.ledger.shown(key)
         return JobDetail(
             job=self._view(row),
             args=tuple(json.loads(row.args)),
@@ -226,9 +226,7 @@ class LocalBackend:
         except sqlite3.Error as error:
             raise BackendError(f"the jobs cannot be listed: {error}") from error
         line = {key: place for place, key in enumerate(self.crew.waiting(), 1)}
-        # What is in memory is newer than what was read.
-        shown = [self.ledger.open.get(row.key, row) for row in found]
-        jobs = tuple(rows.view(row, line.get(row.key)) for row in shown)
+        jobs = tuple(rows.view(row, line.get(row.key)) for row in found)
         return JobPage(jobs=jobs, cursor=cursor, total=total)
 
     async def watch(
@@ -236,7 +234,7 @@ class LocalBackend:
     ) -> AsyncIterator[Change]:
         """Tell of each job as it is after each change (see ``Backend.watch``)."""
         place = self.ledger.sequence if since is None else since
-        row = self.ledger.get(key) if key is not None else None
+        row = self.ledger.shown(key) if key is not None else None
         if row is not None and (since is None or row.sequence > since):
             yield self._change(row)
             place = row.sequence
@@ -245,7 +243,7 @@ class LocalBackend:
             if row is None:
                 found = self.ledger.changed(place, _CHANGES)
             else:
-                row = self.ledger.get(str(row.key))
+                row = self.ledger.shown(str(row.key))
                 found = [row] if row.sequence > place else []
             for each in found:
                 yield self._change(each, with_tasks=row is not None)
@@ -263,7 +261,7 @@ class LocalBackend:
 
     async def log(self, key: str, query: LogQuery) -> LogPiece:
         """Return a part of a log (see ``Backend.log``)."""
-        row = self.ledger.get(key)
+        row = self.ledger.shown(key)
         number = row.attempt if query.attempt is None else query.attempt
         if not 1 <= number <= row.attempt:
             raise UnknownJobError(f"job {key} has no attempt {number}")
@@ -281,7 +279,7 @@ class LocalBackend:
 
     def last_words(self, key: str) -> str:
         """Return the end of what a job has printed, for the log."""
-        row = self.ledger.get(key)
+        row = self.ledger.shown(key)
         pieces = self._folders.pieces(row.key, row.attempt, 0)
         piece = outputs.read(pieces, -_LAST_WORDS, _LAST_WORDS, complete=True)
         return piece.data.decode("utf-8", "replace").rstrip("\n")
