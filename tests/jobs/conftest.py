@@ -1,30 +1,11 @@
 """Backends that the same tests run against, and a folder for what their jobs write."""
 
-from contextlib import asynccontextmanager
-
 import pytest
 
 from factotum.jobs.checking.processes import CheckingProcesses
-from factotum.jobs.local.backend import LocalBackend
-from factotum.jobs.local.entries import OwnEntries
-from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import JobService
+from support.server.backends import local
 from support.server.running import factfile
-
-PREFIX = "com.snowplowanalytics/factotum"
-
-
-@asynccontextmanager
-async def local(folder, **settings):
-    backend = LocalBackend(
-        LocalSettings(folder=folder / "data", **settings), OwnEntries("box", PREFIX)
-    )
-    await backend.start()
-    try:
-        yield backend
-    finally:
-        await backend.stop()
-
 
 BACKENDS = {"local": local}
 """What makes a backend, by its name: every one must pass the contract."""

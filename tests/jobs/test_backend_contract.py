@@ -20,30 +20,11 @@ from factotum.jobs.errors import (
 )
 from factotum.jobs.service import Appended, JobService
 from factotum.jobs.views import JobQuery, LogQuery, Submission, Webhook
+from support.server.backends import asking, ended, in_state
 from support.server.running import factfile, job_id_of
 
 TWO = factfile("echo one;", "echo two; exit 0;")
 FAILS = factfile("echo fine;", "exit 3;", "echo never;")
-
-
-def asking(document, *args, name="job"):
-    return Submission(name=name, factfile=json.dumps(document), args=args)
-
-
-async def ended(service, key, seconds=20):
-    async with asyncio.timeout(seconds):
-        async for change in service.watch(key=key):
-            if change.job.state == "DONE":
-                return change
-    raise AssertionError("the stream ended before the job")
-
-
-async def in_state(service, key, state, seconds=20):
-    async with asyncio.timeout(seconds):
-        async for change in service.watch(key=key):
-            if change.job.state == state:
-                return change.job
-    raise AssertionError("the stream ended before the job")
 
 
 async def test_a_job_runs_to_its_end(service):
