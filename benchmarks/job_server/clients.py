@@ -72,6 +72,19 @@ async def _ask_all(port: int, clients: int, requests: Iterator[bytes], seconds: 
     return Pace(len(waits), len(waits) / spent, middle * 1000, late * 1000)
 
 
+def ask_once(port: int, request: bytes) -> dict[str, str]:
+    """Ask once and return the answer's document."""
+
+    async def ask() -> bytes:
+        line = await Line().open(port)
+        answer = await line.ask(request)
+        line.close()
+        return answer
+
+    document: dict[str, str] = json.loads(asyncio.run(ask()))
+    return document
+
+
 def wait_until(port: int, is_so: Callable[[dict[str, object]], bool], path: str) -> None:
     """Ask a path until its answer is as wanted."""
 
