@@ -193,11 +193,7 @@ class LocalBackend:
     # --- questions -------------------------------------------------------------------------
 
     def _view(self, row: Row) -> JobView:
-        position = None
-        if course.is_waiting(row) and row.key not in self.crew.active:
-            line = self.crew.waiting()
-            position = line.index(row.key) + 1 if row.key in line else None
-        return rows.view(row, position)
+        return rows.view(row, self.crew.position(row.key))
 
     async def get(self, key: str) -> JobDetail:
         """Return a job (see ``Backend.get``)."""
@@ -337,11 +333,18 @@ class LocalBackend:
         is_suspended = row.reason == Reason.SUSPENDED
         if row.is_done or (is_suspended and order == Order.SUSPEND):
             raise NotPossibleError(f"job {key} is {row.state}, {row.reason}: nothing to stop")
+        self.crew.leave(row.key)
         row = course.ordered(row, order)
         is_running = row.claim_id is not None and not is_suspended
         if not is_running:
-            row = course.stopped(self.crew.give_up_unclaimed(row), now_ms())
-        await self.ledger.put(row)
+            row = course.stopped(course.fenced(row), now_ms())
+        try:
+            await self.ledger.put(row)
+        except BackendError:
+            self.crew.join(self.ledger.get(key))
+            raise
+        if not is_running:
+            self.crew.give_up(row.key)
         self._note(row)
         self.crew.fill()
         return self._view(row)

@@ -18,6 +18,8 @@ from factotum.jobs.local.store.database import Database, DatabaseError, Statemen
 from factotum.jobs.local.store.rows import Row
 
 _TEXTS: Final = 64
+_REMEMBERED: Final = 64 * 1024
+"""Characters of a factfile that is worth being kept in memory for the next job of its kind."""
 _MAX_KEY: Final = 2**63 - 1
 
 
@@ -185,7 +187,8 @@ class Ledger:
             text = "" if found is None else str(found[0])
             if len(self._texts) >= _TEXTS:
                 self._texts.pop(next(iter(self._texts)))
-            self._texts[digest] = text
+            if len(text) <= _REMEMBERED:
+                self._texts[digest] = text
         return text
 
     def spec(self, row: Row) -> dict[str, object]:
