@@ -231,3 +231,24 @@ async def test_a_full_disk_refuses_submissions_and_loses_nothing(checker, small_
         assert (await ended(service, later.key)).job.outcome == "SUCCEEDED"
         check = backend._database.reader.execute("PRAGMA integrity_check").fetchone()[0]
     assert check == "ok"
+
+
+async def test_a_job_that_is_stopped_at_any_moment_of_its_start_runs_nothing_after(
+    checker, tmp_path
+):
+    async with local(tmp_path) as backend:
+        service = JobService(backend, checker)
+        for moment in range(12):
+            mark = tmp_path / f"ran-{moment}"
+            document = factfile(f"echo begun >> {mark};", "sleep 0.3;", f"echo over >> {mark};")
+            job = await service.submit(asking(document))
+            await asyncio.sleep(moment * 0.01)
+            stopped = await service.cancel(job.key)
+            end = await ended(service, job.key)
+            before = mark.exists()
+            await asyncio.sleep(0.3)
+
+            assert (end.job.outcome, end.job.reason) == ("FAILED", "Cancelled"), stopped
+            assert mark.exists() == before
+            assert not before or "over" not in mark.read_text()
+        assert service.load().active == 0

@@ -137,8 +137,9 @@ class Crew:
                 self._give(row)
 
     def _give(self, row: Row) -> None:
-        self.active[row.key] = f"{row.attempt}-{row.launch + 1}"
-        self._begin(self._launch(row))
+        name = f"{row.attempt}-{row.launch + 1}"
+        self.active[row.key] = name
+        self._begin(self._launch(row, name))
 
     def _free(self, key: int, name: str) -> None:
         if self.active.get(key) == name:
@@ -151,13 +152,14 @@ class Crew:
 
     # --- runners -------------------------------------------------------------------------
 
-    async def _launch(self, row: Row) -> None:
-        name = self.active[row.key]
+    async def _launch(self, row: Row, name: str) -> None:
         try:
-            if not await self._is_right_host(row):
-                self._free(row.key, name)
+            is_right = await self._is_right_host(row)
+            now = self._ledger.open.get(row.key)
+            if not is_right or now is None or not course.is_waiting(now):
+                self._free(row.key, name)  # it was stopped meanwhile, or is over
                 return
-            row = course.launched(self._ledger.open[row.key], os.urandom(16).hex())
+            row = course.launched(now, os.urandom(16).hex())
             # Known before it exists: whatever happens in between, no launch is made twice.
             await self._ledger.put(row)
             folder = self._folders.prepare(row.key, row.attempt, row.token)
