@@ -19,12 +19,12 @@ def test_every_case_of_the_tables_has_a_test(request):
         cwd=request.config.rootpath,
     ).stdout
 
-    ids = set(re.findall(r"\[(?:\w+-)?([A-Z]-[\w-]+)", collected))
-    covered = {match.group() for each in ids if (match := re.match(r"[RCW]-\d+", each))}
+    ids = set(re.findall(r"\[(?:\w+-)?([A-Z]+-[\w-]+)", collected))
+    covered = {match.group() for each in ids if (match := re.match(r"[RCWS]-\d+", each))}
     covered |= {
         case
         for case, families in cases.items()
         if families and all(any(each.startswith(name) for each in ids) for name in families)
     }
-    assert len(cases) == 244
+    assert len(cases) == 375
     assert sorted(set(cases) - covered) == []

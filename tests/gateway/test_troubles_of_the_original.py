@@ -282,6 +282,27 @@ def test_an_end_that_consul_did_not_hear_of_is_told_by_the_next_server(zygote, g
         assert entry["lastOutcome"] == "SUCCEEDED"
 
 
+@pytest.mark.consul
+@pytest.mark.parametrize(("name", "state"), [("ours", "DONE"), ("factotum", "QUEUED")])
+def test_entries_that_nobody_knows_any_more_are_closed_under_a_name_of_ones_own(
+    zygote, gate, tmp_path, name, state
+):
+    job_id = job_id_of(factfile("echo"))
+    request = {"jobId": job_id, "jobName": "j", "factfilePath": "/x", "factfileArgs": []}
+    left = {"state": "QUEUED", "jobRequest": request, "lastRunFrom": name}
+    gate.put(f"{PREFIX}/{job_id}", json.dumps(left | {"lastOutcome": "WAITING"}).encode())
+    with with_consul(zygote, tmp_path, gate, f"--consul-name={name}") as server:
+        deadline = time.monotonic() + (20 if state == "DONE" else 1)
+        while server.entry(job_id)["state"] == "QUEUED" and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+        assert server.entry(job_id)["state"] == state
+        status = server.ask(
+            "/submit", {**request, "factfilePath": str(server.write("j", factfile("echo")))}
+        )
+        assert status.status == (200 if state == "DONE" else 400)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_the_queue_and_running_jobs_outlive_the_server(zygote, tmp_path, number):
     waits = factfile(f"while ! [ -e {tmp_path}/go ]; do sleep 0.05; done; echo >> {tmp_path}/ran;")

@@ -118,7 +118,7 @@ class Forked:
         self._zygote.listen()
         return self.returncode
 
-    def wait(self, seconds: float = 15) -> int:
+    def wait(self, seconds: float = 40) -> int:
         """Wait for its end."""
         deadline = time.monotonic() + seconds
         while (code := self.poll()) is None:

@@ -159,6 +159,7 @@ def help_text() -> str:
         lines += _wrap(f"  {shown:<34}", option.explanation + where)
     lines += [
         "",
+        "The job server is another program: factotum server --help.",
         "Exit codes: 0 success, 1 the factfile cannot be used, 2 a task failed, 3 anything else.",
         "",
     ]

@@ -94,6 +94,7 @@ class _Process:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # a file in the working folder must not take a module's place
                 "-c",
                 "from factotum.jobs.checking.processes import serve; serve()",
                 stdin=asyncio.subprocess.PIPE,

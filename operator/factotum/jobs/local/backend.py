@@ -193,15 +193,11 @@ class LocalBackend:
     # --- questions -------------------------------------------------------------------------
 
     def _view(self, row: Row) -> JobView:
-        position = None
-        if course.is_waiting(row) and row.key not in self.crew.active:
-            line = self.crew.waiting()
-            position = line.index(row.key) + 1 if row.key in line else None
-        return rows.view(row, position)
+        return rows.view(row, self.crew.position(row.key))
 
     async def get(self, key: str) -> JobDetail:
         """Return a job (see ``Backend.get``)."""
-        row = self.ledger.get(key)
+        row = self.ledger.shown(key)
         return JobDetail(
             job=self._view(row),
             args=tuple(json.loads(row.args)),
@@ -226,9 +222,7 @@ class LocalBackend:
         except sqlite3.Error as error:
             raise BackendError(f"the jobs cannot be listed: {error}") from error
         line = {key: place for place, key in enumerate(self.crew.waiting(), 1)}
-        # What is in memory is newer than what was read.
-        shown = [self.ledger.open.get(row.key, row) for row in found]
-        jobs = tuple(rows.view(row, line.get(row.key)) for row in shown)
+        jobs = tuple(rows.view(row, line.get(row.key)) for row in found)
         return JobPage(jobs=jobs, cursor=cursor, total=total)
 
     async def watch(
@@ -236,7 +230,7 @@ class LocalBackend:
     ) -> AsyncIterator[Change]:
         """Tell of each job as it is after each change (see ``Backend.watch``)."""
         place = self.ledger.sequence if since is None else since
-        row = self.ledger.get(key) if key is not None else None
+        row = self.ledger.shown(key) if key is not None else None
         if row is not None and (since is None or row.sequence > since):
             yield self._change(row)
             place = row.sequence
@@ -245,7 +239,7 @@ class LocalBackend:
             if row is None:
                 found = self.ledger.changed(place, _CHANGES)
             else:
-                row = self.ledger.get(str(row.key))
+                row = self.ledger.shown(str(row.key))
                 found = [row] if row.sequence > place else []
             for each in found:
                 yield self._change(each, with_tasks=row is not None)
@@ -263,7 +257,7 @@ class LocalBackend:
 
     async def log(self, key: str, query: LogQuery) -> LogPiece:
         """Return a part of a log (see ``Backend.log``)."""
-        row = self.ledger.get(key)
+        row = self.ledger.shown(key)
         number = row.attempt if query.attempt is None else query.attempt
         if not 1 <= number <= row.attempt:
             raise UnknownJobError(f"job {key} has no attempt {number}")
@@ -281,7 +275,7 @@ class LocalBackend:
 
     def last_words(self, key: str) -> str:
         """Return the end of what a job has printed, for the log."""
-        row = self.ledger.get(key)
+        row = self.ledger.shown(key)
         pieces = self._folders.pieces(row.key, row.attempt, 0)
         piece = outputs.read(pieces, -_LAST_WORDS, _LAST_WORDS, complete=True)
         return piece.data.decode("utf-8", "replace").rstrip("\n")
@@ -339,11 +333,18 @@ class LocalBackend:
         is_suspended = row.reason == Reason.SUSPENDED
         if row.is_done or (is_suspended and order == Order.SUSPEND):
             raise NotPossibleError(f"job {key} is {row.state}, {row.reason}: nothing to stop")
+        self.crew.leave(row.key)
         row = course.ordered(row, order)
         is_running = row.claim_id is not None and not is_suspended
         if not is_running:
-            row = course.stopped(self.crew.give_up_unclaimed(row), now_ms())
-        await self.ledger.put(row)
+            row = course.stopped(course.fenced(row), now_ms())
+        try:
+            await self.ledger.put(row)
+        except BackendError:
+            self.crew.join(self.ledger.get(key))
+            raise
+        if not is_running:
+            self.crew.give_up(row.key)
         self._note(row)
         self.crew.fill()
         return self._view(row)

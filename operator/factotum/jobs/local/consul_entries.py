@@ -20,7 +20,7 @@ from factotum.jobs.local.entries import OwnEntries, entry_of
 from factotum.jobs.local.store.ledger import Ledger
 from factotum.jobs.local.store.rows import Row
 from factotum.persistence.consul import ConsulStore, StoredValue
-from factotum.persistence.entries import Entry, EntryState
+from factotum.persistence.entries import ORIGINAL_NAME, Entry, EntryState, StoredEntry
 from factotum.persistence.errors import (
     StoreConflictError,
     StoreError,
@@ -61,15 +61,42 @@ class ConsulEntries:
         self._news: dict[str, asyncio.Event] = {}
         self._told: dict[str, Entry] = {}
         self._rests_until = 0.0
+        self._closing: asyncio.Task[None] | None = None
 
     async def start(self, ledger: Ledger) -> None:
         """Bring the entries of jobs that have not ended level."""
         await self._own.start(ledger)
         for row in ledger.open.values():
             self.note(row)
+        if self._name != ORIGINAL_NAME:
+            self._closing = asyncio.create_task(self._close_orphans(ledger))
+
+    async def _close_orphans(self, ledger: Ledger) -> None:
+        """Close entries of our name that nobody knows any more: they block their jobs for ever.
+
+        Under a name that is ours alone, that is: the original's default is everybody's.
+        """
+        try:
+            stored = await self._store.entries(self._prefix)
+        except StoreError as error:
+            logger.warning("Entries of jobs that are gone are not closed: %s", error)
+            return
+        for path, value in stored.items():
+            entry = StoredEntry.parse(value.value)
+            if entry is None or entry.last_run_from != self._name:
+                continue
+            job_id = path.rpartition("/")[2]
+            if entry.state == EntryState.DONE or ledger.holder(job_id) is not None:
+                continue
+            with contextlib.suppress(StoreError):  # it has changed: somebody knows it
+                payload = entry.closed().to_json()
+                await self._store.swap(path, payload, revision=value.revision)
+                logger.warning("The entry of job %s, which is gone, is closed", job_id)
 
     async def stop(self) -> None:
         """Write what can be written at once; the rest is known to the file of jobs."""
+        if self._closing is not None:
+            self._closing.cancel()
         if self._writers:
             await asyncio.wait(self._writers.values(), timeout=_LAST_SECONDS)
         for task in tuple(self._writers.values()):
@@ -121,7 +148,8 @@ class ConsulEntries:
         if entry is None:
             raise BadEntryError(f"what is stored under '{self._key(job_id)}' is no job entry")
         logger.debug("Job entry id='%s' state='%s'", job_id, entry.state)
-        if entry.state != EntryState.DONE:
+        # What we wrote last is of a job of ours that goes on: it was suspended.
+        if entry.state != EntryState.DONE and entry != self._written.get(job_id):
             raise DuplicateJobError(job_id)
 
     # --- looking up ------------------------------------------------------------------------

@@ -32,6 +32,11 @@ def launched(row: Row, token: str) -> Row:
     return replace(row, launch=row.launch + 1, token=token, claim_id=None)
 
 
+def fenced(row: Row) -> Row:
+    """Have the claim of a launch that may be under way refused."""
+    return replace(row, launch=row.launch + 1) if row.claim_id is None and row.launch else row
+
+
 def claimed(row: Row, claim_id: str, now: int) -> Row:
     """Give a job to a runner."""
     row = step(row, Reason.CLAIMED, "")

@@ -53,6 +53,7 @@ class Crew:
         self.active: dict[int, str] = {}
         """Jobs that have a worker, and the attempt and launch that has it."""
         self._adopted: set[int] = set()
+        self._in_line: dict[int, int] = {}
         self._queue: list[tuple[int, int]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
@@ -104,36 +105,41 @@ class Crew:
     def join(self, row: Row) -> None:
         """Put a job in line, if it wants a worker."""
         if course.is_waiting(row) and row.key not in self.active:
+            self._in_line[row.key] = row.place
             heapq.heappush(self._queue, (row.place, row.key))
+
+    def leave(self, key: int) -> None:
+        """Take a job out of the line."""
+        self._in_line.pop(key, None)
 
     def waiting(self) -> list[int]:
         """Return the keys of those in line, in order."""
-        return [key for _, key in sorted({each for each in self._queue if self._waits(each)})]
+        return sorted(self._in_line, key=self._in_line.__getitem__)
 
     def waiting_count(self) -> int:
         """Return how many are in line."""
-        return len({each for each in self._queue if self._waits(each)})
+        return len(self._in_line)
 
-    def _waits(self, entry: tuple[int, int]) -> bool:
-        place, key = entry
-        row = self._ledger.open.get(key)
-        return (
-            row is not None
-            and row.place == place
-            and key not in self.active
-            and course.is_waiting(row)
-        )
+    def position(self, key: int) -> int | None:
+        """Return a job's place in line, from 1; None: it is in none."""
+        place = self._in_line.get(key)
+        return None if place is None else sum(each <= place for each in self._in_line.values())
 
     def fill(self) -> None:
         """Give out free workers."""
         while self._queue and len(self.active) < self._settings.workers and not self._is_closing:
-            entry = heapq.heappop(self._queue)
-            if self._waits(entry):
-                self._give(self._ledger.open[entry[1]])
+            place, key = heapq.heappop(self._queue)
+            if self._in_line.get(key) != place:
+                continue  # it has left the line, or stands elsewhere in it
+            del self._in_line[key]
+            row = self._ledger.open.get(key)
+            if row is not None and course.is_waiting(row) and key not in self.active:
+                self._give(row)
 
     def _give(self, row: Row) -> None:
-        self.active[row.key] = f"{row.attempt}-{row.launch + 1}"
-        self._begin(self._launch(row))
+        name = f"{row.attempt}-{row.launch + 1}"
+        self.active[row.key] = name
+        self._begin(self._launch(row, name))
 
     def _free(self, key: int, name: str) -> None:
         if self.active.get(key) == name:
@@ -146,13 +152,14 @@ class Crew:
 
     # --- runners -------------------------------------------------------------------------
 
-    async def _launch(self, row: Row) -> None:
-        name = self.active[row.key]
+    async def _launch(self, row: Row, name: str) -> None:
         try:
-            if not await self._is_right_host(row):
-                self._free(row.key, name)
+            is_right = await self._is_right_host(row)
+            now = self._ledger.open.get(row.key)
+            if not is_right or now is None or not course.is_waiting(now):
+                self._free(row.key, name)  # it was stopped meanwhile, or is over
                 return
-            row = course.launched(self._ledger.open[row.key], os.urandom(16).hex())
+            row = course.launched(now, os.urandom(16).hex())
             # Known before it exists: whatever happens in between, no launch is made twice.
             await self._ledger.put(row)
             folder = self._folders.prepare(row.key, row.attempt, row.token)
@@ -240,10 +247,7 @@ class Crew:
                 return  # a full disk: the next report brings it again
             self._on_change(row)
 
-    def give_up_unclaimed(self, row: Row) -> Row:
-        """Refuse the claim of a launch that is under way, for its job is not to run."""
-        if row.key in self.active and row.claim_id is None:
-            self._adopted.discard(row.key)
-            self.active.pop(row.key)
-            row = replace(row, launch=row.launch + 1)
-        return row
+    def give_up(self, key: int) -> None:
+        """Take back the worker of a job whose launch is not to claim any more."""
+        self._adopted.discard(key)
+        self.active.pop(key, None)

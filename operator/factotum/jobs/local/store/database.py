@@ -48,6 +48,8 @@ class Database:
         DatabaseError: it cannot be used.
     """
 
+    _migrations = MIGRATIONS
+
     def __init__(self, folder: Path) -> None:
         self._path = folder / "jobs.sqlite"
         try:
@@ -124,9 +126,9 @@ class Database:
         if found != "ok":
             raise sqlite3.DatabaseError(f"it is damaged ({found})")
         version = writer.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
+        if version > len(self._migrations):
             raise sqlite3.DatabaseError(f"it is of a newer version ({version})")
-        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        for number, script in enumerate(self._migrations[version:], version + 1):
             writer.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
 
     # --- the writer's thread ------------------------------------------------------------

@@ -8,6 +8,7 @@ import asyncio
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -17,6 +18,8 @@ from factotum.jobs.local.store.database import Database, DatabaseError, Statemen
 from factotum.jobs.local.store.rows import Row
 
 _TEXTS: Final = 64
+_REMEMBERED: Final = 64 * 1024
+"""Characters of a factfile that is worth being kept in memory for the next job of its kind."""
 _MAX_KEY: Final = 2**63 - 1
 
 
@@ -33,6 +36,7 @@ class Ledger:
         self.open: dict[int, Row] = {}
         """By key, those that have no verdict, or none yet that is durable."""
         self._holders: dict[str, int] = {}
+        self._being_written: Counter[int] = Counter()
         self._texts: dict[str, str] = {}
         self._waiters: set[asyncio.Future[None]] = set()
         highest = self._reader.execute(
@@ -80,12 +84,17 @@ class Ledger:
         row.sequence = self.sequence
         self._remember(row)
         first = rows.insert(row) if insert else rows.update(row)
+        self._being_written[row.key] += 1
         try:
             await self._database.write(first, *statements)
         except DatabaseError:
             if self.open.get(row.key) is row:
                 self._restore(row)
             raise
+        finally:
+            self._being_written[row.key] -= 1
+            if not self._being_written[row.key]:
+                del self._being_written[row.key]
         if row.is_done and self.open.get(row.key) is row:
             self._forget(row)
         self._wake()
@@ -121,20 +130,33 @@ class Ledger:
         return row if row is not None and not row.is_done else None
 
     def get(self, key: str) -> Row:
-        """Return a job.
+        """Return a job as it is now, to change it.
 
         Raises:
             UnknownJobError: there is none of this key.
         """
-        number = int(key) if key.isascii() and key.isdecimal() and len(key) < 19 else 0
-        row = self.open.get(number) or self._stored(number)
+        number = _number(key)
+        return self._known(key, self.open.get(number) or self._stored(number))
+
+    def shown(self, key: str) -> Row:
+        """Return a job as it may be told: what no crash undoes.
+
+        Raises:
+            UnknownJobError: there is none of this key.
+        """
+        number = _number(key)
+        row = None if number in self._being_written else self.open.get(number)
+        return self._known(key, row or self._stored(number))
+
+    def _known(self, key: str, row: Row | None) -> Row:
         if row is None:
             raise UnknownJobError(f"there is no job {key!r:.60}")
         return row
 
     def find(self, job_id: str) -> Row | None:
-        """Return the newest job of a job id."""
-        if (key := self._holders.get(job_id)) is not None:
+        """Return the newest job of a job id, as it may be told."""
+        key = self._holders.get(job_id)
+        if key is not None and key not in self._being_written:
             return self.open[key]
         found = self._reader.execute(
             "SELECT * FROM jobs WHERE job_id = ? ORDER BY key DESC LIMIT 1", (job_id,)
@@ -165,7 +187,8 @@ class Ledger:
             text = "" if found is None else str(found[0])
             if len(self._texts) >= _TEXTS:
                 self._texts.pop(next(iter(self._texts)))
-            self._texts[digest] = text
+            if len(text) <= _REMEMBERED:
+                self._texts[digest] = text
         return text
 
     def spec(self, row: Row) -> dict[str, object]:
@@ -198,6 +221,11 @@ class Ledger:
         for future in tuple(self._waiters):
             if not future.done():
                 future.set_result(None)
+
+
+def _number(key: str) -> int:
+    """Return a key's number; 0, which no job has, for what is none."""
+    return int(key) if key.isascii() and key.isdecimal() and len(key) < 19 else 0
 
 
 def forget_statements(gone: Iterable[Row], sequence: int) -> list[Statement]:

@@ -1,0 +1,39 @@
+"""Backends that the same tests run against, and a folder for what their jobs write."""
+
+import pytest
+
+from factotum.jobs.checking.processes import CheckingProcesses
+from factotum.jobs.service import JobService
+from support.server.backends import local
+from support.server.running import factfile
+
+BACKENDS = {"local": local}
+"""What makes a backend, by its name: every one must pass the contract."""
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def make_backend(request):
+    """Make a backend for a test, as an asynchronous context manager."""
+    return BACKENDS[request.param]
+
+
+@pytest.fixture
+async def checker():
+    processes = CheckingProcesses("factotum", count=1)
+    yield processes
+    await processes.stop()
+
+
+@pytest.fixture
+async def service(make_backend, checker, tmp_path):
+    async with make_backend(tmp_path) as backend:
+        yield JobService(backend, checker)
+
+
+@pytest.fixture
+def waiting(tmp_path):
+    """A factfile whose second task waits until it is released, and what releases it."""
+    gate = tmp_path / "gate"
+    command = f"echo begun; while ! [ -e {gate} ]; do sleep 0.02; done; echo over;"
+    document = factfile(f"echo first >> {tmp_path}/ran;", command, f"echo third >> {tmp_path}/ran;")
+    return document, gate.touch

@@ -1,0 +1,52 @@
+"""A local backend in this very process, and what tests ask of it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from factotum.jobs.local.backend import LocalBackend
+from factotum.jobs.local.entries import OwnEntries
+from factotum.jobs.local.settings import LocalSettings
+from factotum.jobs.service import JobService
+from factotum.jobs.views import Change, JobView, Submission
+
+PREFIX = "com.snowplowanalytics/factotum"
+
+
+@asynccontextmanager
+async def local(folder: Path, **settings: Any) -> AsyncIterator[LocalBackend]:
+    """Have a local backend that keeps its data in a folder of this one."""
+    backend = LocalBackend(
+        LocalSettings(folder=folder / "data", **settings), OwnEntries("box", PREFIX)
+    )
+    await backend.start()
+    try:
+        yield backend
+    finally:
+        await backend.stop()
+
+
+def asking(document: Mapping[str, Any], *args: str, name: str = "job") -> Submission:
+    """Ask for a run of a factfile that comes with the request."""
+    return Submission(name=name, factfile=json.dumps(document), args=args)
+
+
+async def ended(service: JobService, key: str, seconds: float = 20) -> Change:
+    """Wait for a job's end."""
+    return await _changed(service, key, "DONE", seconds)
+
+
+async def in_state(service: JobService, key: str, state: str, seconds: float = 20) -> JobView:
+    """Wait until a job is in a state."""
+    return (await _changed(service, key, state, seconds)).job
+
+
+async def _changed(service: JobService, key: str, state: str, seconds: float) -> Change:
+    async with asyncio.timeout(seconds):
+        async for change in service.watch(key=key):
+            if change.job.state == state:
+                return change
+    raise AssertionError("the stream ended before the job")
