@@ -54,6 +54,14 @@ async def test_a_list_that_stays_forbidden_ends_the_start():
     assert server.asked == 2
 
 
+async def test_a_server_that_was_away_gets_its_time_to_read_its_rules():
+    away, refusal = errors.UnreachableError("refused"), errors.from_status(403, "Forbidden", "no")
+    server = Server(away, refusal)
+
+    assert await patiently(server.read, forbidden_seconds=1.0) == "read"
+    assert server.asked == 3
+
+
 class Broken:
     """An operator whose start fails in a way that nobody thought of."""
 

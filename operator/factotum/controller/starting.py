@@ -43,7 +43,7 @@ def myself(settings: Settings) -> Me:
 async def patiently(
     read: Callable[[], Awaitable[_T]],
     *,
-    forbidden_seconds: float = 10.0,
+    forbidden_seconds: float = 30.0,
     may_be_missing: bool = False,
 ) -> _T:
     """Read something at the start; a server that is not ready itself gets some time.
@@ -52,7 +52,7 @@ async def patiently(
 
     Args:
         read: reads it.
-        forbidden_seconds: for how long it may be refused.
+        forbidden_seconds: for how long it may be refused, once the server answers.
         may_be_missing: wait for as long as it takes while there is no such thing.
 
     Raises:
@@ -60,6 +60,7 @@ async def patiently(
     """
     now = asyncio.get_running_loop().time
     began = now()
+    refused: float | None = None
     was_missing = False
     while True:
         try:
@@ -72,14 +73,17 @@ async def patiently(
             was_missing, began = True, now()
             await asyncio.sleep(_MISSING_PAUSE)
             continue
-        except (
-            errors.UnreachableError,
-            errors.ExpiredError,
-            errors.ForbiddenError,
-            TimeoutError,
-        ) as exc:
-            is_refused = isinstance(exc, errors.ForbiddenError)
-            if now() - began >= (forbidden_seconds if is_refused else _START_SECONDS):
+        except errors.ForbiddenError as exc:
+            # Counted from here: it may have been away for as long as that before.
+            refused = now() if refused is None else refused
+            if now() - refused >= forbidden_seconds:
+                raise
+            logger.warning("the API server is not ready yet: %s", exc)
+            await asyncio.sleep(PAUSE_SECONDS)
+            continue
+        except (errors.UnreachableError, errors.ExpiredError, TimeoutError) as exc:
+            refused = None
+            if now() - began >= _START_SECONDS:
                 raise
             logger.warning("the API server is not ready yet: %s", exc)
             await asyncio.sleep(PAUSE_SECONDS)

@@ -38,6 +38,7 @@ CHART = ROOT / "charts" / "factotum-operator"
 LEASE = f"{OPERATOR_NAMESPACE}/factotum-factotum-operator"
 """The one that the chart's rights are for."""
 _START_SECONDS = 60
+_NODE_END_SECONDS = 60
 VALUES = (
     f"serviceAccount.name={ACCOUNT}",
     "nodeSelector.nowhere=here",
@@ -362,4 +363,8 @@ def running_test_node(
             raise AssertionError(f"the test node ended:\n{text}")
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(_NODE_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
