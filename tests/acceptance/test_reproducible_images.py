@@ -131,17 +131,6 @@ def test_two_builds_from_nothing_have_the_same_digests(workshop):
         assert one == other
 
 
-def test_what_this_tree_built_has_them_too(workshop):
-    """Whatever an earlier build left in the builder's store makes no difference."""
-    subprocess.run([sys.executable, str(ROOT / "hack" / "images" / "build.py")], check=True,
-                   env=os.environ | {"BASE_IMAGE": "local"}, capture_output=True)  # fmt: skip
-    tree = copy_tree(workshop / "third")
-    built = build(tree)
-
-    for name in IMAGES:
-        assert digest(built / f"{name}.tar") == digest(ROOT / f"build/images/{name}.tar"), name
-
-
 def test_a_base_that_a_registry_serves_is_pinned_by_digest_and_recorded(workshop):
     tree = copy_tree(workshop / "pinned")
     build(tree, "runner")
