@@ -28,8 +28,8 @@ PYTEST ?=
 # each worker has clusters of its own.
 WORKERS ?=
 SHARED := --dist loadscope
-# Those that need a cluster, Consul or images come after the others, which watch clocks closely.
-SYSTEM := cluster or node or consul or images
+# Those that need a cluster, Consul, a browser or images come after the others, which watch clocks closely.
+SYSTEM := cluster or node or consul or images or browser
 # Of chaos: which seeds (1,5-7), and how many jobs each.
 SEEDS ?= 1
 JOBS ?= 500
@@ -49,6 +49,10 @@ demo: ## Bring up a cluster, Consul and the operator, run a job on it, and leave
 down: ## Remove what `make demo` brought up
 	hack/demo down
 
+.PHONY: quickstart
+quickstart: ## A job server with its page and a job on it, without a cluster; Ctrl-C ends it
+	PYTHON=$(PYTHON) hack/quickstart
+
 ##@ Check it
 
 # What fails in one half says nothing of the other; an interrupt ends both.
@@ -59,7 +63,7 @@ test: lint ready room ## Run every test, those against a real API server, kubele
 	  exit $$code
 
 .PHONY: unit
-unit: install ## Run the tests that need neither cluster nor Consul nor images
+unit: install ## Run the tests that need neither cluster nor Consul nor browser nor images
 	$(PROCESSES)
 
 .PHONY: acceptance
@@ -134,12 +138,13 @@ values: ## Bring the chart's reference and schema level with its values.yaml
 	$(PYTHON) hack/chart_values.py
 
 .PHONY: ready
-ready: install ## Bring what the tests need: cluster programs, Consul, images
+ready: install ## Bring what the tests need: cluster programs, Consul, a browser, images
 	PYTHON=$(PYTHON) hack/prepare
 	$(CLUSTER_TOOL) build kube-score >/dev/null
 	$(CLUSTER_TOOL) source prometheus-operator >/dev/null
 	hack/consul/fetch
 	hack/images/deps skopeo
+	hack/browser/deps >/dev/null
 
 # The machine has room for one node: the demo's goes before the tests bring up theirs.
 .PHONY: room

@@ -103,9 +103,13 @@ def test_an_address_that_looks_like_one(zygote, tmp_path, case):
     argv = [f"--factotum-bin={OWN}", f"--ip={case}", f"--port={free_ports(1)[0]}"]
     server = zygote.fork(argv, tmp_path, "factotum-server")
     deadline = time.monotonic() + 20
-    while not (out := server.out.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    server.end()
+    try:
+        while not (server.out.exists() and server.out.stat().st_size):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        out = server.out.read_text()
+    finally:
+        server.end()
 
     # Whether it can be listened on is the system's business.
     assert out.startswith(("Factotum Server version", "Failed to start server - "))

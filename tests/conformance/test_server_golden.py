@@ -127,7 +127,10 @@ DIFFERENT = {
         7: ANY,
     },
     # S-Q6: an entry is read and then swapped, so that of two servers one has the job.
-    "SV-062": {2: requests("SV-062", 2, PREFIX)},
+    # S-Q7: at its start a server of a name of its own looks for what it may have left.
+    "SV-062": {
+        2: [["GET", f"/v1/kv/{PREFIX}/?recurse=1", None, ""], *requests("SV-062", 2, PREFIX)]
+    },
     "SV-076": {4: ANY},
     # S-Q7: the next server takes up what the last one has left.
     "SV-071": {

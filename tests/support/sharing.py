@@ -13,6 +13,9 @@ NODE = ("tests/cluster_tool/test_node_profile.py", "tests/node/")
 KNOWS_JOBS = ("tests/crd/", "tests/packaging/test_examples.py", "tests/cluster_tool/test_test_node")
 """They ask one API server, which runs nothing."""
 
+PAGE = "tests/page/"
+"""They share a browser."""
+
 REASONS = "tests/cluster/reasons/"
 """They look at one and the same round of jobs."""
 
@@ -21,6 +24,7 @@ NAMESPACES = ("tests/cluster/", "tests/acceptance/")
 
 LONG = (
     REASONS,
+    PAGE,
     "tests/cluster/test_benchmark.py::test_a_small_benchmark",
     "tests/cluster/test_rights_used.py",
     "tests/cluster/test_chaos.py",
@@ -68,6 +72,8 @@ def share_of(nodeid: str) -> str:
         return "the API server that knows jobs"
     if nodeid.startswith(REASONS):
         return REASONS
+    if nodeid.startswith(PAGE):
+        return "the browser"
     if nodeid.startswith(NAMESPACES):
         return nodeid
     return nodeid.partition("::")[0]

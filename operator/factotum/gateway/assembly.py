@@ -8,6 +8,8 @@ from typing import Final
 
 from factotum.core.errors import FactotumError
 from factotum.gateway.chronicle import Chronicle
+from factotum.gateway.figures import Figures
+from factotum.gateway.front import RATE, Front
 from factotum.gateway.options import OURS, Options
 from factotum.gateway.original.application import OriginalApplication
 from factotum.gateway.original.endpoints import Endpoints
@@ -18,7 +20,7 @@ from factotum.jobs.local.backend import LocalBackend
 from factotum.jobs.local.entries import Entries, OwnEntries
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import Appended, JobService
-from factotum.jobs.views import Load, Webhook
+from factotum.jobs.views import JobView, Load, Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Assembly:
         is_ours = not program or _is_ours(program)
         shown = program or "factotum"
         self.checker = CheckingProcesses(shown) if is_ours else Program(program)
+        self._figures = Figures()
         self._chronicle = Chronicle(shown, self._load, None if is_ours else self._last_words)
         self.backend = LocalBackend(
             LocalSettings(
@@ -59,10 +62,19 @@ class Assembly:
                 program="" if is_ours else program,
             ),
             _entries(given),
-            self._chronicle.hear,
+            self._hear,
         )
         self.service = JobService(self.backend, self.checker, _appended(given))
-        self.guard = Guard(_token(given))
+        token = _token(given)
+        self.guard = Guard(token)
+        self.front = Front(
+            self.service,
+            self.guard,
+            self._figures,
+            wants_token=bool(token),
+            hosts=_hosts(given),
+            rate=given.number("--rate", RATE),
+        )
 
     def application(self, others: dict[str, Application] | None = None) -> Application:
         """Return what serves requests.
@@ -70,7 +82,8 @@ class Assembly:
         Args:
             others: applications by the beginning of their paths, such as ``/v1``.
         """
-        return OriginalApplication(Endpoints(self.service), self.guard, others)
+        doors = {**self.front.applications, **(others or {})}
+        return OriginalApplication(Endpoints(self.service), self.guard, doors)
 
     async def start(self) -> None:
         """Begin to run jobs."""
@@ -81,6 +94,10 @@ class Assembly:
         await self.backend.stop()
         if isinstance(self.checker, CheckingProcesses):
             await self.checker.stop()
+
+    def _hear(self, job: JobView, args: tuple[str, ...]) -> None:
+        self._chronicle.hear(job, args)
+        self._figures.hear(job)
 
     def _load(self) -> Load:
         return self.backend.load()
@@ -101,6 +118,11 @@ def _is_ours(program: str) -> bool:
 def _data_folder(given: Options) -> Path:
     folder = given.text("--data-dir")
     return Path(folder or f".factotum/server-{given.port}").absolute()
+
+
+def _hosts(given: Options) -> frozenset[str]:
+    names = given.text("--allow-host").lower().split(",")
+    return frozenset(name.strip() for name in names if name.strip())
 
 
 def _entries(given: Options) -> Entries:

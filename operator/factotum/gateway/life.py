@@ -53,6 +53,7 @@ async def _live(given: Options, listener: socket.socket) -> int:
         _greet(given, listener)
         ends: set[asyncio.Future[Any]] = {over, serving}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        assembly.front.close()
         server.stop()
         await serving
     finally:

@@ -23,7 +23,7 @@ _ORIGINAL_OPTIONS: Final = (
 )
 _LATER_OPTIONS: Final = (
     "[--data-dir=<folder>] [--interrupted=<fail|resume>] [--log-size=<bytes>] [--keep=<days>]"
-    " [--token-file=<file>]"
+    " [--token-file=<file>] [--allow-host=<names>] [--rate=<requests>]"
 )
 
 
@@ -88,6 +88,19 @@ OPTIONS: Final = {
     ),
     "--token-file": Option(
         "file", "Who asks must show the token in this file (Authorization: Bearer).", is_later=True
+    ),
+    "--allow-host": Option(
+        "names",
+        "Names by which browsers may call the page and /v1, with commas between (addresses,"
+        " localhost and the machine's own name always may).",
+        is_later=True,
+    ),
+    "--rate": Option(
+        "requests",
+        "Requests a second that one client may make of /v1 and the page (default 500).",
+        "u32",
+        _U32,
+        is_later=True,
     ),
 }
 _SHORT: Final = {"-h": "--help", "-v": "--version"}

@@ -96,3 +96,6 @@ class Backend(Protocol):
 
     def load(self) -> Load:
         """Return how busy it is; never waits for anything."""
+
+    def sequence(self) -> int:
+        """Return the newest ``Change.sequence``; never waits for anything."""

@@ -148,6 +148,10 @@ class JobService:
         """Return how busy the backend is; never waits for anything."""
         return self._backend.load()
 
+    def sequence(self) -> int:
+        """Return the sequence of the newest change; never waits for anything."""
+        return self._backend.sequence()
+
 
 def _without_present(words: list[str], args: tuple[str, ...]) -> tuple[str, ...]:
     """Leave out options that the job has itself: given twice, the runner refuses them."""

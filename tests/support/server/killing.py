@@ -20,13 +20,21 @@ def submit_surely(server: Server, document: Mapping[str, Any], path: Path, numbe
         try:
             server.submit(path, ["--tag", f"n,{number}"])
         except (OSError, ValueError, AssertionError):
-            # It may have been accepted all the same: who asks twice must look first.
-            with contextlib.suppress(OSError, ValueError):
-                if server.entry(job_id):
-                    return
-            time.sleep(0.02)
+            # It may have been accepted all the same, and may even have ended by now: who would
+            # ask twice must look first, and until somebody answers.
+            if _is_known(server, job_id):
+                return
         else:
             return
+
+
+def _is_known(server: Server, job_id: str) -> bool:
+    while True:
+        with contextlib.suppress(OSError, ValueError):
+            answer = server.ask(f"/check?id={job_id}")
+            if answer.status is not None:
+                return answer.status == 200
+        time.sleep(0.02)
 
 
 def killed_while_working(

@@ -17,6 +17,8 @@ BODY_SECONDS: Final = 20.0
 """How long a body may pause."""
 BODY_BYTES_A_SECOND: Final = 1024
 """How slow a body may be in the long run."""
+READ_SECONDS: Final = 30.0
+"""How long a client may leave a full buffer of an answer unread."""
 _LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \r\n]+ HTTP/1\.[01]\r?\n")
 _MAX_LINE: Final = 64 * 1024
 
@@ -27,6 +29,7 @@ class BoundedProtocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
         self._begin = b""
         self._body_since = 0.0
         self._body_bytes = 0
@@ -39,6 +42,7 @@ class BoundedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        self._stop_stalled()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -74,6 +78,21 @@ class BoundedProtocol(H11Protocol):
         self._begin = b""
         self._stop_waiting()
         super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """Give a reader who does not keep up some time, but not for ever."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(READ_SECONDS, self._hang_up)
+
+    def resume_writing(self) -> None:
+        """Go on: what was sent has been read."""
+        self._stop_stalled()
+        super().resume_writing()
+
+    def _stop_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's form
         """Answer what cannot be understood: without a word if it is no HTTP at all."""

@@ -289,6 +289,10 @@ class LocalBackend:
             max_waiting=self._settings.max_waiting,
         )
 
+    def sequence(self) -> int:
+        """Return the newest change's sequence."""
+        return self.ledger.sequence
+
     # --- orders ----------------------------------------------------------------------------
 
     async def resume(self, key: str) -> JobView:

@@ -1,0 +1,379 @@
+"""The resources: what may be asked of jobs, and what each question is called."""
+
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+
+from factotum import __version__
+from factotum.gateway.drawing import pictures
+from factotum.gateway.v1 import problems
+from factotum.gateway.v1.graphs import Graphs, shape
+from factotum.gateway.v1.models import (
+    KEY,
+    Action,
+    Checked,
+    Detail,
+    GraphShape,
+    Job,
+    Jobs,
+    OrderResult,
+    OrderResults,
+    OrdersBody,
+    Outcome,
+    ServerState,
+    State,
+    SubmissionBody,
+)
+from factotum.gateway.v1.streams import Streams
+from factotum.jobs.errors import EmptyFieldError, JobsError
+from factotum.jobs.service import JobService
+from factotum.jobs.views import JobQuery, JobView, LogQuery
+
+router: Final = APIRouter(prefix="/v1", responses=problems.RESPONSES)
+_MAX_OFFSET: Final = 2**53
+_PIECE: Final = 1024 * 1024
+_EVENTS: Final = "text/event-stream"
+
+
+class Parts:
+    """What the resources are made of; one for each server."""
+
+    def __init__(self, service: JobService, streams: Streams) -> None:
+        self.service = service
+        self.streams = streams
+        self.graphs = Graphs()
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Wired = Annotated[Parts, Depends(_parts)]
+Key = Annotated[str, Path(pattern=KEY, description="A job's key.")]
+TaskIndex = Annotated[
+    int | None, Query(ge=0, le=1_000_000, description="A task's index; none: the whole run.")
+]
+AttemptNumber = Annotated[
+    int | None, Query(ge=1, le=1_000_000, description="An attempt; the newest by default.")
+]
+Offset = Annotated[
+    int,
+    Query(ge=-_MAX_OFFSET, le=_MAX_OFFSET, description="First byte; negative: from the end."),
+]
+_TO_JOB: Final[dict[str, Any]] = {
+    name: {"operationId": operation, "parameters": {"key": "$response.body#/key"}}
+    for name, operation in (
+        ("job", "get_job"),
+        ("graph", "get_graph"),
+        ("log", "get_log"),
+        ("cancel", "cancel_job"),
+        ("suspend", "suspend_job"),
+        ("resume", "resume_job"),
+    )
+}
+
+
+@router.get("/server", operation_id="get_server", tags=["server"])
+async def get_server(parts: Wired) -> ServerState:
+    """Tell how busy the server is; waits for nothing."""
+    load = parts.service.load()
+    return ServerState(
+        version=__version__,
+        draining=parts.service.draining,
+        workers=load.workers,
+        active=load.active,
+        waiting=load.waiting,
+        max_waiting=load.max_waiting,
+        sequence=parts.service.sequence(),
+    )
+
+
+@router.post(
+    "/jobs",
+    operation_id="submit_job",
+    status_code=201,
+    tags=["jobs"],
+    responses={201: {"links": _TO_JOB, "headers": {"Location": {"schema": {"type": "string"}}}}},
+)
+async def submit_job(body: SubmissionBody, parts: Wired, response: Response) -> Job:
+    """Check a job and put it into the queue; once this is answered it is not lost any more."""
+    job = await parts.service.submit(_submission(body))
+    response.headers["Location"] = f"/v1/jobs/{job.key}"
+    return Job.of(job)
+
+
+@router.post("/check", operation_id="check_job", tags=["jobs"])
+async def check_job(body: SubmissionBody, parts: Wired) -> Checked:
+    """Check a job as a submission does, and show what it would be; nothing is queued."""
+    request = await parts.service.check(_submission(body))
+    names = request.task_names
+    drawn = await parts.graphs.draw(request.factfile, request.args, request.name, names)
+    return Checked(
+        job_id=request.job_id,
+        name=request.name,
+        tags=dict(request.tags),
+        tasks=list(names),
+        graph=shape(drawn),
+    )
+
+
+def _submission(body: SubmissionBody) -> Any:
+    if body.factfile is None and body.factfile_path is None:
+        raise EmptyFieldError("factfile")
+    return body.submission()
+
+
+@router.get("/jobs", operation_id="list_jobs", tags=["jobs"])
+async def list_jobs(
+    parts: Wired,
+    state: Annotated[list[State] | None, Query(description="One of these.")] = None,
+    outcome: Annotated[list[Outcome] | None, Query(description="One of these.")] = None,
+    text: Annotated[
+        str, Query(max_length=200, description="Part of name or path, or begin of the job id.")
+    ] = "",
+    tag: Annotated[
+        str, Query(max_length=400, pattern="^([^=]+=.*)?$", description="A tag: name=value.")
+    ] = "",
+    cursor: Annotated[str, Query(max_length=300)] = "",
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> Jobs:
+    """List jobs, newest first."""
+    name, _, value = tag.partition("=")
+    sequence = parts.service.sequence()
+    page = await parts.service.list(
+        JobQuery(
+            states=tuple(map(str, state or ())),
+            outcomes=tuple(map(str, outcome or ())),
+            text=text,
+            tag=(name, value) if tag else None,
+            cursor=cursor,
+            limit=limit,
+        )
+    )
+    return Jobs.of(page, sequence)
+
+
+@router.get("/jobs/{key}", operation_id="get_job", tags=["jobs"])
+async def get_job(key: Key, parts: Wired) -> Detail:
+    """Show a job with its tasks and attempts."""
+    return Detail.of(await parts.service.get(key))
+
+
+@router.get(
+    "/jobs/{key}/factfile",
+    operation_id="get_factfile",
+    tags=["jobs"],
+    response_class=PlainTextResponse,
+)
+async def get_factfile(key: Key, parts: Wired) -> Response:
+    """Return the factfile, exactly as it was checked."""
+    return PlainTextResponse((await parts.service.get(key)).factfile)
+
+
+async def _order(parts: Parts, key: str, action: Action) -> JobView:
+    orders = {
+        Action.RESUME: parts.service.resume,
+        Action.SUSPEND: parts.service.suspend,
+        Action.CANCEL: parts.service.cancel,
+    }
+    return await orders[action](key)
+
+
+@router.post("/jobs/{key}/resume", operation_id="resume_job", tags=["orders"])
+async def resume_job(key: Key, parts: Wired) -> Job:
+    """Let a suspended job go on, a failed one have another attempt; what succeeded is kept."""
+    return Job.of(await _order(parts, key, Action.RESUME))
+
+
+@router.post("/jobs/{key}/suspend", operation_id="suspend_job", tags=["orders"])
+async def suspend_job(key: Key, parts: Wired) -> Job:
+    """Stop a job, or keep it from starting, until it is resumed."""
+    return Job.of(await _order(parts, key, Action.SUSPEND))
+
+
+@router.post("/jobs/{key}/cancel", operation_id="cancel_job", tags=["orders"])
+async def cancel_job(key: Key, parts: Wired) -> Job:
+    """Stop a job for good, or end it before its start."""
+    return Job.of(await _order(parts, key, Action.CANCEL))
+
+
+@router.post("/orders", operation_id="order_jobs", tags=["orders"])
+async def order_jobs(body: OrdersBody, parts: Wired) -> OrderResults:
+    """Give one order for several jobs; each has its own result."""
+    results = []
+    for key in dict.fromkeys(body.keys):
+        try:
+            job = await _order(parts, key, body.action)
+        except JobsError as error:
+            results.append(OrderResult(key=key, problem=problems.of_error(error)))
+        else:
+            results.append(OrderResult(key=key, job=Job.of(job)))
+    return OrderResults(results=results)
+
+
+class GraphForm(StrEnum):
+    """Forms of a graph."""
+
+    JSON = "json"
+    DOT = "dot"
+    SVG = "svg"
+
+
+@router.get(
+    "/jobs/{key}/graph",
+    operation_id="get_graph",
+    tags=["jobs"],
+    response_model=GraphShape,
+    responses={
+        200: {
+            "content": {
+                "image/svg+xml": {"schema": {"type": "string"}},
+                "text/vnd.graphviz": {"schema": {"type": "string"}},
+            }
+        }
+    },
+)
+async def get_graph(
+    key: Key, parts: Wired, form: Annotated[GraphForm, Query(alias="format")] = GraphForm.JSON
+) -> Any:
+    """Return a job's graph: laid out in JSON, or as a picture with the tasks' present states."""
+    detail = await parts.service.get(key)
+    drawn = await parts.graphs.of_job(detail)
+    states = [task.state for task in detail.tasks]
+    if form == GraphForm.SVG:
+        return Response(pictures.to_svg(*drawn, states), media_type="image/svg+xml")
+    if form == GraphForm.DOT:
+        return Response(pictures.to_dot(drawn[0], states), media_type="text/vnd.graphviz")
+    return shape(drawn)
+
+
+@router.get(
+    "/jobs/{key}/log",
+    operation_id="get_log",
+    tags=["logs"],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}}}},
+)
+async def get_log(
+    key: Key,
+    parts: Wired,
+    task: TaskIndex = None,
+    attempt: AttemptNumber = None,
+    offset: Offset = 0,
+    limit: Annotated[
+        int | None, Query(ge=1, le=_MAX_OFFSET, description="At most so many bytes; none: all.")
+    ] = None,
+    follow: Annotated[bool, Query(description="Go on until the run is over.")] = False,  # noqa: FBT002 - a query's parameter
+) -> Response:
+    """Return what a run or one of its tasks has printed, as it is, byte by byte."""
+    query = LogQuery(task=task, attempt=attempt, offset=offset, limit=min(limit or _PIECE, _PIECE))
+    first = await parts.service.log(key, query)
+    headers = {
+        "Factotum-Log-Offset": str(first.offset),
+        "Factotum-Log-Size": str(first.size),
+        "Factotum-Log-Dropped": str(first.dropped),
+        "Factotum-Log-Complete": str(first.complete).lower(),
+    }
+    body = _followed(parts, key, query) if follow else _whole(parts, key, query, limit)
+    if follow:
+        parts.streams.check_room()
+        body = parts.streams.counted(body)
+    return StreamingResponse(body, headers=headers, media_type="text/plain; charset=utf-8")
+
+
+async def _whole(
+    parts: Parts, key: str, query: LogQuery, limit: int | None
+) -> AsyncIterator[bytes]:
+    """Yield a log from a place to its present end."""
+    left = _MAX_OFFSET if limit is None else limit
+    offset = query.offset
+    end: int | None = None
+    while left > 0:
+        asked = LogQuery(
+            task=query.task, attempt=query.attempt, offset=offset, limit=min(left, _PIECE)
+        )
+        piece = await parts.service.log(key, asked)
+        end = piece.size if end is None else end
+        if piece.data:
+            yield piece.data
+        offset = piece.offset + len(piece.data)
+        left -= len(piece.data)
+        if not piece.data or offset >= end:
+            return
+
+
+async def _followed(parts: Parts, key: str, query: LogQuery) -> AsyncIterator[bytes]:
+    async for piece in parts.streams.pieces(key, query):
+        if piece is not None and piece.data:
+            yield piece.data
+
+
+def _stream(events: AsyncIterator[bytes]) -> StreamingResponse:
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events, headers=headers, media_type=_EVENTS)
+
+
+_STREAMED: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {_EVENTS: {"schema": {"type": "string"}}}, "description": "Events"}
+}
+LastEvent = Annotated[
+    int | None,
+    Header(alias="Last-Event-ID", ge=0, le=2**62, description="Go on behind this event."),
+]
+
+
+@router.get(
+    "/events",
+    operation_id="watch_jobs",
+    tags=["events"],
+    response_class=StreamingResponse,
+    responses=_STREAMED,
+)
+async def watch_jobs(parts: Wired, last_event_id: LastEvent = None) -> Response:
+    """Tell of each job after each change: `ready`, `job`, and `reset` for who missed many."""
+    parts.streams.check_room()
+    return _stream(parts.streams.counted(parts.streams.all_jobs(last_event_id)))
+
+
+@router.get(
+    "/jobs/{key}/events",
+    operation_id="watch_job",
+    tags=["events"],
+    response_class=StreamingResponse,
+    responses=_STREAMED,
+)
+async def watch_job(key: Key, parts: Wired) -> Response:
+    """Tell of one job: how it is with all tasks, then each change with the tasks it changed."""
+    parts.streams.check_room()
+    await parts.service.get(key)
+    return _stream(parts.streams.counted(parts.streams.one_job(key)))
+
+
+@router.get(
+    "/jobs/{key}/log/events",
+    operation_id="watch_log",
+    tags=["logs"],
+    response_class=StreamingResponse,
+    responses=_STREAMED,
+)
+async def watch_log(
+    key: Key,
+    parts: Wired,
+    task: TaskIndex = None,
+    attempt: AttemptNumber = None,
+    offset: Offset = 0,
+    last_event_id: LastEvent = None,
+) -> Response:
+    """Tell of a log as it grows: events `log` with text, `end` once the run is over.
+
+    An event's id is the offset of the next one: `Last-Event-ID` takes the place of `offset`.
+    """
+    parts.streams.check_room()
+    begin = offset if last_event_id is None else last_event_id
+    query = LogQuery(task=task, attempt=attempt, offset=begin)
+    await parts.service.log(key, LogQuery(task=task, attempt=attempt, limit=1))
+    return _stream(parts.streams.counted(parts.streams.log(key, query)))
