@@ -244,7 +244,7 @@ GATHER = {"runner": gather_runner, "operator": gather_operator, "consul": gather
 
 
 def installed_dependencies() -> Path:
-    """Install what the controller needs for the image's Python; once for each set of files."""
+    """Install what controller and job server need for the image; once for each set of files."""
     requirements = ROOT / "images" / "operator" / "requirements.txt"
     machine = platform.machine()
     key = text_hash(requirements.read_text(), machine, IMAGE_PYTHON)

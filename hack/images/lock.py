@@ -52,7 +52,8 @@ def platform_words(machine: str) -> list[str]:
 def resolve(machine: str) -> list[dict[str, Any]]:
     """Ask pip which files it would install."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    requirements = project["optional-dependencies"]["operator"]
+    extras = project["optional-dependencies"]
+    requirements = [*extras["operator"], *extras["server"]]
     constraints = str(ROOT / "constraints.txt")
     with tempfile.NamedTemporaryFile() as report, tempfile.TemporaryDirectory() as nowhere:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from support.consul.process import ConsulProcess
+from support.server.cluster_scene import ClusterScene
 from support.server.forking import Zygote
 from support.server.gate import ConsulGate
+from support.server.replicas import grant
 from support.server.scene import ANY, Scene
 
 pytestmark = pytest.mark.consul
@@ -204,3 +206,35 @@ def test_behaves_as_recorded_with_a_foreign_runner(name, play, tmp_path_factory)
     runner.chmod(0o755)
 
     play(record_of(name), runner)
+
+
+ON_A_CLUSTER = (
+    *("SV-016", "SV-017", "SV-018", "SV-023", "SV-024", "SV-025", "SV-029", "SV-036", "SV-039"),
+    *("SV-041", "SV-042"),
+)
+"""Played again where a cluster runs the jobs: what is answered before there is one."""
+DIFFERENT_THERE = {
+    # The folder of factfiles is given: what is no file below it does not exist.
+    "SV-041": {
+        2: message(
+            400, "Validation Error: Value does not exist on host for 'factfilePath':'<DIR>'"
+        ),
+    },
+}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("name", ON_A_CLUSTER)
+def test_behaves_as_recorded_where_a_cluster_runs_the_jobs(
+    name, zygote, consul, tmp_path, installation
+):
+    granted = grant(installation, "default")
+    with ConsulGate(consul.address) as gate:
+        differences = {**DIFFERENT.get(name, {}), **DIFFERENT_THERE.get(name, {})}
+        scene = ClusterScene(
+            record_of(name), tmp_path, zygote, gate, differences, granted, "default"
+        )
+        try:
+            scene.play()
+        finally:
+            scene.close()

@@ -247,7 +247,30 @@ async def test_an_entry_that_names_a_job_elsewhere_is_not_read_there(bench, labe
     bench.api.put(paths.job("other", "a"), raw_job(namespace="other", name="a"))
 
     assert await bench.mirror.read(KEY, label) is None
-    assert bench.api.requests == []
+    assert {asked.path for asked in bench.api.requests} == {
+        paths.collection(paths.JOBS, "pipelines")
+    }
+
+
+async def test_an_entry_is_read_live_by_the_name_that_a_servers_caller_gave(bench):
+    for name, submitted, job_id in (("a", "team/etl", ID), ("b", "team/etl", OTHER_ID)):
+        raw = raw_job(name=name, uid=f"uid-{name}", status={"state": "WORKING", "jobId": job_id})
+        raw["metadata"] |= {
+            "labels": {
+                names.LABEL_SUBMITTED_JOB_ID: ID[:63]
+            },  # of which others write what they like
+            "annotations": {names.ANNOTATION_SUBMITTED_NAME: submitted},
+        }
+        bench.api.put(paths.job("pipelines", name), raw)
+    bench.cache.put_job(bench.api.stored(paths.job("pipelines", "a")))
+
+    assert (await bench.mirror.read(KEY, "team/etl")).uid == "uid-a"
+    assert await bench.mirror.read(KEY, "team/other") is None
+    assert bench.mirror.calls(KEY, "team/etl")
+    assert bench.mirror.calls(KEY, "pipelines/a")
+    assert not bench.mirror.calls(KEY, "team/other")
+    (view,) = bench.mirror.views(KEY)
+    assert view.entry("us").request.job_name == "team/etl"
 
 
 async def test_an_entry_is_read_live_under_its_bare_name_and_its_full_one(bench):

@@ -3,9 +3,9 @@
 import asyncio
 
 from factotum.controller.health import STARTING, Health
-from factotum.controller.watch.reflector import Reflector
 from factotum.kube import paths
 from factotum.kube.memory import MemoryApi
+from factotum.kube.reflector import Reflector
 from support.builders.jobs import JOB_UID
 from support.model.stage import Stage
 

@@ -16,10 +16,10 @@ from factotum.controller.mirror.protocol import NoMirror
 from factotum.controller.observe.hosts import Resolver
 from factotum.controller.queue.slots import Slots
 from factotum.controller.settings import Settings
-from factotum.controller.watch.reflector import Reflector, Target
 from factotum.core.wire.reports import Report
 from factotum.kube import names, paths
 from factotum.kube.memory import MemoryApi
+from factotum.kube.reflector import Reflector, Target
 from factotum.kube.resource import FactotumJob, parse_time
 from support.builders.factfiles import CHAIN, graph
 from support.builders.jobs import (

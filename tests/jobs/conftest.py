@@ -5,16 +5,23 @@ import pytest
 from factotum.jobs.checking.processes import CheckingProcesses
 from factotum.jobs.service import JobService
 from support.server.backends import local
+from support.server.ground import Ground
 from support.server.running import factfile
 
-BACKENDS = {"local": local}
-"""What makes a backend, by its name: every one must pass the contract."""
+
+@pytest.fixture(scope="module")
+def ground(installation, tmp_path_factory):
+    """A cluster, its operator and its nodes."""
+    with Ground(installation, tmp_path_factory.mktemp("ground")) as made:
+        yield made
 
 
-@pytest.fixture(params=sorted(BACKENDS))
+@pytest.fixture(params=["local", pytest.param("kubernetes", marks=pytest.mark.cluster)])
 def make_backend(request):
-    """Make a backend for a test, as an asynchronous context manager."""
-    return BACKENDS[request.param]
+    """Make a backend for a test, as an asynchronous context manager: every one must pass."""
+    if request.param == "local":
+        return local
+    return request.getfixturevalue("ground").kubernetes
 
 
 @pytest.fixture

@@ -14,6 +14,28 @@ metrics:
 consul:
   token: {secretName: "", secretKey: token}
   tls: {enabled: false, caSecretName: "", caSecretKey: ca.crt, clientSecretName: "", serverName: ""}
+gateway:
+  enabled: false
+  replicas: 2
+  namespace: "default"
+  port: 3000
+  auth: {"enabled": true, "audience": "factotum-server"}
+  factfiles: []
+  sidecars: []
+  keepDays: null
+  webhook: ""
+  logLevel: "warn"
+  service: {"type": "ClusterIP", "annotations": {}}
+  ingress: {"enabled": false, "className": "", "host": "", "tlsSecretName": "", "annotations": {}}
+  httpRoute: {"enabled": false, "parentRefs": [], "hostnames": []}
+  allowFrom: []
+  resources: {"requests": {"cpu": "100m", "memory": "192Mi", "ephemeral-storage": "64Mi"}, "limits": {"memory": "1Gi", "ephemeral-storage": "1Gi"}}
+  extraArgs: []
+  podAnnotations: {}
+  podLabels: {}
+  nodeSelector: {}
+  tolerations: []
+  affinity: {}
 {{- end }}
 
 {{- define "factotum-operator.complete" -}}

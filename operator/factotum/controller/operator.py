@@ -36,6 +36,7 @@ from factotum.controller.starting import PAUSE_SECONDS, myself, patiently
 from factotum.controller.tls import keeping as certificates
 from factotum.controller.tls.identity import Identity
 from factotum.controller.watch.sources import Sources
+from factotum.core.wire import submissions
 from factotum.kube import errors, paths
 from factotum.kube.client import KubeClient
 from factotum.kube.fenced import FencedApi
@@ -137,7 +138,7 @@ class Operator:
     async def _show(self) -> None:
         """Serve figures and health from the first moment on."""
         settings = self._settings
-        told = health_pages(self._health) | {"/submissions": checked_page(self.no_submissions)}
+        told = health_pages(self._health) | {submissions.PATH: checked_page(self.no_submissions)}
         for pages, host, port in (
             (told, settings.liveness_host, settings.liveness_port),
             (
@@ -349,7 +350,7 @@ class Operator:
     def no_submissions(self) -> str | None:
         """Return why no job may be handed in to a job server now, if none may."""
         if not self._term.left:
-            return "this replica does not lead"  # it knows nothing of the queue
+            return submissions.NOT_LEADING
         return submission.refusal(
             waiting=self._slots.waiting,
             max_jobs=self._settings.max_jobs,

@@ -24,8 +24,8 @@ from factotum.jobs.views import JobView, Load, Webhook
 
 logger = logging.getLogger(__name__)
 
-_NAME: Final = "factotum"
-_NAMESPACE: Final = "com.snowplowanalytics/factotum"
+NAME: Final = "factotum"
+NAMESPACE: Final = "com.snowplowanalytics/factotum"
 _LOG_BYTES: Final = 16 * 1024 * 1024
 _KEEP_DAYS: Final = 30
 
@@ -64,15 +64,15 @@ class Assembly:
             _entries(given),
             self._hear,
         )
-        self.service = JobService(self.backend, self.checker, _appended(given))
-        token = _token(given)
+        self.service = JobService(self.backend, self.checker, appended(given))
+        token = shared_token(given)
         self.guard = Guard(token)
         self.front = Front(
             self.service,
             self.guard,
             self._figures,
             wants_token=bool(token),
-            hosts=_hosts(given),
+            hosts=hosts(given),
             rate=given.number("--rate", RATE),
         )
 
@@ -120,14 +120,15 @@ def _data_folder(given: Options) -> Path:
     return Path(folder or f".factotum/server-{given.port}").absolute()
 
 
-def _hosts(given: Options) -> frozenset[str]:
+def hosts(given: Options) -> frozenset[str]:
+    """Return the names by which browsers may call this server."""
     names = given.text("--allow-host").lower().split(",")
     return frozenset(name.strip() for name in names if name.strip())
 
 
 def _entries(given: Options) -> Entries:
-    name = given.text("--consul-name", _NAME)
-    namespace = given.text("--consul-namespace", _NAMESPACE)
+    name = given.text("--consul-name", NAME)
+    namespace = given.text("--consul-namespace", NAMESPACE)
     own = OwnEntries(name, namespace.strip("/"))
     if not given.uses_consul:
         return own
@@ -138,14 +139,20 @@ def _entries(given: Options) -> Entries:
     return ConsulEntries(ConsulStore(address), own, name, namespace)
 
 
-def _appended(given: Options) -> Appended:
+def appended(given: Options) -> Appended:
+    """Return what is added to each job."""
     url = given.text("--webhook")
     size = given.text("--max-stdouterr-size")
     webhook = Webhook(url=url, max_stdouterr_size=int(size) if size else None) if url else None
     return Appended(webhook=webhook, no_colour=given.has("--no-colour"))
 
 
-def _token(given: Options) -> str:
+def shared_token(given: Options) -> str:
+    """Return the token that callers must show; empty: none.
+
+    Raises:
+        SettingsError: its file cannot be used.
+    """
     path = given.text("--token-file")
     if not path:
         return ""
@@ -164,6 +171,10 @@ def warning(given: Options) -> str:
     """Return what to say of a server that anybody may ask; empty: nothing."""
     if given.ip.startswith("127.") or given.has("--token-file"):
         return ""
+    if given.uses_cluster:
+        is_open = given.has("--no-authentication")
+        who = f"whoever can reach {given.ip}:{given.port} can run commands in this cluster"
+        return f"Warning: {who}; leave out --no-authentication" if is_open else ""
     return (
         f"Warning: whoever can reach {given.ip}:{given.port} can run any factfile of this machine;"
         f" say --ip=127.0.0.1, or --token-file (see {OURS} --help)"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from factotum.core.errors import FactotumError
+from factotum.gateway.access import routes
 from factotum.gateway.original.requests import (
     Application,
     Guard,
@@ -121,7 +122,7 @@ class Doorkeeper:
         """Serve one request."""
         body = _Body(receive)
         try:
-            self._check(scope)
+            await self._check(scope)
             if scope["method"] not in _SAFE:
                 await body.read()
         except Refusal as refusal:
@@ -136,7 +137,7 @@ class Doorkeeper:
             return
         await self._application(scope, body.again, send)
 
-    def _check(self, scope: Scope) -> None:
+    async def _check(self, scope: Scope) -> None:
         headers = headers_of(scope)
         wait = self._rates.take(scope["client"][0] if scope.get("client") else "")
         if wait:
@@ -149,8 +150,12 @@ class Doorkeeper:
             raise Refusal(421, f"{host[:100]!r} is no name of this server")
         if scope["method"] not in _SAFE:
             _check_origin(headers, host)
-        if not self._open_paths(scope["path"]) and not self._guard.is_known(headers):
-            raise Refusal(401, "this server wants its token")
+        if not self._open_paths(scope["path"]):
+            deed = routes.deed_of(scope["method"], scope["path"])
+            denial = await self._guard.denial(headers, deed)
+            if denial is not None:
+                more = {name.decode(): value.decode() for name, value in denial.headers}
+                raise Refusal(denial.status, denial.text, more)
         length = headers.get("content-length", "")
         if length.isascii() and length.isdecimal() and int(length[:18]) > MAX_BODY_BYTES:
             raise Refusal(413, f"more than {MAX_BODY_BYTES} bytes")

@@ -6,16 +6,19 @@ import logging
 import signal
 import socket
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
 from factotum.core.errors import FactotumError
 from factotum.gateway import log
-from factotum.gateway.assembly import Assembly, warning
+from factotum.gateway.assembly import Assembly, SettingsError, warning
 from factotum.gateway.options import Options
 from factotum.gateway.original.endpoints import VERSION
 from factotum.gateway.wire.server import HttpServer
+
+if TYPE_CHECKING:
+    from factotum.gateway.cluster import ClusterAssembly
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ async def _live(given: Options, listener: socket.socket) -> int:
     over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _note, over, number)
-    assembly = Assembly(given)
+    assembly = await _assembled(given)
     server = HttpServer(assembly.application())
     await assembly.start()
     try:
@@ -60,6 +63,17 @@ async def _live(given: Options, listener: socket.socket) -> int:
         listener.close()
         await assembly.stop()
     return await over
+
+
+async def _assembled(given: Options) -> "Assembly | ClusterAssembly":
+    if not given.uses_cluster:
+        return Assembly(given)
+    try:
+        from factotum.gateway.cluster import ClusterAssembly
+    except ModuleNotFoundError as error:
+        msg = f"--backend=kubernetes needs more packages ({error}): install '.[server,operator]'"
+        raise SettingsError(msg) from None
+    return await ClusterAssembly.connect(given)
 
 
 def _note(over: asyncio.Future[int], number: int) -> None:

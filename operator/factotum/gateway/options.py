@@ -25,6 +25,11 @@ _LATER_OPTIONS: Final = (
     "[--data-dir=<folder>] [--interrupted=<fail|resume>] [--log-size=<bytes>] [--keep=<days>]"
     " [--token-file=<file>] [--allow-host=<names>] [--rate=<requests>]"
 )
+_CLUSTER_OPTIONS: Final = (
+    "--backend=kubernetes [--namespace=<name>] [--factfiles=<folders>] [--operator=<host:port>]"
+    " [--token-audience=<word>] [--no-authentication] [--consul-address=<host:port>]"
+    " [--consul-kubernetes-namespace=<name>]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,51 @@ OPTIONS: Final = {
     "--token-file": Option(
         "file", "Who asks must show the token in this file (Authorization: Bearer).", is_later=True
     ),
+    "--backend": Option(
+        "local|kubernetes",
+        "Where jobs run: on this machine (default), or as FactotumJobs of a cluster, whose tokens"
+        " and rights decide then who may do what.",
+        is_later=True,
+    ),
+    "--namespace": Option(
+        "name",
+        "With --backend=kubernetes: where FactotumJobs are made (default: the Pod's own, or"
+        " default).",
+        is_later=True,
+    ),
+    "--factfiles": Option(
+        "folders",
+        "With --backend=kubernetes: absolute paths of folders with colons between them; a"
+        " factfilePath is looked for in there alone.",
+        is_later=True,
+    ),
+    "--operator": Option(
+        "host:port",
+        "With --backend=kubernetes: the health port of the operator, which says whether its queue"
+        " has room.",
+        is_later=True,
+    ),
+    "--token-audience": Option(
+        "word",
+        "With --backend=kubernetes: for whom callers' tokens must have been made (default"
+        " factotum-server; empty: for the API server).",
+        is_later=True,
+    ),
+    "--no-authentication": Option(
+        "",
+        "With --backend=kubernetes: serve whoever asks; or, with --token-file, who has that token.",
+        is_later=True,
+    ),
+    "--consul-address": Option(
+        "host:port",
+        "With --backend=kubernetes: the Consul that the operator mirrors jobs to.",
+        is_later=True,
+    ),
+    "--consul-kubernetes-namespace": Option(
+        "name",
+        "With --backend=kubernetes: the operator's flag of that name (default default).",
+        is_later=True,
+    ),
     "--allow-host": Option(
         "names",
         "Names by which browsers may call the page and /v1, with commas between (addresses,"
@@ -104,6 +154,7 @@ OPTIONS: Final = {
     ),
 }
 _SHORT: Final = {"-h": "--help", "-v": "--version"}
+_WORDS: Final = {"--interrupted": ("fail", "resume"), "--backend": ("local", "kubernetes")}
 _CONSUL: Final = ("--consul-name", "--consul-ip", "--consul-port", "--consul-namespace")
 
 
@@ -157,6 +208,11 @@ class Options:
         return self.program == ORIGINAL or any(map(self.has, _CONSUL))
 
     @property
+    def uses_cluster(self) -> bool:
+        """Whether jobs are run by a cluster."""
+        return self.text("--backend") == "kubernetes"
+
+    @property
     def max_jobs(self) -> int:
         """How many jobs may wait."""
         return self.number("--max-jobs", _MAX_JOBS)
@@ -173,6 +229,8 @@ def usage(program: str) -> str:
         first = f"{program} --factotum-bin=<path> {_ORIGINAL_OPTIONS}"
     else:
         first = f"{program} [--factotum-bin=<path>] {_ORIGINAL_OPTIONS} {_LATER_OPTIONS}"
+    if program != ORIGINAL:
+        first += f"\n  {program} {_CLUSTER_OPTIONS} [...]"
     return f"Usage:\n  {first}\n  {program} (-h | --help)\n  {program} (-v | --version)"
 
 
@@ -248,10 +306,11 @@ def _check(program: str, given: dict[str, str], *, surplus: bool) -> None:
         option = OPTIONS[name]
         if option.number and not is_number(value, option.most):
             raise UsageError(f"Could not decode '{value}' to {option.number} for '{name}'.")
-    if given.get("--interrupted", "fail") not in ("fail", "resume"):
-        raise UsageError(
-            f"The value '{given['--interrupted']}' of '--interrupted' is none of: fail, resume."
-        )
+    for name, words in _WORDS.items():
+        if given.get(name, words[0]) not in words:
+            raise UsageError(
+                f"The value '{given[name]}' of '{name}' is none of: {', '.join(words)}."
+            )
 
 
 def _error(program: str, problem: str) -> UsageError:

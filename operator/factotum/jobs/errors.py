@@ -17,6 +17,7 @@
     ├── NotPossibleError           not with a job in this state
     ├── BadEntryError              a stored entry that is none
     └── BackendError               the backend cannot do it now; worth another try
+        └── BackendAwayError       whatever keeps the jobs does not answer
 
 ``str(error)`` is a sentence for people. What a front door must know beside it
 is in attributes.
@@ -146,3 +147,13 @@ class BadEntryError(JobsError):
 
 class BackendError(JobsError):
     """The backend cannot do it now; nothing was changed, or nobody knows."""
+
+
+class BackendAwayError(BackendError):
+    """Whatever keeps the jobs does not answer.
+
+    Attributes:
+        retry_seconds: after which it is worth another try.
+    """
+
+    retry_seconds = 5

@@ -107,3 +107,16 @@ class KubeApi(Protocol):
         Raises:
             ConflictError: it changed: look again from a live read.
         """
+
+
+class PodLogs(Protocol):
+    """What containers have printed."""
+
+    def log(self, path: Path) -> AsyncIterator[bytes]:
+        """Read a log from its beginning (``paths.pod_log``), in pieces as they come.
+
+        Raises:
+            NotFoundError: there is no such Pod.
+            InvalidError: its container has not begun.
+            UnreachableError: it broke off.
+        """

@@ -39,7 +39,7 @@ _MAX_LINE: Final = 4 * 1024 * 1024
 
 
 class KubeClient:
-    """One connection pool to one API server. Implements ``KubeApi``.
+    """One connection pool to one API server. Implements ``KubeApi`` and ``PodLogs``.
 
     Use as an async context manager, or call ``close``.
     """
@@ -214,6 +214,19 @@ class KubeClient:
                     yield self._event(line)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise _no_answer("WATCH", path, exc) from exc
+
+    async def log(self, path: Path) -> AsyncIterator[bytes]:
+        """Read a log in pieces; one that is followed may be silent for as long as it likes."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+        try:
+            headers = {"Accept": "*/*"} | await self._credentials()
+            async with self._request("GET", path, headers, None, timeout) as response:
+                if response.status >= 300:
+                    raise self._failure(response.status, await response.read())
+                async for piece in response.content.iter_any():
+                    yield piece
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise _no_answer("GET", path, exc) from exc
 
     def _event(self, line: bytes) -> WatchEvent:
         event = _decoded(line)

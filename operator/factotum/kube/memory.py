@@ -8,6 +8,7 @@ admission and garbage collection it has not.
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from factotum.kube import errors
@@ -59,11 +60,13 @@ class MemoryApi:
     Attributes:
         requests: every request so far, in order.
         on_request: called before each; what it raises is the request's answer.
+        logs: what Pods' containers have printed, by the Pods' paths.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.on_request: Callable[[Request], None] = lambda _: None
+        self.logs: dict[str, bytes] = {}
         self._objects: dict[str, RawObject] = {}
         self._events: list[_Change] = []
         self._changed = asyncio.Event()
@@ -119,7 +122,7 @@ class MemoryApi:
     async def pages(
         self, path: Path, *, selector: str = "", only_metadata: bool = False
     ) -> AsyncIterator[Page]:
-        """Read a whole list, as one page; the selector is one label's name."""
+        """Read a whole list, as one page; the selector is one label's name, maybe with a value."""
         self._ask("LIST", path)
         items = [
             copy.deepcopy({"metadata": raw["metadata"]} if only_metadata else raw)
@@ -165,6 +168,8 @@ class MemoryApi:
         raw = copy.deepcopy(dict(body))
         metadata = raw.setdefault("metadata", {})
         metadata.setdefault("name", f"{metadata.get('generateName', '')}{self._version}")
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        metadata.setdefault("creationTimestamp", moment)
         place = Path(f"{path}/{metadata['name']}")
         if place in self._objects:
             raise errors.from_status(409, "AlreadyExists", "an object of that name exists")
@@ -191,7 +196,11 @@ class MemoryApi:
     async def merge(self, path: Path, body: Mapping[str, Any]) -> RawObject:
         """Merge into an object."""
         self._ask("PATCH", path, body)
-        return self.put(path, merge(self._found(path), body))
+        stored = self._found(path)
+        named = (body.get("metadata") or {}).get("resourceVersion")
+        if named not in (None, stored["metadata"]["resourceVersion"]):
+            raise errors.from_status(409, "Conflict", "the object changed")
+        return self.put(path, merge(stored, body))
 
     async def patch_status(
         self, path: Path, status: Mapping[str, Any], *, resource_version: str
@@ -202,6 +211,17 @@ class MemoryApi:
         if stored["metadata"]["resourceVersion"] != resource_version:
             raise errors.from_status(409, "Conflict", "the object changed")
         return self.put(path, stored | {"status": merge(stored.get("status") or {}, status)})
+
+    # --- PodLogs ----------------------------------------------------------------------
+
+    async def log(self, path: Path) -> AsyncIterator[bytes]:
+        """Read what a Pod's container has printed; it is over."""
+        self._ask("GET", path)
+        place = path.partition("?")[0].removesuffix("/log")
+        self._found(place)
+        if place not in self.logs:
+            raise errors.from_status(400, "BadRequest", "the container has not begun")
+        yield self.logs[place]
 
 
 def merge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> RawObject:
@@ -240,4 +260,6 @@ def _has(raw: RawObject, fields: str) -> bool:
 
 
 def _fits(raw: RawObject, selector: str) -> bool:
-    return not selector or selector in (raw["metadata"].get("labels") or {})
+    name, equals, value = selector.partition("=")
+    labels = raw["metadata"].get("labels") or {}
+    return not selector or (labels.get(name) == value if equals else name in labels)

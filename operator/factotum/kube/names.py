@@ -30,6 +30,15 @@ ANNOTATION_LAUNCH: Final = f"{GROUP}/launch"
 ANNOTATION_RESUME: Final = f"{GROUP}/resume"
 """On a FactotumJob: another value than the last one asks for another attempt of a failed job."""
 
+LABEL_SUBMITTED_JOB_ID: Final = f"{GROUP}/submitted-job-id"
+"""On what a job server made: its job id, cut to a label's 63 characters."""
+ANNOTATION_SUBMISSION: Final = f"{GROUP}/submission"
+"""On a FactotumJob that a job server made: what it was asked for, as JSON."""
+ANNOTATION_SUBMITTED_NAME: Final = f"{GROUP}/submitted-name"
+"""On a FactotumJob that a job server made: what its caller named it, for the entry in Consul."""
+SERVER: Final = "factotum-server"
+"""Who manages what a job server made."""
+
 ANNOTATION_CLAIMS_ADDRESS: Final = f"{GROUP}/claims-address"
 """Where the leader's claims port is: on the operator's Lease, for its other replicas."""
 

@@ -44,6 +44,7 @@ NODES: Final = Resource("/api/v1", "nodes", is_namespaced=False)
 NAMESPACES: Final = Resource("/api/v1", "namespaces", is_namespaced=False)
 LEASES: Final = Resource("/apis/coordination.k8s.io/v1", "leases")
 TOKEN_REVIEWS: Final = Resource("/apis/authentication.k8s.io/v1", "tokenreviews", False)
+ACCESS_REVIEWS: Final = Resource("/apis/authorization.k8s.io/v1", "subjectaccessreviews", False)
 VALIDATING_WEBHOOKS: Final = Resource(
     "/apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", False
 )
@@ -119,3 +120,18 @@ def job(namespace: str, name: str) -> Path:
 def pod(namespace: str, name: str) -> Path:
     """Return the path of one Pod."""
     return item(PODS, name, namespace)
+
+
+def config_map(namespace: str, name: str) -> Path:
+    """Return the path of one ConfigMap."""
+    return item(CONFIG_MAPS, name, namespace)
+
+
+def pod_log(namespace: str, name: str, container: str, *, follow: bool) -> Path:
+    """Return the path of what a Pod's container has printed.
+
+    Args:
+        follow: whether the answer lasts as long as the container.
+    """
+    query = {"container": container, "follow": "true" if follow else ""}
+    return with_query(Path(f"{pod(namespace, name)}/log"), query)

@@ -77,15 +77,15 @@ _SHAPES: Final[Mapping[str, type]] = {
     "retries": int,
     "resumeSeen": str,
 }
-_RESUME_LIMIT: Final = 1024
-"""What the status has room for of an annotation's value."""
+_ANNOTATION_LIMIT: Final = 1024
+"""What is read of an annotation's value; the status has room for no more."""
 _TOTAL_DIGITS: Final = 6
 """A job has fewer tasks than a number of so many digits says: they must fit a ConfigMap."""
 
 
-def _resume(annotations: object) -> str:
-    value = annotations.get(names.ANNOTATION_RESUME) if isinstance(annotations, Mapping) else None
-    return value[:_RESUME_LIMIT] if isinstance(value, str) else ""
+def _annotation(annotations: object, name: str) -> str:
+    value = annotations.get(name) if isinstance(annotations, Mapping) else None
+    return value[:_ANNOTATION_LIMIT] if isinstance(value, str) else ""
 
 
 def _legible(status: object) -> Mapping[str, Any]:
@@ -148,6 +148,7 @@ class FactotumJob:
 
     Attributes:
         resume: value of the annotation that asks for another attempt; empty: none.
+        submitted_name: what the caller of a job server named it; empty: nobody did.
     """
 
     namespace: str
@@ -160,6 +161,7 @@ class FactotumJob:
     spec: Mapping[str, Any]
     status: Mapping[str, Any]
     resume: str = ""
+    submitted_name: str = ""
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any]) -> Self:
@@ -175,7 +177,10 @@ class FactotumJob:
             deleting="deletionTimestamp" in metadata,
             spec=raw.get("spec") or {},
             status=_legible(raw.get("status")),
-            resume=_resume(metadata.get("annotations")),
+            resume=_annotation(metadata.get("annotations"), names.ANNOTATION_RESUME),
+            submitted_name=_annotation(
+                metadata.get("annotations"), names.ANNOTATION_SUBMITTED_NAME
+            ),
         )
 
     def with_status(self, status: Mapping[str, Any]) -> Self:

@@ -34,12 +34,12 @@ def asking(document: Mapping[str, Any], *args: str, name: str = "job") -> Submis
     return Submission(name=name, factfile=json.dumps(document), args=args)
 
 
-async def ended(service: JobService, key: str, seconds: float = 20) -> Change:
+async def ended(service: JobService, key: str, seconds: float = 60) -> Change:
     """Wait for a job's end."""
     return await _changed(service, key, "DONE", seconds)
 
 
-async def in_state(service: JobService, key: str, state: str, seconds: float = 20) -> JobView:
+async def in_state(service: JobService, key: str, state: str, seconds: float = 60) -> JobView:
     """Wait until a job is in a state."""
     return (await _changed(service, key, state, seconds)).job
 
@@ -49,4 +49,13 @@ async def _changed(service: JobService, key: str, state: str, seconds: float) ->
         async for change in service.watch(key=key):
             if change.job.state == state:
                 return change
+    raise AssertionError("the stream ended before the job")
+
+
+async def with_reason(service: JobService, key: str, reason: str, seconds: float = 60) -> JobView:
+    """Wait until a job is as it is for a reason."""
+    async with asyncio.timeout(seconds):
+        async for change in service.watch(key=key):
+            if change.job.reason == reason:
+                return change.job
     raise AssertionError("the stream ended before the job")

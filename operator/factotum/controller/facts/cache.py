@@ -27,6 +27,7 @@ _KEPT_OF_METADATA: Final = (
     "creationTimestamp",
     "deletionTimestamp",
 )
+_KEPT_ANNOTATIONS: Final = (names.ANNOTATION_RESUME, names.ANNOTATION_SUBMITTED_NAME)
 _KEPT_OF_DONE: Final = (
     "state",
     "outcome",
@@ -228,9 +229,8 @@ def _trimmed(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """Leave out what is large and not needed: most jobs are done."""
     metadata = {key: raw["metadata"][key] for key in _KEPT_OF_METADATA if key in raw["metadata"]}
     annotations = raw["metadata"].get("annotations") or {}
-    if names.ANNOTATION_RESUME in annotations:
-        resume = annotations[names.ANNOTATION_RESUME]
-        metadata["annotations"] = {names.ANNOTATION_RESUME: resume}
+    if kept_of := {name: annotations[name] for name in _KEPT_ANNOTATIONS if name in annotations}:
+        metadata["annotations"] = kept_of
     status = raw.get("status")
     if not isinstance(status, Mapping) or status.get("state") != JobState.DONE:
         return {"metadata": metadata, "spec": raw.get("spec"), "status": status}

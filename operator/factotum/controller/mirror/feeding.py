@@ -7,6 +7,7 @@ objects and the mirror's views; the mirror itself knows neither.
 import asyncio
 import heapq
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
@@ -15,14 +16,14 @@ from factotum.controller.facts.cache import Cache
 from factotum.controller.facts.observed import Held
 from factotum.controller.facts.pods import PodView, is_hash
 from factotum.controller.mirror.mirror import Mirror
-from factotum.controller.mirror.rules import MirrorView
+from factotum.controller.mirror.rules import MirrorView, wanted
 from factotum.controller.mirror.source import HeldByOther, Taken, Unreachable
 from factotum.controller.queue.holders import is_holder
 from factotum.controller.queue.slots import Slots
 from factotum.core.words import reasons
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState
-from factotum.kube import errors, paths
+from factotum.kube import errors, names, paths
 from factotum.kube.api import KubeApi
 from factotum.kube.resource import FactotumJob, JobUid
 from factotum.persistence.consul import Store
@@ -50,10 +51,13 @@ class _Shelf:
         self.unfinished: set[JobUid] = set()
         self.done: dict[JobUid, str] = {}
         self.names: dict[str, JobUid] = {}
+        self.labels: defaultdict[str, set[JobUid]] = defaultdict(set)
         self._newest: list[tuple[_Reversed, JobUid]] = []
 
     def put(self, job: FactotumJob) -> None:
         self.names[job.name] = job.uid
+        if job.submitted_name:
+            self.labels[job.submitted_name].add(job.uid)
         if not job.is_done:
             self.unfinished.add(job.uid)
             self.done.pop(job.uid, None)
@@ -74,6 +78,9 @@ class _Shelf:
     def drop(self, job: FactotumJob) -> None:
         self.unfinished.discard(job.uid)
         self.done.pop(job.uid, None)
+        self.labels[job.submitted_name].discard(job.uid)
+        if not self.labels[job.submitted_name]:
+            del self.labels[job.submitted_name]
         if self.names.get(job.name) == job.uid:
             del self.names[job.name]
 
@@ -241,8 +248,11 @@ class ConsulMirror:
     def calls(self, key: JobKey, label: str) -> bool:
         """Whether a job of a key exists that its entry calls so."""
         shelf = self._shelves.get(key)
+        if shelf is None:
+            return False
         namespace, _, name = label.rpartition("/")
-        return shelf is not None and namespace in ("", key.namespace) and name in shelf.names
+        is_name = namespace in ("", key.namespace) and name in shelf.names
+        return is_name or label in shelf.labels
 
     def keys(self) -> Iterable[JobKey]:
         """Return every key that has jobs."""
@@ -253,13 +263,26 @@ class ConsulMirror:
         namespace, separator, name = job_name.partition("/")
         if not separator:
             namespace, name = key.namespace, job_name
-        if namespace != key.namespace or not paths.is_object_name(name):
-            return None  # whoever wrote that entry did not speak of one of ours
-        try:
-            raw = await self._api.get(paths.job(namespace, name))
-        except errors.NotFoundError:
-            return None
-        return self._view(FactotumJob.from_raw(raw))
+        if namespace == key.namespace and paths.is_object_name(name):
+            with suppress(errors.NotFoundError):
+                raw = await self._api.get(paths.job(namespace, name))
+                view = self._view(FactotumJob.from_raw(raw))
+                if view is not None and view.key == key:
+                    return view
+        return await self._read_submitted(key, job_name)
+
+    async def _read_submitted(self, key: JobKey, job_name: str) -> MirrorView | None:
+        """Read live the job that a caller of a job server named so; whoever else wrote the entry
+        did not speak of one of ours.
+        """
+        collection = paths.collection(paths.JOBS, key.namespace)
+        selector = f"{names.LABEL_SUBMITTED_JOB_ID}={names.label_value(key.job_id)}"
+        found: list[MirrorView] = []
+        async for page in self._api.pages(collection, selector=selector):
+            jobs = map(FactotumJob.from_raw, page.items)
+            named = (job for job in jobs if job.submitted_name == job_name)
+            found += [view for job in named if (view := self._view(job)) and view.key == key]
+        return wanted(found)
 
     async def pod_lives(self, key: JobKey) -> bool:
         """Whether a Pod of ours of that job id has not ended."""
@@ -313,4 +336,5 @@ class ConsulMirror:
             ran=reasons.ran(job.reason),
             parked=job.reason in _PARKED,
             spec=job.spec,
+            job_name=job.submitted_name,
         )

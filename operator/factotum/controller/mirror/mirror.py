@@ -309,7 +309,7 @@ class Mirror:
         views = self._candidates(key)
         if job is None or job.uid not in {view.uid for view in self._jobs.views(key)}:
             return views
-        found = await self._jobs.read(key, job.label)
+        found = await self._jobs.read(key, f"{job.namespace}/{job.name}")
         if found is not None and found.key == key:
             views[found.uid] = found
         if found is None or found.uid != job.uid:

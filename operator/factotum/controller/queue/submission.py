@@ -4,6 +4,8 @@ Pure. FactotumJobs that others make are never refused for these reasons: they
 wait, and are told so (``QueueFull``).
 """
 
+from factotum.core.wire import submissions
+
 
 def refusal(*, waiting: int, max_jobs: int, drains: bool) -> str | None:
     """Say why a submission is refused, if it is.
@@ -14,7 +16,7 @@ def refusal(*, waiting: int, max_jobs: int, drains: bool) -> str | None:
         drains: whether the operator is to take on nothing new.
     """
     if drains:
-        return "the operator drains"
+        return submissions.DRAINS
     if waiting >= max_jobs:
-        return f"the queue is full, as {max_jobs} jobs wait"
+        return submissions.full(max_jobs)
     return None

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from factotum.controller.facts.cache import Cache
-from factotum.controller.watch.reflector import Reflector, Target
 from factotum.kube import names, paths
 from factotum.kube.api import KubeApi, RawObject
 from factotum.kube.paths import Path, Resource
+from factotum.kube.reflector import Reflector, Target
 from factotum.kube.resource import JobUid
 
 NEW: Final = "status.state="

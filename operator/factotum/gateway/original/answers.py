@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from factotum.jobs.errors import (
     ArgumentsError,
+    BackendAwayError,
     BackendError,
     DrainingError,
     DryRunError,
@@ -42,16 +43,22 @@ class Answer:
     log: str = ""
 
 
-def message(text: str, status: int = 200, *, log: str = "", reason: str = "") -> Answer:
+def message(
+    text: str,
+    status: int = 200,
+    *,
+    log: str = "",
+    reason: str = "",
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> Answer:
     """Return an answer that is a message.
 
     Args:
         reason: what the original does not tell; it goes into a header, where no script looks.
     """
-    headers: list[tuple[bytes, bytes]] = []
     if reason:
         shown = " ".join(reason.split())[:1000].encode("ascii", "backslashreplace")
-        headers.append((b"x-factotum-reason", shown))
+        headers = [*headers, (b"x-factotum-reason", shown)]
         logger.info("The runner's reason: %s", shown.decode())
     return Answer(status=status, body={"message": text}, headers=headers, log=log)
 
@@ -76,6 +83,9 @@ def refusal(error: JobsError) -> Answer:
             reason = error.reason
         case ArgumentsError():
             text = f"Error parsing tags in factfile args: {error.problem}"
+        case BackendAwayError():
+            later = [(b"retry-after", str(error.retry_seconds).encode())]
+            return message(f"Error: {error}", 503, log=str(error), headers=later)
         case BackendError():
             return message(f"Error: {error}", 500, log=str(error))
         case _:

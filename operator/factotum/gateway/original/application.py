@@ -79,10 +79,10 @@ class OriginalApplication:
             return Answer(headers=[(b"allow", allow), (b"content-length", b"0")])
         if not paths.fits(path, method):
             return await self._elsewhere(scope, receive, path, headers)
-        if not self._guard.is_known(headers):
+        denial = await self._guard.denial(headers, paths.DEEDS[path])
+        if denial is not None:
             await self._bodies.read(receive)
-            text = "Error: a valid token is needed (Authorization: Bearer)"
-            return message(text, 401)
+            return message(f"Error: {denial.text}", denial.status, headers=denial.headers)
         if method == "POST":
             return await self._post(path, headers, receive)
         if path == "/status":

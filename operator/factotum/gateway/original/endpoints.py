@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from factotum.gateway.original import bodies
 from factotum.gateway.original.answers import Answer, message, refusal
-from factotum.jobs.errors import JobsError
+from factotum.jobs.errors import BackendAwayError, JobsError
 from factotum.jobs.service import JobService
 
 logger = logging.getLogger(__name__)
@@ -124,6 +124,8 @@ class Endpoints:
             return message("Error: No 'id' found in URL query parameters", 400)
         try:
             entry = await self._service.entry(job_id)
+        except BackendAwayError as error:
+            return refusal(error)
         except JobsError as error:
             return message(f"Error: {error}", 400, log=str(error))
         if entry is None:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from factotum.gateway.access.protocol import Deed
+
 ROUTES: Final = {
     "/": "GET",
     "/help": "GET",
@@ -10,6 +12,15 @@ ROUTES: Final = {
     "/settings": "POST",
     "/submit": "POST",
 }
+DEEDS: Final = {
+    "/": Deed.LOOK,
+    "/help": Deed.LOOK,
+    "/status": Deed.LOOK,
+    "/check": Deed.GET,
+    "/settings": Deed.SET,
+    "/submit": Deed.SUBMIT,
+}
+"""What whoever asks must be allowed to do."""
 
 
 def path_of(target: bytes) -> str:

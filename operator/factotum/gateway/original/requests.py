@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from factotum.core.errors import FactotumError
+from factotum.gateway.access.protocol import Access, Deed, Denial, bearer_token
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -93,19 +94,35 @@ class Guard:
     Args:
         token: what callers must show; empty: nothing.
         hosts: names by which pages of this server may be called, beside this machine's own.
+        access: decides in place of the token.
     """
 
-    def __init__(self, token: str = "", hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        token: str = "",
+        hosts: frozenset[str] = frozenset(),
+        access: Access | None = None,
+    ) -> None:
         self._token = token.encode()
         self._hosts = _LOCAL | hosts
+        self._access = access
+
+    async def denial(self, headers: Mapping[str, str], deed: Deed) -> Denial | None:
+        """Return why a caller may not do something; None: he may."""
+        if self._access is not None:
+            return await self._access.denial(headers, deed)
+        if self.is_known(headers):
+            return None
+        return Denial(401, "a valid token is needed (Authorization: Bearer)")
 
     def is_known(self, headers: Mapping[str, str]) -> bool:
-        """Whether a caller shows the token."""
+        """Whether a caller shows the token; nobody does where somebody else decides."""
+        if self._access is not None:
+            return False
         if not self._token:
             return True
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        shown = token.strip().encode("utf-8", "replace")
-        return kind.lower() == "bearer" and hmac.compare_digest(shown, self._token)
+        shown = bearer_token(headers).encode("utf-8", "replace")
+        return hmac.compare_digest(shown, self._token)
 
     def is_foreign_page(self, headers: Mapping[str, str]) -> bool:
         """Whether a page of somewhere else has a browser ask: scripts send no Origin."""

@@ -8,6 +8,7 @@ meanwhile. Each process checks one submission at a time.
 import asyncio
 import contextlib
 import logging
+import os
 import pickle
 import signal
 import struct
@@ -100,6 +101,8 @@ class _Process:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=1 << 26,
+                # Wherever this server's own modules are, be it by its launcher alone.
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         return self._process
 

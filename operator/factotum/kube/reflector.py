@@ -1,8 +1,8 @@
-"""One kind of object followed by list and watch, into the cache.
+"""One kind of object followed by list and watch, into somebody's cache.
 
-Pods and Nodes come far more often than jobs, and their events need nothing of
-what kopf does for each. A watch promises little: when it ends it goes on from
-the last version seen, when that is too old everything is listed again.
+A watch promises little: when it ends it goes on from the last version seen,
+when that is too old everything is listed again. What the objects mean is the
+cache's business.
 """
 
 import asyncio
@@ -34,6 +34,8 @@ class Target:
         drop: is told that an object is gone, or seems to be.
         known: returns, by UID, the objects that are known now, of this reflector's paths.
         version: returns the newest known version of an object, 0 if it is not known.
+        listing: is told True before everything is listed, False once it was: in between what is
+            known is of no one moment.
     """
 
     resource: Resource
@@ -41,6 +43,7 @@ class Target:
     drop: Callable[[RawObject], None]
     known: Callable[[], dict[str, RawObject]]
     version: Callable[[str], int]
+    listing: Callable[[bool], None] = lambda _: None
 
 
 class Reflector:
@@ -75,6 +78,7 @@ class Reflector:
         Raises:
             KubeError: it could not be read.
         """
+        self._target.listing(True)
         before = self._target.known()
         listed: set[str] = set()
         for path in self._paths:
@@ -86,6 +90,7 @@ class Reflector:
                 # A page is half a thousand objects: others get their turn between two.
                 await asyncio.sleep(0)
         self._drop_all_but(listed, before)
+        self._target.listing(False)
 
     async def compare(self) -> None:
         """Find what the watch missed: by versions alone, since most of it is known.

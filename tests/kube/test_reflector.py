@@ -9,11 +9,11 @@ import contextlib
 import pytest
 
 from factotum.controller.facts.cache import Cache
-from factotum.controller.watch.reflector import Reflector, Target
 from factotum.controller.watch.sources import Sources
 from factotum.kube import errors, names, paths
 from factotum.kube.api import Page, WatchEvent
 from factotum.kube.memory import MemoryApi
+from factotum.kube.reflector import Reflector, Target
 from support.builders.jobs import JOB_UID, raw_job, raw_pod
 
 HERE = paths.collection(paths.PODS, "pipelines")
