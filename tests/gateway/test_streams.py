@@ -96,10 +96,21 @@ def test_who_knows_of_a_future_that_never_was_begins_anew(rest):
     assert (event.kind, event.id) == ("reset", event.data["sequence"])
 
 
-def test_one_job_is_told_of_with_the_tasks_that_changed(rest):
-    job = rest.submit("true", "sleep 0.5", "true", name="by task")
+def has_running(index):
+    return lambda event: any(
+        (task["index"], task["state"]) == (index, "RUNNING") for task in event.data["tasks"]
+    )
 
-    seen = until(rest.events(f"/v1/jobs/{job['key']}/events"), is_end_of(job["key"]))
+
+def test_one_job_is_told_of_with_the_tasks_that_changed(rest, tmp_path):
+    gate = tmp_path / "gate"
+    waits = f"until [ -e {gate} ]; do sleep 0.05; done"
+    job = rest.submit("true", waits, "true", name="by task")
+
+    stream = rest.events(f"/v1/jobs/{job['key']}/events")
+    seen = until(stream, has_running(1))
+    gate.touch()
+    seen += until(stream, is_end_of(job["key"]))
 
     assert len(seen[0].data["tasks"]) == 3
     states = ["WAITING"] * 3
