@@ -10,7 +10,7 @@ import pytest
 
 from support.cluster.audit import Audit
 from support.cluster.clusters import ROOT
-from support.cluster.kube_api import ApiRefusedError
+from support.cluster.kube_api import GROUP, ApiRefusedError
 
 pytestmark = pytest.mark.cluster
 
@@ -90,8 +90,17 @@ def create_once_served(bench, name):
             return
 
 
-def wait_gone(bench, path, seconds=90.0):
+def wait_gone(bench, path, seconds=180.0):
     deadline = time.monotonic() + seconds
     while bench.api.find(path) is not None:
-        assert time.monotonic() < deadline, f"{path} does not go"
+        assert time.monotonic() < deadline, f"{path} does not go; left: {left(bench)}"
         time.sleep(0.2)
+
+
+def left(bench):
+    """Name the jobs of the whole cluster, and what holds each."""
+    jobs = bench.api.items(f"/apis/{GROUP}/v1alpha1/factotumjobs")
+    return {
+        "{namespace}/{name}".format(**job["metadata"]): job["metadata"].get("finalizers")
+        for job in jobs
+    }

@@ -34,7 +34,7 @@ def once(matches, act):
 
 
 def creates_pod(call):
-    return call.method == "POST" and call.path.endswith("/pods")
+    return call.method == "POST" and call.path.partition("?")[0].endswith("/pods")
 
 
 def ends_job(call):

@@ -96,7 +96,8 @@ def imported_names():
                     names |= {alias.name for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module:
                     names.add(node.module)
-    return sorted(names)
+    # The entry point knows of another front door, which this image does not have.
+    return sorted(name for name in names if not name.startswith("factotum.gateway"))
 
 
 def test_it_is_small(folder):
