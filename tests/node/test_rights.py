@@ -15,6 +15,7 @@ ACCOUNT = "system:serviceaccount:factotum-system:factotum-operator"
 FOR_BAD_DAYS = {
     ("authentication.k8s.io", "tokenreviews", "create"),  # a token of a key that is not known
     (GROUP, "factotumjobs", "get"),  # a live look after a conflict
+    ("", "pods", "get"),  # a live look at a Pod that no watch shows, or whose claim is refused
     ("", "pods", "delete"),  # a Pod given up before its claim
     ("", "events", "patch"),  # a reason that came again a minute later
     ("", "secrets", "update"),  # a certificate that is due after two months

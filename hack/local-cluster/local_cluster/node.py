@@ -103,7 +103,7 @@ def build_kubelet_configuration(state: Path, record: Record) -> dict[str, Any]:
         "imageGCHighThresholdPercent": 100,
         # What was loaded stays usable for everybody, also if a registry has the same image.
         "imagePullCredentialsVerificationPolicy": "NeverVerifyAllowlistedImages",
-        "preloadedImagesVerificationAllowlist": ["localhost/*", "docker.io/library/busybox"],
+        "preloadedImagesVerificationAllowlist": ["localhost/*", "docker.io/library/*"],
         "maxPods": 1000,
         "podLogsDir": str(NODE_DISK / "pods"),
         "volumePluginDir": str(NODE_DISK / "volume-plugins"),
