@@ -4,6 +4,7 @@ Real: kubelet, containerd, images, chart, the kernel's memory limit; a registry 
 """
 
 import contextlib
+import time
 
 import pytest
 
@@ -157,4 +158,8 @@ def test_a_pod_that_the_kubelet_sends_away_has_that_for_its_reason(api, namespac
     print(f"{status['reason']}: {status['message']}")
     assert (status["outcome"], status["reason"]) == ("FAILED", "Preempting")
     assert status["tasks"][0]["state"] == "FAILED"
+    # An Event follows the status that it tells of.
+    deadline = time.monotonic() + 10
+    while not warnings(api, namespace) and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert warnings(api, namespace) == [("Preempting", 1)]
