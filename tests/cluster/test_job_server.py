@@ -99,6 +99,64 @@ def _state(server, raw):
     return answer.get("state")
 
 
+class Calls:
+    """What scripts ask of a server on a cluster."""
+
+    def __init__(self, bench, server, factfiles):
+        self.bench, self.server, self.factfiles = bench, server, factfiles
+        self.maps = f"/api/v1/namespaces/{bench.namespace}/configmaps"
+        self.last = ""
+
+    def run(self, name, *args):
+        status, text = self.server.submit(str(self.factfiles / name), *args, *ON_NODE)
+        assert (status, text[: len(ACCEPTED)]) == (200, ACCEPTED), text
+        return text[len(ACCEPTED) : -1]
+
+    def entry(self, job_id):
+        return json.loads(self.server.get(f"/check?id={job_id}").body)
+
+    def owners(self):
+        """List who owns ConfigMaps of the namespace."""
+        owned = [raw["metadata"].get("ownerReferences") for raw in self.bench.api.items(self.maps)]
+        return [references[0]["uid"] for references in owned if references]
+
+    def run_all(self):
+        for name, outcome in (
+            ("echo.factfile", "SUCCEEDED"),
+            ("fails.factfile", "FAILED"),
+            ("large.factfile", "SUCCEEDED"),
+        ):
+            self.last = self.run(name, "--env", '{"word":"secret"}')
+            wait_for(lambda: self.entry(self.last).get("state"), ["DONE"], 60)
+            found = self.entry(self.last)
+            assert found["lastOutcome"] == outcome
+            assert found["jobRequest"]["factfilePath"] == str(self.factfiles / name)
+            assert found["jobRequest"]["jobName"] == "a job"
+        (large,) = [raw for raw in jobs_of(self.bench) if "factfileFrom" in raw["spec"]]
+        assert self.owners() == [large["metadata"]["uid"]]
+
+    def are_refused_in_the_originals_words(self):
+        assert self.server.submit("nowhere")[1] == (
+            "Validation Error: Value does not exist on host for 'factfilePath':'nowhere'"
+        )
+        assert self.server.submit("broken.factfile")[1].startswith(
+            "Validation Error: Failed to execute command: [factotum run broken.factfile"
+        )
+        status = json.loads(self.server.get("/status").body)
+        assert status["dispatcher"]["workers"]["total"] == 20
+
+    def are_known_by_consul_when_the_objects_are_gone(self):
+        for raw in jobs_of(self.bench):
+            self.bench.api.delete(jobs_path(self.bench.namespace, raw["metadata"]["name"]))
+        wait_for(lambda: len(jobs_of(self.bench)), [0])
+        wait_for(lambda: self.entry(self.last).get("lastRunFrom"), ["test"])
+        found = self.entry(self.last)
+        assert (found["state"], found["lastOutcome"]) == ("DONE", "SUCCEEDED")
+        assert found["jobRequest"]["jobName"] == "a job"
+        assert found["jobRequest"]["factfileArgs"][1] == '{"word":"***"}'
+        wait_for(lambda: len(self.owners()), [0])
+
+
 @pytest.mark.consul
 def test_scripts_written_for_factotum_server_go_on_as_they_did(bench, tmp_path):
     files = {
@@ -123,57 +181,10 @@ def test_scripts_written_for_factotum_server_go_on_as_they_did(bench, tmp_path):
         with bench.nodes(), operator, Replica(granted, tmp_path / "server", *options) as server:
             wait_for(lambda: _is_known(server), [True])
 
-            def run(name, *args):
-                status, text = server.submit(str(factfiles / name), *args, *ON_NODE)
-                assert (status, text[: len(ACCEPTED)]) == (200, ACCEPTED), text
-                return text[len(ACCEPTED) : -1]
-
-            def entry(job_id):
-                return json.loads(server.get(f"/check?id={job_id}").body)
-
-            for name, outcome in (
-                ("echo.factfile", "SUCCEEDED"),
-                ("fails.factfile", "FAILED"),
-                ("large.factfile", "SUCCEEDED"),
-            ):
-                job_id = run(name, "--env", '{"word":"secret"}')
-                wait_for(lambda j=job_id: entry(j).get("state"), ["DONE"], 60)
-                found = entry(job_id)
-                assert found["lastOutcome"] == outcome
-                assert found["jobRequest"]["factfilePath"] == str(factfiles / name)
-                assert found["jobRequest"]["jobName"] == "a job"
-
-            (large,) = [r for r in jobs_of(bench) if "factfileFrom" in r["spec"]]
-            maps = f"/api/v1/namespaces/{bench.namespace}/configmaps"
-            held = [r for r in bench.api.items(maps) if r["metadata"].get("ownerReferences")]
-            assert [r["metadata"]["ownerReferences"][0]["uid"] for r in held] == [
-                large["metadata"]["uid"]
-            ]
-
-            # What the original would refuse is refused in its words.
-            assert server.submit("nowhere")[1] == (
-                "Validation Error: Value does not exist on host for 'factfilePath':'nowhere'"
-            )
-            assert server.submit("broken.factfile")[1].startswith(
-                "Validation Error: Failed to execute command: [factotum run broken.factfile"
-            )
-            assert json.loads(server.get("/status").body)["dispatcher"]["workers"]["total"] == 20
-
-            # After their objects are gone the jobs are known by Consul.
-            for raw in jobs_of(bench):
-                bench.api.delete(jobs_path(bench.namespace, raw["metadata"]["name"]))
-            wait_for(lambda: len(jobs_of(bench)), [0])
-            wait_for(lambda: entry(job_id).get("lastRunFrom"), ["test"])
-            found = entry(job_id)
-            assert (found["state"], found["lastOutcome"]) == ("DONE", "SUCCEEDED")
-            assert found["jobRequest"]["jobName"] == "a job"
-            assert found["jobRequest"]["factfileArgs"][1] == '{"word":"***"}'
-            wait_for(
-                lambda: len(
-                    [r for r in bench.api.items(maps) if r["metadata"].get("ownerReferences")]
-                ),
-                [0],
-            )
+            calls = Calls(bench, server, factfiles)
+            calls.run_all()
+            calls.are_refused_in_the_originals_words()
+            calls.are_known_by_consul_when_the_objects_are_gone()
     assert "Traceback" not in server.log.read_text()
 
 

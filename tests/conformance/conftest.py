@@ -15,7 +15,12 @@ import pytest
 
 from support import golden
 from support.commands import Run, factotum_command, run_command
+from support.consul.process import ConsulProcess
 from support.http.receivers import Receiver
+from support.server.forking import Zygote
+from support.server.gate import ConsulGate
+from support.server.original import OWN
+from support.server.running import Server
 
 QUICK_TRIES = ("--webhook-backoff", "0.05")
 """The pauses between tries are a matter of tests/events; here they only cost time."""
@@ -130,3 +135,59 @@ def replays(request, command, tmp_path_factory) -> Iterator[Replays]:
     made = Replays(command, tmp_path_factory.mktemp("golden"), selected)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    with Zygote() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def consul(tmp_path_factory):
+    with ConsulProcess.fresh(tmp_path_factory.mktemp("consul")) as process:
+        yield process
+
+
+@pytest.fixture
+def gate(consul):
+    with ConsulGate(consul.address) as gate:
+        yield gate
+
+
+@pytest.fixture
+def make(zygote, gate, tmp_path):
+    """Start servers under the original's name."""
+    made = []
+
+    def start(*options, runner=OWN, name="", log="debug"):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        always = (f"--factotum-bin={runner}", f"--consul-port={gate.port}", f"--log-level={log}")
+        server = Server(zygote, folder, *always, *options, program="factotum-server")
+        made.append(server.__enter__())
+        return server
+
+    yield start
+    for server in made:
+        server.__exit__()
+
+
+@pytest.fixture
+def ended(zygote, tmp_path):
+    """Start a server that is to end at once, and return its exit code and outputs."""
+
+    def run(*argv):
+        done = zygote.fork(argv, tmp_path, "factotum-server")
+        return done.wait(), done.out.read_text(), done.err.read_text()
+
+    return run
+
+
+@pytest.fixture
+def accepting(tmp_path):
+    """A runner that accepts everything and notes what it was called with."""
+    runner = tmp_path / "accepting"
+    runner.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\n')
+    runner.chmod(0o755)
+    return runner

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.consul.process import ConsulProcess
 from support.server.cluster_scene import ClusterScene
-from support.server.forking import Zygote
 from support.server.gate import ConsulGate
 from support.server.replicas import grant
 from support.server.scene import ANY, Scene
@@ -149,18 +147,6 @@ DIFFERENT = {
     # S-Q10: an option that the job has itself is not given to it a second time.
     "SV-085": {1: chain_entry(["--no-colour"])},
 }
-
-
-@pytest.fixture(scope="module")
-def consul(tmp_path_factory):
-    with ConsulProcess.fresh(tmp_path_factory.mktemp("consul")) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def zygote():
-    with Zygote() as process:
-        yield process
 
 
 @pytest.fixture

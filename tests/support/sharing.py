@@ -50,6 +50,7 @@ LONG = (
     "tests/runner/test_stalled_output.py",
     "tests/conformance/test_server_golden.py",
     "tests/conformance/test_server_cases.py",
+    "tests/conformance/test_server_queue_cases.py",
     "tests/gateway/",
     "tests/jobs/",
     "tests/fuzz/",
