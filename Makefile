@@ -68,7 +68,7 @@ unit: install ## Run the tests that need neither cluster nor Consul nor browser 
 
 .PHONY: acceptance
 acceptance: ready room ## Run the checks of the project's promises and print their figures
-	ACCEPTANCE=full $(BIN)/pytest -s tests/acceptance tests/cluster tests/node $(PYTEST)
+	ACCEPTANCE=full $(BIN)/pytest -s tests/acceptance tests/cluster tests/node tests/page $(PYTEST)
 
 .PHONY: bench
 bench: ready room ## Measure; prints tables and writes build/bench.jsonl
@@ -85,7 +85,7 @@ lint: install ## Style, types and layer contracts
 	$(BIN)/mypy
 	MYPYPATH=hack/local-cluster:hack/test-node $(BIN)/mypy -p local_cluster -p test_node
 	MYPYPATH=tests:hack/test-node $(BIN)/mypy --follow-imports=silent -p chaos
-	$(BIN)/mypy hack/images/build.py hack/images/sbom.py hack/demo_tables.py hack/pull_secret.py hack/packaged_chart.py hack/pod_schema.py
+	$(BIN)/mypy hack/images/build.py hack/images/sbom.py hack/demo_tables.py hack/pull_secret.py hack/packaged_chart.py hack/pod_schema.py hack/chart_values.py hack/crds.py
 	$(BIN)/lint-imports --no-cache
 
 .PHONY: fmt
@@ -139,11 +139,11 @@ values: ## Bring the chart's reference and schema level with its values.yaml
 
 .PHONY: ready
 ready: install ## Bring what the tests need: cluster programs, Consul, a browser, images
+	hack/images/deps skopeo
 	PYTHON=$(PYTHON) hack/prepare
 	$(CLUSTER_TOOL) build kube-score >/dev/null
 	$(CLUSTER_TOOL) source prometheus-operator >/dev/null
 	hack/consul/fetch
-	hack/images/deps skopeo
 	hack/browser/deps >/dev/null
 
 # The machine has room for one node: the demo's goes before the tests bring up theirs.

@@ -9,6 +9,7 @@ import pytest
 
 from support.cluster import clusters, operator_process
 from support.cluster.workbench import Workbench
+from support.server.forking import Zygote
 from support.sharing import Shares, place_of
 
 _NUMBERS = itertools.count(1)
@@ -23,6 +24,13 @@ def pytest_collection_modifyitems(items):
 def pytest_xdist_make_scheduler(config, log):
     """Keep together what must be together."""
     return Shares(config, log) if config.option.dist == "loadscope" else None
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """The process that job servers are forked from."""
+    with Zygote() as process:
+        yield process
 
 
 @pytest.fixture(scope="session")

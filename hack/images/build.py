@@ -135,8 +135,8 @@ def build_images(names: list[str]) -> None:
     os.environ.setdefault("BUILDAH_ISOLATION", "chroot")
     os.environ.setdefault("STORAGE_DRIVER", "vfs")
     OUT.mkdir(parents=True, exist_ok=True)
-    with (OUT / ".lock").open("w") as lock:  # two builds at once would gather into one folder
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (OUT / ".lock").open("w") as held:  # two builds at once would gather into one folder
+        fcntl.flock(held, fcntl.LOCK_EX)
         build_in_turn(names)
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from support.cluster.acceptance import report
 from support.server.forking import Zygote
 from support.server.killing import killed_while_working
 
@@ -22,9 +23,6 @@ def test_a_thousand_jobs_while_the_server_is_killed_ten_times(tmp_path):
 
     assert sorted(ran) == list(range(1000))
     furthest = max(abs(place - number) for place, number in enumerate(ran))
-    print(
-        f"\n1,000 jobs, 20 workers, 10 kills: none lost, none run twice, {seconds:.0f} s;"
-        f" the furthest from its place in line: {furthest}"
-    )
+    report("10 server killed", jobs=1000, kills=10, seconds=seconds, out_of_place=furthest)
     # Those that run at one moment may overtake each other, and no others.
     assert furthest <= 40

@@ -17,7 +17,6 @@ from support import golden
 from support.commands import Run, factotum_command, run_command
 from support.consul.process import ConsulProcess
 from support.http.receivers import Receiver
-from support.server.forking import Zygote
 from support.server.gate import ConsulGate
 from support.server.original import OWN
 from support.server.running import Server
@@ -135,12 +134,6 @@ def replays(request, command, tmp_path_factory) -> Iterator[Replays]:
     made = Replays(command, tmp_path_factory.mktemp("golden"), selected)
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def zygote():
-    with Zygote() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

@@ -11,19 +11,12 @@ import time
 import pytest
 
 from factotum.gateway.doorkeeper import MAX_BODY_BYTES, Rates
-from support.server.forking import Zygote
 from support.server.http import ask, encode
 from support.server.rest import JSON, PROBLEM, Rest
 from support.server.running import Server, factfile
 
 TOKEN = "open-sesame"
 DOORS = ("/v1/jobs", "/ui", "/metrics", "/healthz")
-
-
-@pytest.fixture(scope="module")
-def zygote():
-    with Zygote() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

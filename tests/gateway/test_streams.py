@@ -12,16 +12,9 @@ import time
 
 import pytest
 
-from support.server.forking import Zygote
 from support.server.http import encode
 from support.server.rest import Rest
 from support.server.running import Server
-
-
-@pytest.fixture(scope="module")
-def zygote():
-    with Zygote() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

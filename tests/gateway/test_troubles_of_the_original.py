@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support.consul.process import ConsulProcess
-from support.server.forking import Zygote
 from support.server.gate import ConsulGate
 from support.server.http import ask, encode, read
 from support.server.running import Server, factfile, job_id_of
@@ -25,12 +24,6 @@ PREFIX = "com.snowplowanalytics/factotum"
 JSON = {"Content-Type": "application/json"}
 AT_ONCE = 2.0
 """Seconds, many times what an answer takes and a fraction of what the original took."""
-
-
-@pytest.fixture(scope="module")
-def zygote():
-    with Zygote() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +238,14 @@ def test_one_job_sent_to_two_servers_at_once_is_accepted_by_one(zygote, gate, tm
             assert json.loads(refused.body) == {"message": "Job is already being processed"}
 
 
+def wait_until_idle(server):
+    """Wait until no worker has a job, which has ended then."""
+    deadline = time.monotonic() + 30
+    while server.status()["dispatcher"]["workers"]["active"]:
+        assert time.monotonic() < deadline, "a worker is busy still"
+        time.sleep(0.02)
+
+
 @pytest.mark.consul
 def test_consul_lost_during_a_job_hears_of_its_end_later(zygote, gate, tmp_path):
     document = factfile(f"while ! [ -e {tmp_path}/go ]; do sleep 0.05; done;")
@@ -253,8 +254,7 @@ def test_consul_lost_during_a_job_hears_of_its_end_later(zygote, gate, tmp_path)
         server.wait_for(job_id, "WORKING")
         gate.set("down")
         (tmp_path / "go").touch()
-        while server.status()["dispatcher"]["workers"]["active"]:
-            time.sleep(0.02)
+        wait_until_idle(server)
         gate.set("ok")
         deadline = time.monotonic() + 20
         while json.loads(gate.get(f"{PREFIX}/{job_id}"))["state"] != "DONE":
@@ -272,9 +272,9 @@ def test_an_end_that_consul_did_not_hear_of_is_told_by_the_next_server(zygote, g
         job_id = server.submit(server.write("job", document))
         server.wait_for(job_id, "WORKING")
         gate.set("down")
-        server.end(signal.SIGKILL)
         (tmp_path / "go").touch()
-        time.sleep(0.3)
+        wait_until_idle(server)
+        server.end(signal.SIGKILL)
         gate.set("ok")
         server.start()
 

@@ -4,16 +4,7 @@ Real: the server as a process, SIGKILL, SQLite, its runners and their shells. Th
 with 1,000 jobs is in tests/acceptance.
 """
 
-import pytest
-
-from support.server.forking import Zygote
 from support.server.killing import killed_while_working
-
-
-@pytest.fixture(scope="module")
-def zygote():
-    with Zygote() as process:
-        yield process
 
 
 def test_no_job_is_lost_or_run_twice(zygote, tmp_path):

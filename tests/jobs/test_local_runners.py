@@ -17,7 +17,7 @@ from factotum.core.wire import addresses
 from factotum.jobs.errors import BackendError
 from factotum.jobs.service import JobService
 from factotum.jobs.views import JobQuery, LogQuery
-from support.server.backends import asking, ended, in_state, local
+from support.server.backends import asking, ended, first_task_done, in_state, local
 from support.server.running import factfile
 
 OTHER = "f" * 32
@@ -51,7 +51,7 @@ async def test_a_runner_that_is_killed_leaves_its_job_failed(checker, tmp_path, 
         service = JobService(backend, checker)
         job = await service.submit(asking(document))
         await in_state(service, job.key, "WORKING")
-        await asyncio.sleep(0.8)  # it has told of its first task by then
+        await first_task_done(service, job.key)
         os.kill(runner_of(tmp_path, job.key), signal.SIGKILL)
         end = await ended(service, job.key)
         release()
@@ -69,7 +69,7 @@ async def test_a_run_that_was_broken_off_is_taken_up_again_if_so_configured(
         service = JobService(backend, checker)
         job = await service.submit(asking(document))
         await in_state(service, job.key, "WORKING")
-        await asyncio.sleep(0.8)
+        await first_task_done(service, job.key)
         os.kill(runner_of(tmp_path, job.key), signal.SIGKILL)
         release()
         end = await ended(service, job.key)

@@ -12,6 +12,7 @@ from support.builders.manifests import make_factfile, make_job, make_task
 from support.cluster.acceptance import report, sized
 from support.cluster.clusters import ROOT
 from support.cluster.kube_api import PodWatch, jobs_path
+from support.cluster.pod_logs import runs_of
 
 OPERATOR = "app.kubernetes.io/component=controller"
 SYSTEM = "factotum-system"
@@ -30,11 +31,6 @@ def held(name, seconds):
         for n, command in enumerate(commands)
     ]
     return make_factfile(data={"name": name, "tasks": tasks})
-
-
-def runs_of(kubelet, namespace, pod):
-    log = kubelet.kubectl("logs", "-n", namespace, pod)
-    return sorted(line.split("RUN ")[1] for line in log.splitlines() if "] RUN t" in line)
 
 
 @pytest.fixture

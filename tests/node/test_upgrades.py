@@ -13,6 +13,7 @@ from support.cluster import before
 from support.cluster.acceptance import is_full, report, sized
 from support.cluster.clusters import ROOT
 from support.cluster.kube_api import PodWatch, jobs_path, pods_path
+from support.cluster.pod_logs import runs_of
 
 CHART = str(ROOT / "charts" / "factotum-operator")
 SYSTEM = "factotum-system"
@@ -83,11 +84,6 @@ def let(kubelet, pods):
         metadata = pod["metadata"]
         place = ("-n", metadata["namespace"], metadata["name"], "-c", "factotum")
         kubelet.kubectl("exec", *place, "--", "touch", "/work/go")
-
-
-def runs_of(kubelet, namespace, pod):
-    log = kubelet.kubectl("logs", "-n", namespace, pod)
-    return sorted(line.split("RUN ")[1] for line in log.splitlines() if "] RUN t" in line)
 
 
 def install_older(kubelet):

@@ -5,15 +5,8 @@ import json
 import pytest
 
 from support.browser import Browser
-from support.server.forking import Zygote
 from support.server.rest import Rest
 from support.server.running import Server, factfile
-
-
-@pytest.fixture(scope="session")
-def zygote():
-    with Zygote() as process:
-        yield process
 
 
 @pytest.fixture(scope="session")

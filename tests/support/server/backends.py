@@ -44,6 +44,14 @@ async def in_state(service: JobService, key: str, state: str, seconds: float = 6
     return (await _changed(service, key, state, seconds)).job
 
 
+async def first_task_done(service: JobService, key: str, seconds: float = 60) -> None:
+    """Wait until a job's runner has told that its first task has succeeded."""
+    async with asyncio.timeout(seconds):
+        async for change in service.watch(key=key):
+            if change.tasks and change.tasks[0].state == "SUCCEEDED":
+                return
+
+
 async def _changed(service: JobService, key: str, state: str, seconds: float) -> Change:
     async with asyncio.timeout(seconds):
         async for change in service.watch(key=key):

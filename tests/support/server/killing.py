@@ -56,15 +56,13 @@ def killed_while_working(
     document["data"]["tasks"][0]["arguments"] = ["-c", line]
     with Server(zygote, folder, f"--max-workers={workers}", f"--max-jobs={jobs}") as server:
         path = server.write("job.factfile", document)
-        stop = threading.Event()
 
         def kill_and_start() -> None:
             chance = random.Random(1)  # noqa: S311 - moments, not secrets
             for _ in range(kills):
-                stop.wait(chance.uniform(*pauses))
+                time.sleep(chance.uniform(*pauses))
                 server.end(signal.SIGKILL)
                 server.start()
-            stop.set()
 
         killer = threading.Thread(target=kill_and_start)
         killer.start()
