@@ -16,6 +16,7 @@ import pytest
 
 from support.builders.factfiles import CHAIN
 from support.commands import Signal, clean_environ, factotum_command, run_command
+from support.disks import fill, small_disk
 
 WRITERS = {
     "verdict": ("run", "job", "--verdict"),
@@ -52,23 +53,6 @@ class Writer:
 @pytest.fixture(params=WRITERS)
 def write(request, tmp_path):
     return Writer(request.param, tmp_path)
-
-
-@contextlib.contextmanager
-def small_disk(folder, size="16k"):
-    """A file system without room, but for one page."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def fill(folder):
-    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
-        while file.write(bytes(4096)):
-            pass
 
 
 def test_a_link_stays_and_its_target_is_written(write):
@@ -243,7 +227,7 @@ def test_devices_stay(write):
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(write):
-    with small_disk(write.folder / "disk") as disk:
+    with small_disk(write.folder / "disk", 16 * 1024) as disk:
         (disk / "old").write_text("old")
         (disk / "twice").write_text("")
         (disk / "again").hardlink_to(disk / "twice")

@@ -6,7 +6,6 @@ and notes where it leads, a full disk (a small tmpfs, which needs root).
 
 import contextlib
 import socket
-import subprocess
 import threading
 import time
 from datetime import datetime
@@ -15,6 +14,7 @@ import pytest
 
 from support.builders.manifests import make_factfile, make_task
 from support.cluster.scraping import page
+from support.disks import small_disk
 
 pytestmark = pytest.mark.cluster
 
@@ -100,18 +100,15 @@ def test_no_home_an_old_locale_an_odd_time_zone_and_proxies_change_nothing(bench
 
 
 @pytest.fixture
-def small_disk(bench):
+def disk(bench):
     """The folder of an operator's log and of its temporary files, and no larger than those."""
-    disk = bench.folder / "operator"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
+    with small_disk(bench.folder / "operator", 256 * 1024) as folder:
+        yield folder
 
 
-def test_an_operator_whose_disk_is_full_goes_on_without_its_log(bench, small_disk):
-    with bench.operator(prefix=("env", f"TMPDIR={small_disk}")) as operator:
-        with contextlib.suppress(OSError), (small_disk / "filler").open("wb") as filler:
+def test_an_operator_whose_disk_is_full_goes_on_without_its_log(bench, disk):
+    with bench.operator(prefix=("env", f"TMPDIR={disk}")) as operator:
+        with contextlib.suppress(OSError), (disk / "filler").open("wb") as filler:
             while True:
                 filler.write(bytes(4096))
                 filler.flush()
@@ -123,7 +120,7 @@ def test_an_operator_whose_disk_is_full_goes_on_without_its_log(bench, small_dis
             assert pod.report(CLAIM, 2, "S", final=True)[0] == 200
             assert bench.done(name)["outcome"] == "SUCCEEDED"
         assert page(operator.health, "/healthz") == (200, "ok\n")
-        (small_disk / "filler").unlink()
+        (disk / "filler").unlink()
         bench.create_by_hand(make_factfile(make_task("three")), name="three")
         told = f"job {bench.namespace}/three: "
         deadline = time.monotonic() + 30

@@ -246,7 +246,7 @@ async def test_anothers_pod_tells_no_jobs_id(bench):
 async def test_an_entry_that_names_a_job_elsewhere_is_not_read_there(bench, label):
     bench.api.put(paths.job("other", "a"), raw_job(namespace="other", name="a"))
 
-    assert await bench.mirror.read(KEY, label) is None
+    assert await bench.mirror.named(KEY, label) is None
     assert {asked.path for asked in bench.api.requests} == {
         paths.collection(paths.JOBS, "pipelines")
     }
@@ -264,8 +264,8 @@ async def test_an_entry_is_read_live_by_the_name_that_a_servers_caller_gave(benc
         bench.api.put(paths.job("pipelines", name), raw)
     bench.cache.put_job(bench.api.stored(paths.job("pipelines", "a")))
 
-    assert (await bench.mirror.read(KEY, "team/etl")).uid == "uid-a"
-    assert await bench.mirror.read(KEY, "team/other") is None
+    assert (await bench.mirror.named(KEY, "team/etl")).uid == "uid-a"
+    assert await bench.mirror.named(KEY, "team/other") is None
     assert bench.mirror.calls(KEY, "team/etl")
     assert bench.mirror.calls(KEY, "pipelines/a")
     assert not bench.mirror.calls(KEY, "team/other")
@@ -277,7 +277,7 @@ async def test_an_entry_is_read_live_under_its_bare_name_and_its_full_one(bench)
     raw = raw_job(name="a", uid="uid-a", status={"state": "WORKING", "jobId": ID})
     bench.api.put(paths.job("pipelines", "a"), raw)
 
-    found = [await bench.mirror.read(KEY, label) for label in ("a", "pipelines/a", "b")]
+    found = [await bench.mirror.named(KEY, label) for label in ("a", "pipelines/a", "b")]
 
     assert [view and view.uid for view in found] == ["uid-a", "uid-a", None]
 

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from factotum.core.wire import addresses
 from factotum.jobs.errors import BackendError
 from factotum.jobs.service import JobService
 from factotum.jobs.views import JobQuery, LogQuery
+from support.disks import fill, small_disk
 from support.server.backends import asking, ended, first_task_done, in_state, local
 from support.server.running import factfile
 
@@ -198,26 +198,18 @@ async def test_jobs_that_ended_long_ago_are_removed(checker, tmp_path):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
+def disk(tmp_path):
+    with small_disk(tmp_path / "disk", 4 * 1024 * 1024) as folder:
+        yield folder
 
 
-async def test_a_full_disk_refuses_submissions_and_loses_nothing(checker, small_disk, waiting):
+async def test_a_full_disk_refuses_submissions_and_loses_nothing(checker, disk, waiting):
     document, release = waiting
-    async with local(small_disk) as backend:
+    async with local(disk) as backend:
         service = JobService(backend, checker)
         running = await service.submit(asking(document))
         await in_state(service, running.key, "WORKING")
-        filler = small_disk / "filler"
-        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-            while True:
-                file.write(b"x" * 4096)
+        filler = fill(disk)
         many = [asking(factfile(f"echo {'x' * 5000}{number}")) for number in range(50)]
         refused = await asyncio.gather(*map(service.submit, many), return_exceptions=True)
         told = [str(each) for each in refused if isinstance(each, BackendError)]

@@ -6,7 +6,7 @@ import pytest
 
 from factotum.controller.tls import authority
 from factotum.controller.tls.authority import Lifetimes
-from factotum.persistence.access import Access, Credentials
+from factotum.persistence.access import Access, ConsulVariableError, Credentials
 from factotum.persistence.consul import ABSENT, ConsulStore
 from factotum.persistence.errors import StoreUnreachableError
 from support.consul.guarded import SERVER, GuardedConsul, write
@@ -202,3 +202,20 @@ def test_files_that_are_no_certificates_are_named(tmp_path):
 
 def test_a_token_is_in_no_representation():
     assert "hush" not in repr(Access(token="hush"))
+
+
+@pytest.mark.parametrize("text", ["", "\n", "two words", "t\u00f6ken", "a\x00b"])
+def test_a_file_without_a_token_is_an_error_and_never_nobody(tmp_path, text):
+    (tmp_path / "token").write_text(text)
+
+    with pytest.raises(StoreUnreachableError, match="holds no token"):
+        Credentials(Access(token_file=str(tmp_path / "token"))).token()
+
+
+def test_consuls_own_variables_are_heard():
+    environ = {"CONSUL_HTTP_TOKEN": " secret\n", "CONSUL_HTTP_SSL": "true"}
+
+    assert Access.from_environment(environ) == Access(tls=True, token="secret")
+    assert Access.from_environment({}) == Access()
+    with pytest.raises(ConsulVariableError):
+        Access.from_environment({"CONSUL_HTTP_TOKEN": "two words"})

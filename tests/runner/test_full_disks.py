@@ -1,11 +1,10 @@
 """Output that finds no room: told, and a failure where the output is the result."""
 
-import subprocess
-
 import pytest
 
 from support.builders.factfiles import CHAIN, factfile, task
 from support.commands import factotum_command, run_command
+from support.disks import small_disk
 
 
 @pytest.mark.parametrize(
@@ -54,17 +53,12 @@ def test_results_nobody_reads_are_no_failure(tmp_path):
 
 
 def test_output_goes_on_when_there_is_room_again(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=True)
     says = "seq 100000 130000; echo; sleep 0.2; rm disk/filler; sleep 0.2; echo once more"
     (tmp_path / "job").write_text(factfile("x", task("a", says)))
-    (disk / "filler").write_bytes(bytes(40_000))
-    try:
+    with small_disk(tmp_path / "disk", 64 * 1024) as disk:
+        (disk / "filler").write_bytes(bytes(40_000))
         done = run_command(["sh", "-c", f"{factotum_command()} run job > disk/out"], cwd=tmp_path)
         shown = (disk / "out").read_bytes()
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
     assert done.exit == 0
     assert shown.startswith(b"[a] 100000\n[a] 100001\n")

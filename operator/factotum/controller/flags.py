@@ -8,14 +8,13 @@ import argparse
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
-from factotum.controller.pod_template.judging import violations
+from factotum.controller.pod_template.judging import MOST_TOLD, Bounds, violations
 from factotum.kube import names, paths
-from factotum.persistence.access import Access
-
-_MOST_TOLD: Final = 5
+from factotum.persistence.access import Access, ConsulVariableError
 
 
 def split(text: str | None) -> list[str]:
@@ -124,12 +123,13 @@ def _json_object(flag: str, text: str) -> dict[str, Any]:
 
 
 def _judged(flag: str, template: dict[str, Any], audience: str, place: str = "") -> dict[str, Any]:
-    found = list(violations(template, audience=audience, root="", is_default=True))
+    found = list(violations(template, Bounds(audience), root="", is_default=True))
     if found:
         wrong = [
             f"  {path.lstrip('.').removeprefix(place).lstrip('.') or 'all of it'}: {words}"
-            for path, words in found[:_MOST_TOLD]
+            for path, words in found[:MOST_TOLD]
         ]
+        wrong += ["  and more"] if len(found) > MOST_TOLD else []
         raise SystemExit(
             "\n".join([f"factotum-operator: {flag} cannot be laid over jobs:", *wrong])
         )
@@ -138,19 +138,20 @@ def _judged(flag: str, template: dict[str, Any], audience: str, place: str = "")
 
 def consul_access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:
     """Read how Consul lets us in; what Consul's own variables say counts as well."""
-    names = (arguments.consul_ca_file, arguments.consul_cert_file, arguments.consul_tls_name)
+    given = (arguments.consul_ca_file, arguments.consul_cert_file, arguments.consul_tls_name)
     if bool(arguments.consul_cert_file) is not bool(arguments.consul_key_file):
         msg = "--consul-cert-file and --consul-key-file go together"
         raise SystemExit(f"factotum-operator: {msg}")
-    token = environment.get("CONSUL_HTTP_TOKEN", "").strip()
-    if token and not (token.isascii() and token.isprintable()):
-        raise SystemExit("factotum-operator: CONSUL_HTTP_TOKEN holds no token")
-    return Access(
-        tls=arguments.consul_tls or any(names) or environment.get("CONSUL_HTTP_SSL") == "true",
+    try:
+        access = Access.from_environment(environment)
+    except ConsulVariableError as exc:
+        raise SystemExit(f"factotum-operator: {exc}") from exc
+    return replace(
+        access,
+        tls=access.tls or arguments.consul_tls or any(given),
         ca_file=arguments.consul_ca_file,
         cert_file=arguments.consul_cert_file,
         key_file=arguments.consul_key_file,
         server_name=arguments.consul_tls_name,
         token_file=arguments.consul_token_file,
-        token=token,
     )

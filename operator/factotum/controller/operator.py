@@ -29,6 +29,7 @@ from factotum.controller.metrics.passing import CountedApi, CountedStore, counti
 from factotum.controller.mirror.feeding import ConsulMirror
 from factotum.controller.mirror.protocol import Mirror, NoMirror
 from factotum.controller.observe.hosts import Resolver
+from factotum.controller.pod_template.judging import bounds_of
 from factotum.controller.queue import submission
 from factotum.controller.queue.slots import Slots
 from factotum.controller.settings import Settings
@@ -273,7 +274,7 @@ class Operator:
             host=settings.admission_host,
             port=settings.admission_port,
             tls=self._identity.server,
-            audience=settings.token_audience,
+            bounds=bounds_of(settings.token_audience, settings.runner_templates),
         )
         await self._admission.start()
         self._health.watch(self._admission.failure)

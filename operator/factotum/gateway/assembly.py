@@ -133,10 +133,12 @@ def _entries(given: Options) -> Entries:
     if not given.uses_consul:
         return own
     from factotum.jobs.local.consul_entries import ConsulEntries
+    from factotum.persistence.access import Access
     from factotum.persistence.consul import ConsulStore
 
     address = f"{given.text('--consul-ip', '127.0.0.1')}:{given.consul_port}"
-    return ConsulEntries(ConsulStore(address), own, name, namespace)
+    access = Access.from_environment(os.environ)
+    return ConsulEntries(ConsulStore(address, access), own, name, namespace)
 
 
 def appended(given: Options) -> Appended:

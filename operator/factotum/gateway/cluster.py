@@ -29,6 +29,7 @@ from factotum.jobs.service import JobService
 from factotum.kube import paths
 from factotum.kube.client import KubeClient
 from factotum.kube.operators import Operators
+from factotum.persistence.access import Access
 from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import EntrySettings
 
@@ -168,4 +169,5 @@ def _store(given: Options) -> ConsulStore | None:
     address = given.text("--consul-address")
     if not address and not (given.has("--consul-ip") or given.has("--consul-port")):
         return None
-    return ConsulStore(address or f"{given.text('--consul-ip', '127.0.0.1')}:{given.consul_port}")
+    address = address or f"{given.text('--consul-ip', '127.0.0.1')}:{given.consul_port}"
+    return ConsulStore(address, Access.from_environment(os.environ))

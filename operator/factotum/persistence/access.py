@@ -8,11 +8,12 @@ what is asked of Consul, nor repeat a token in any message.
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
+from factotum.core.errors import FactotumError
 from factotum.persistence.errors import StoreUnreachableError
 
 _TOKEN_SECONDS: Final = 5.0
@@ -36,6 +37,27 @@ class Access:
     """Holds the token."""
     token: str = field(default="", repr=False)
     """The token, if it is in no file."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Read what Consul's own variables say.
+
+        Raises:
+            ConsulVariableError: ``CONSUL_HTTP_TOKEN`` holds no token.
+        """
+        token = environ.get("CONSUL_HTTP_TOKEN", "").strip()
+        if token and not is_token(token):
+            raise ConsulVariableError("CONSUL_HTTP_TOKEN holds no token")
+        return cls(tls=environ.get("CONSUL_HTTP_SSL") == "true", token=token)
+
+
+class ConsulVariableError(FactotumError):
+    """A variable of Consul's own does not hold what it should."""
+
+
+def is_token(text: str) -> bool:
+    """Whether a text is one word of ASCII characters."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 class Credentials:
@@ -92,7 +114,7 @@ def _read_token(name: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"--consul-token-file {name} cannot be read: {_reason(error)}"
         raise StoreUnreachableError(msg) from None
-    if not (text.isascii() and text.isprintable()) or " " in text:
+    if not is_token(text):
         msg = f"--consul-token-file {name} holds no token: it must be one word of ASCII characters"
         raise StoreUnreachableError(msg)
     return text

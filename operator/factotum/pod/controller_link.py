@@ -16,6 +16,7 @@ from time import monotonic
 from factotum.core import jsontext
 from factotum.core.errors import FactotumError
 from factotum.pod.line import Line, LocalLine, Trust
+from factotum.pod.surroundings import LOCAL_SCHEME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _MAX_ANSWER = 16 * 1024 * 1024
 """A factfile of a ConfigMap is at most 1 MiB, escaped maybe six times that."""
 _SCHEME = "https://"
 _PORT = 443
-_LOCAL = "unix:"
 
 
 class UnreachableError(FactotumError):
@@ -60,8 +60,8 @@ class ControllerLink:
         self._local = ""
         self._kept: list[Line | LocalLine] = []
         self._token_file = surroundings.token_file
-        if surroundings.operator_url.startswith(_LOCAL):
-            self._local = surroundings.operator_url.removeprefix(_LOCAL)
+        if surroundings.is_local:
+            self._local = surroundings.operator_url.removeprefix(LOCAL_SCHEME)
             self._authority, self._prefix = "localhost", ""
             return
         authority, _, path = surroundings.operator_url.removeprefix(_SCHEME).partition("/")

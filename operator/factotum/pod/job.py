@@ -115,7 +115,7 @@ class Job:
             own_groups=not inherited.has_terminal(),
             # On a machine that others use, too, only what our tasks leave behind is ours.
             adopts=inherited.adopt_orphans()
-            if self._surroundings.log_folder
+            if self._surroundings.is_local
             else inherited.is_first_process(),
         )
 

@@ -108,6 +108,7 @@ class Reporter:
         """Keep the verdict; ``finish`` tells it."""
         if self._progress.is_untouched:
             return  # told to stop before anything ran: another Pod may run it
+        self._closing = True  # `finish` comes at once: the thread would tell the same beside it
         self._progress.final = True
         self._change()
 

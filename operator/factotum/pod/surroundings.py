@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_LOG_SIZE = 16 * 1024 * 1024
+LOCAL_SCHEME = "unix:"
+"""Begins the address of a server on this machine."""
 
 
 class MissingVariableError(FactotumError):
@@ -21,6 +22,7 @@ class Surroundings:
     """The variables of a runner's Pod.
 
     Attributes:
+        is_local: the server is on this machine, which others use, too: there is no Pod.
         log_folder: where the tasks' output is kept, by task; empty: nowhere but in the Pod's log.
         log_size: how many bytes of each.
         task_environ: the tasks' environment: the image's own, and what the job gives them.
@@ -28,6 +30,7 @@ class Surroundings:
 
     __slots__ = (
         "attempt",
+        "is_local",
         "job_uid",
         "launch",
         "log_folder",
@@ -54,6 +57,7 @@ class Surroundings:
             )
             raise MissingVariableError(msg)
         self.operator_url = environ[variables.OPERATOR_URL].rstrip("/")
+        self.is_local = self.operator_url.startswith(LOCAL_SCHEME)
         self.operator_ca = environ[variables.OPERATOR_CA]
         self.job_uid = environ[variables.JOB_UID]
         self.attempt = environ[variables.ATTEMPT]
@@ -62,5 +66,5 @@ class Surroundings:
         self.termination_log = environ.get(variables.TERMINATION_LOG) or variables.TERMINATION_PATH
         self.webhook_url = environ.get(variables.WEBHOOK_URL, "")
         self.log_folder = environ.get(variables.LOG_FOLDER, "")
-        self.log_size = int(environ.get(variables.LOG_SIZE) or _LOG_SIZE)
+        self.log_size = int(environ.get(variables.LOG_SIZE) or 0)
         self.task_environ = variables.task_environ(environ)

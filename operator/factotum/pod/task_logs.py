@@ -8,6 +8,7 @@ end are kept.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from factotum.core.run.output import OutputTail
@@ -48,7 +49,7 @@ class OutputFile:
 
     def append(self, data: bytes) -> None:
         """Write whole lines."""
-        view = memoryview(data)
+        view, end = memoryview(data), self._written + len(data)
         try:
             while view:
                 if self._room <= 0:
@@ -59,8 +60,11 @@ class OutputFile:
                 view = view[len(part) :]
         except OSError:
             # A full disk: what is missing leaves a gap, and the next lines are tried again.
-            self._written += len(view)
-            self._room = 0
+            if self._pieces and self._room == self._piece_size:
+                # Nothing got into the newest piece, which may not even be there.
+                with contextlib.suppress(OSError):
+                    os.unlink(self._path(self._pieces.pop()))  # noqa: PTH108 - as above
+            self._written, self._room = end, 0
 
     def _cut(self, view: memoryview) -> int:
         end = bytes(view[: self._room]).rfind(b"\n") + 1

@@ -14,6 +14,7 @@ from factotum.controller.admission import judging
 from factotum.controller.admission.judging import Question
 from factotum.controller.facts.observed import Refused
 from factotum.controller.observe.factfile import accept
+from factotum.controller.pod_template.judging import Bounds
 from factotum.kube.resource import FactotumJob
 from support.builders.manifests import make_factfile, make_job, make_task
 
@@ -31,7 +32,7 @@ def job(*tasks, **spec):
 
 
 def violations(raw):
-    return judging.judge(Question("u", raw, None), "factotum-operator").violations
+    return judging.judge(Question("u", raw, None), Bounds("factotum-operator")).violations
 
 
 def controllers_words(raw):
@@ -124,6 +125,6 @@ def test_a_list_of_what_is_wrong_ends_where_too_much_would_be_filled_in():
 def test_what_is_too_large_to_be_looked_at_in_time_is_left_to_the_controller():
     raw = job(task("a", after=["nobody"], arguments=["x" * 1_100_000]))
 
-    found, warnings = judging.judge(Question("u", raw, None), "factotum-operator")
+    found, warnings = judging.judge(Question("u", raw, None), Bounds("factotum-operator"))
     assert found == []
     assert ["too large" in each for each in warnings] == [True]

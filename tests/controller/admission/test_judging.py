@@ -12,6 +12,7 @@ from factotum.controller.admission import judging
 from factotum.controller.admission.judging import NoReviewError, Question
 from factotum.controller.facts.observed import Refused
 from factotum.controller.observe.factfile import accept
+from factotum.controller.pod_template.judging import Bounds
 from factotum.kube.resource import FactotumJob
 from support.builders.manifests import make_factfile, make_job, make_task
 
@@ -31,7 +32,7 @@ def job(*tasks, **spec):
 
 
 def judged(raw, before=None):
-    return judging.judge(Question("u", raw, before), AUDIENCE)
+    return judging.judge(Question("u", raw, before), Bounds(AUDIENCE))
 
 
 def places(raw):
@@ -273,7 +274,7 @@ def review(**request):
 
 
 def test_the_answer_repeats_the_question_it_belongs_to():
-    answer = judging.answer("u-1", judging.judge(judging.read(review()), AUDIENCE))
+    answer = judging.answer("u-1", judging.judge(judging.read(review()), Bounds(AUDIENCE)))
 
     assert answer == {
         "apiVersion": "admission.k8s.io/v1",
@@ -316,4 +317,4 @@ def test_what_is_no_question_is_not_answered(body):
     ids=str,
 )
 def test_what_is_not_about_a_job_that_shall_be_may_be(request_):
-    assert judging.judge(judging.read(review(**request_)), AUDIENCE) == ([], [])
+    assert judging.judge(judging.read(review(**request_)), Bounds(AUDIENCE)) == ([], [])

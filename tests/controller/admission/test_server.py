@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from factotum.controller.admission.server import PATH, AdmissionServer
+from factotum.controller.pod_template.judging import Bounds
 from support.builders.manifests import make_factfile, make_job, make_task
 from support.http.certificates import asking, serving
 
@@ -33,7 +34,7 @@ async def ask():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = AdmissionServer(
-        host="127.0.0.1", port=port, tls=serving(), audience="factotum-operator"
+        host="127.0.0.1", port=port, tls=serving(), bounds=Bounds("factotum-operator")
     )
     await server.start()
     connector = aiohttp.TCPConnector(ssl=asking(), limit=0)

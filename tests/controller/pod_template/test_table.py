@@ -8,6 +8,7 @@ import pytest
 from factotum.controller.admission import judging as admission
 from factotum.controller.apply.manifest import build_runner_pod
 from factotum.controller.decide.table import decide
+from factotum.controller.facts.observed import AnyNode
 from factotum.controller.pod_template import judging
 from factotum.controller.settings import Settings
 from support.builders.jobs import NOW, brief, make_job, make_plan, make_pod, observed
@@ -29,13 +30,13 @@ def built(spec, host, settings=None):
 
 @pytest.mark.parametrize("row", named(MERGES))
 def test_what_may_be_asked_shows_in_the_pod(row):
-    assert judging.objection(row.spec, AUDIENCE) == ""
+    assert judging.objection(row.spec, judging.Bounds(AUDIENCE)) == ""
     assert row.found(built(row.spec, row.host)) == row.expected
 
 
 @pytest.mark.parametrize("row", named((*REFUSALS, *MISSHAPEN)))
 def test_what_may_not_be_asked_is_told_with_its_field_and_a_cure(row):
-    ((path, words),) = judging.of_job(row.spec, AUDIENCE)
+    ((path, words),) = judging.of_job(row.spec, judging.Bounds(AUDIENCE))
 
     assert path == row.path
     assert row.words in words
@@ -43,7 +44,7 @@ def test_what_may_not_be_asked_is_told_with_its_field_and_a_cure(row):
 
 @pytest.mark.parametrize("row", named(REFUSALS))
 def test_a_job_that_asks_for_it_is_refused_before_it_has_a_pod_and_afterwards(row):
-    unfit = judging.objection(row.spec, AUDIENCE)
+    unfit = judging.objection(row.spec, judging.Bounds(AUDIENCE))
     job = make_job(spec={"factfile": {}} | row.spec)
 
     for pods in ((), (make_pod(),)):
@@ -55,7 +56,7 @@ def test_a_job_that_asks_for_it_is_refused_before_it_has_a_pod_and_afterwards(ro
 def test_many_objections_are_told_in_part():
     fields = dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "a", "b", "c", "d"), True)
 
-    told = judging.objection({"podTemplate": {"spec": fields}}, AUDIENCE)
+    told = judging.objection({"podTemplate": {"spec": fields}}, judging.Bounds(AUDIENCE))
 
     assert told.count("leave it out") == 5
     assert told.endswith("; and more")
@@ -65,7 +66,7 @@ def test_admission_tells_of_the_factfile_and_the_template_at_once():
     raw = make_manifest("default", podTemplate={"spec": {"hostPID": True}})
     raw["spec"]["factfile"]["data"]["tasks"] = [{}]
 
-    found = admission.judge(admission.Question("u", raw, None), AUDIENCE).violations
+    found = admission.judge(admission.Question("u", raw, None), judging.Bounds(AUDIENCE)).violations
 
     assert found[0][0] == "spec.factfile"
     assert found[-1][0] == "spec.podTemplate.spec.hostPID"
@@ -74,14 +75,14 @@ def test_admission_tells_of_the_factfile_and_the_template_at_once():
 def test_what_is_stored_already_is_not_judged_again():
     raw = make_manifest("default", podTemplate={"spec": {"hostPID": True}})
 
-    assert admission.judge(admission.Question("u", raw, raw), AUDIENCE) == ([], [])
+    assert admission.judge(admission.Question("u", raw, raw), judging.Bounds(AUDIENCE)) == ([], [])
 
 
 def test_a_factfile_that_is_too_large_keeps_no_template_from_being_judged():
     raw = make_manifest("default", podTemplate={"spec": {"hostPID": True}})
     raw["spec"]["factfile"]["data"]["name"] = "x" * (1024 * 1024)
 
-    verdict = admission.judge(admission.Question("u", raw, None), AUDIENCE)
+    verdict = admission.judge(admission.Question("u", raw, None), judging.Bounds(AUDIENCE))
 
     assert [path for path, _ in verdict.violations] == ["spec.podTemplate.spec.hostPID"]
 
@@ -184,14 +185,46 @@ def test_a_job_takes_no_default_of_resources_apart():
     ids=["root", "host", "privileges"],
 )
 def test_defaults_may_loosen_what_a_job_may_not(template):
-    assert list(judging.violations(template, audience=AUDIENCE, is_default=True)) == []
-    assert list(judging.violations(template, audience=AUDIENCE)) != []
+    assert list(judging.violations(template, judging.Bounds(AUDIENCE), is_default=True)) == []
+    assert list(judging.violations(template, judging.Bounds(AUDIENCE))) != []
 
 
 @pytest.mark.parametrize("row", named((*refusals_for_truth.ROWS, *MISSHAPEN)))
 def test_what_keeps_the_truth_no_default_may_change_either(row):
     template = row.spec["podTemplate"]
 
-    assert [p for p, _ in judging.violations(template, audience=AUDIENCE, is_default=True)] == [
-        row.path
-    ]
+    assert [
+        p for p, _ in judging.violations(template, judging.Bounds(AUDIENCE), is_default=True)
+    ] == [row.path]
+
+
+LOOSE = {
+    "spec": {
+        "initContainers": [
+            {"name": "mesh", "image": "mesh:1", "securityContext": {"privileged": True}},
+            {"name": "tidy", "image": "tidy:1"},
+        ]
+    }
+}
+
+
+def test_a_container_to_which_the_defaults_give_more_is_no_jobs_to_change():
+    bounds = judging.bounds_of(AUDIENCE, (LOOSE,))
+    own = {"spec": {"initContainers": [{"name": "mesh", "image": "evil", "command": ["sh"]}]}}
+
+    assert bounds.reserved == {"mesh"}
+    told = judging.objection({"podTemplate": own}, bounds)
+    assert told.startswith("spec.podTemplate.spec.initContainers[0].name: the operator's defaults")
+    own["spec"]["initContainers"][0]["name"] = "tidy"
+    assert judging.objection({"podTemplate": own}, bounds) == ""
+
+
+def test_defaults_that_take_the_security_context_away_fit_an_image_of_ones_own_too():
+    bare = {"spec": {"containers": [{"name": "factotum", "securityContext": None}]}}
+    assert list(judging.violations(bare, judging.Bounds(AUDIENCE), is_default=True)) == []
+    job = make_job(spec={"factfile": {}, "image": "tools:1"})
+
+    pod = build_runner_pod(job, make_plan(), AnyNode(), Settings(runner_templates=(bare,)), "CA")
+
+    copying = pod["spec"]["initContainers"][0]
+    assert copying["securityContext"]["allowPrivilegeEscalation"] is False

@@ -73,7 +73,7 @@ def templates(draw):
 )
 def test_it_is_refused_or_every_promise_is_kept(template, host, has_image, is_default):
     audience = Settings().token_audience
-    if list(judging.violations(template, audience=audience, is_default=is_default)):
+    if list(judging.violations(template, judging.Bounds(audience), is_default=is_default)):
         return
     spec = {"factfile": {}} | ({"image": "i:1"} if has_image else {})
     if is_default:
@@ -137,7 +137,7 @@ def is_restricted(pod):
 
 @given(JUNK)
 def test_anything_at_all_can_be_judged(template):
-    list(judging.violations(template, audience="a"))
+    list(judging.violations(template, judging.Bounds("a")))
 
 
 def test_what_is_nested_beyond_any_pod_is_refused_and_not_walked_through():
@@ -145,7 +145,7 @@ def test_what_is_nested_beyond_any_pod_is_refused_and_not_walked_through():
     for _ in range(100_000):
         deep = {"a": deep}
 
-    ((path, words),) = judging.violations({"spec": deep}, audience="a")
+    ((path, words),) = judging.violations({"spec": deep}, judging.Bounds("a"))
     while deep:  # a chain this long cannot be freed by itself
         deep = deep.pop("a")
 

@@ -1,6 +1,6 @@
 """Jobs as the mirror sees them, and a source of them that a test can change at will."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from factotum.controller.mirror.rules import MirrorView
@@ -85,14 +85,21 @@ class Jobs:
         """Return all keys."""
         return list(self._cached)
 
-    async def read(self, key: JobKey, job_name: str) -> MirrorView | None:
+    async def read(self, key: JobKey, name: str) -> MirrorView | None:
         """Read a job live."""
+        return self._found(key, lambda each: each.name == name)
+
+    async def named(self, key: JobKey, job_name: str) -> MirrorView | None:
+        """Read live the job that an entry calls so."""
+        return self._found(key, lambda each: each.label == job_name)
+
+    def _found(self, key: JobKey, is_it: Callable[[MirrorView], bool]) -> MirrorView | None:
         self.reads += 1
         if self.trouble is not None:
             trouble, self.trouble = self.trouble, None
             raise trouble
         for each in (*self.hidden.values(), *self._cached.get(key, {}).values()):
-            if each.namespace == key.namespace and each.label == job_name:
+            if each.namespace == key.namespace and is_it(each):
                 return each
         return None
 

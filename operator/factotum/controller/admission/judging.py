@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from factotum.controller.admission.factfiles import Violation, as_text, violations
 from factotum.controller.admission.surprises import surprises
-from factotum.controller.pod_template.judging import of_job
+from factotum.controller.pod_template.judging import Bounds, of_job
 from factotum.core.errors import FactotumError
 from factotum.core.factfile import tags
 from factotum.kube import names
@@ -76,12 +76,12 @@ def read(body: object) -> Question:
     return Question(uid, raw if is_asked else None, before)
 
 
-def judge(question: Question, audience: str) -> Verdict:
+def judge(question: Question, bounds: Bounds) -> Verdict:
     """Judge a change.
 
     Args:
         question: the change.
-        audience: of the runners' tokens.
+        bounds: of templates, by the operator's settings.
 
     Raises:
         Exception: of any kind, if the job is not of the shape that the schema asks for.
@@ -91,7 +91,7 @@ def judge(question: Question, audience: str) -> Verdict:
         return Verdict([], [])
     if before is not None:
         return Verdict([], [each[:_WARNING] for each in surprises(raw, before)])
-    of_template = of_job(raw["spec"], audience)
+    of_template = of_job(raw["spec"], bounds)
     if _is_too_large(raw["spec"].get("factfile")):
         told = "spec.factfile: too large to be looked at before it is stored"
         return Verdict(list(_limited(of_template)), [told])

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from factotum.controller.admission import judging
 from factotum.controller.admission.judging import NoReviewError, Verdict
+from factotum.controller.pod_template.judging import Bounds
 from factotum.controller.tls.door import Door
 
 logger = logging.getLogger(__name__)
@@ -44,13 +45,13 @@ class AdmissionServer:
     """Answers questions about jobs; whoever asks, for nothing is told that was not brought.
 
     Args:
-        audience: of the runners' tokens.
+        bounds: of templates, by the operator's settings.
     """
 
-    def __init__(self, *, host: str, port: int, tls: ssl.SSLContext, audience: str) -> None:
+    def __init__(self, *, host: str, port: int, tls: ssl.SSLContext, bounds: Bounds) -> None:
         self._address = host, port
         self._tls = tls
-        self._audience = audience
+        self._bounds = bounds
         self._door = Door(places=_PLACES)
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="admission")
         self._turns = asyncio.Semaphore(_AT_ONCE)
@@ -108,7 +109,7 @@ class AdmissionServer:
             TimeoutError: it was not its turn soon enough.
         """
         if len(body) <= _TINY_BYTES:
-            return _answer(body, self._audience)
+            return _answer(body, self._bounds)
         self._waiting += 1
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
@@ -117,12 +118,12 @@ class AdmissionServer:
             self._waiting -= 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, _answer, body, self._audience)
+            return await loop.run_in_executor(self._threads, _answer, body, self._bounds)
         finally:
             self._turns.release()
 
 
-def _answer(body: bytes, audience: str) -> dict[str, Any]:
+def _answer(body: bytes, bounds: Bounds) -> dict[str, Any]:
     """Read, judge and answer; what cannot be judged may pass, for the controller looks at it, too.
 
     Raises:
@@ -133,7 +134,7 @@ def _answer(body: bytes, audience: str) -> dict[str, Any]:
     except orjson.JSONDecodeError as exc:
         raise NoReviewError(f"the body is no JSON: {exc}") from exc
     try:
-        verdict = judging.judge(question, audience)
+        verdict = judging.judge(question, bounds)
     except Exception as exc:  # noqa: BLE001 - of any shape, for any body is
         logger.warning("a job could not be looked at when it came: %s", type(exc).__name__)
         verdict = Verdict([], ["this job could not be looked at before it was stored"])

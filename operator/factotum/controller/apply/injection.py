@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from factotum.controller.facts.nodes import NodeView
 from factotum.controller.facts.observed import HostFact, OnNode
+from factotum.controller.pod_template import merging
 from factotum.controller.pod_template.places import RUNNER_FOLDER, RUNNER_VOLUME
 from factotum.controller.settings import Settings
 from factotum.core.wire import variables
@@ -74,7 +75,7 @@ def _copying(container: dict[str, Any], settings: Settings) -> dict[str, Any]:
         # A Pod is scheduled by the most of its containers at one time, so this costs nothing,
         # and a quota that wants limits has them.
         "resources": {k: v for k, v in container.get("resources", {}).items() if k != "claims"},
-        "securityContext": container["securityContext"],
+        "securityContext": container.get("securityContext", merging.STRICT),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": RUNNER_VOLUME, "mountPath": RUNNER_FOLDER}],
     }

@@ -7,7 +7,6 @@ objects and the mirror's views; the mirror itself knows neither.
 import asyncio
 import heapq
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
@@ -51,13 +50,14 @@ class _Shelf:
         self.unfinished: set[JobUid] = set()
         self.done: dict[JobUid, str] = {}
         self.names: dict[str, JobUid] = {}
-        self.labels: defaultdict[str, set[JobUid]] = defaultdict(set)
+        self.submitted: dict[JobUid, str] = {}
         self._newest: list[tuple[_Reversed, JobUid]] = []
 
     def put(self, job: FactotumJob) -> None:
         self.names[job.name] = job.uid
+        self.submitted.pop(job.uid, None)
         if job.submitted_name:
-            self.labels[job.submitted_name].add(job.uid)
+            self.submitted[job.uid] = job.submitted_name
         if not job.is_done:
             self.unfinished.add(job.uid)
             self.done.pop(job.uid, None)
@@ -78,9 +78,7 @@ class _Shelf:
     def drop(self, job: FactotumJob) -> None:
         self.unfinished.discard(job.uid)
         self.done.pop(job.uid, None)
-        self.labels[job.submitted_name].discard(job.uid)
-        if not self.labels[job.submitted_name]:
-            del self.labels[job.submitted_name]
+        self.submitted.pop(job.uid, None)
         if self.names.get(job.name) == job.uid:
             del self.names[job.name]
 
@@ -252,24 +250,29 @@ class ConsulMirror:
             return False
         namespace, _, name = label.rpartition("/")
         is_name = namespace in ("", key.namespace) and name in shelf.names
-        return is_name or label in shelf.labels
+        return is_name or label in shelf.submitted.values()
 
     def keys(self) -> Iterable[JobKey]:
         """Return every key that has jobs."""
         return list(self._shelves)
 
-    async def read(self, key: JobKey, job_name: str) -> MirrorView | None:
-        """Read live the job that an entry names, in the namespace of its key."""
+    async def read(self, key: JobKey, name: str) -> MirrorView | None:
+        """Read live the job of an object's name, in the namespace of its key."""
+        with suppress(errors.NotFoundError):
+            raw = await self._api.get(paths.job(key.namespace, name))
+            view = self._view(FactotumJob.from_raw(raw))
+            if view is not None and view.key == key:
+                return view
+        return None
+
+    async def named(self, key: JobKey, job_name: str) -> MirrorView | None:
+        """Read live the job that an entry calls so, in the namespace of its key."""
         namespace, separator, name = job_name.partition("/")
         if not separator:
             namespace, name = key.namespace, job_name
-        if namespace == key.namespace and paths.is_object_name(name):
-            with suppress(errors.NotFoundError):
-                raw = await self._api.get(paths.job(namespace, name))
-                view = self._view(FactotumJob.from_raw(raw))
-                if view is not None and view.key == key:
-                    return view
-        return await self._read_submitted(key, job_name)
+        is_object = namespace == key.namespace and paths.is_object_name(name)
+        found = await self.read(key, name) if is_object else None
+        return found or await self._read_submitted(key, job_name)
 
     async def _read_submitted(self, key: JobKey, job_name: str) -> MirrorView | None:
         """Read live the job that a caller of a job server named so; whoever else wrote the entry

@@ -291,8 +291,8 @@ class Mirror:
         self, key: JobKey, views: dict[str, MirrorView], stored: StoredEntry
     ) -> Entry | None:
         """Close an entry without job: only if there is none in truth either."""
-        found = await self._jobs.read(key, stored.request.job_name)
-        if found is not None and found.key == key:
+        found = await self._jobs.named(key, stored.request.job_name)
+        if found is not None:
             views[found.uid] = found
             job = wanted(views.values())
             if job is not None:
@@ -309,8 +309,8 @@ class Mirror:
         views = self._candidates(key)
         if job is None or job.uid not in {view.uid for view in self._jobs.views(key)}:
             return views
-        found = await self._jobs.read(key, f"{job.namespace}/{job.name}")
-        if found is not None and found.key == key:
+        found = await self._jobs.read(key, job.name)
+        if found is not None:
             views[found.uid] = found
         if found is None or found.uid != job.uid:
             views.pop(job.uid, None)

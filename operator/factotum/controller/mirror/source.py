@@ -39,8 +39,11 @@ class JobSource(Protocol):
     def keys(self) -> Iterable[JobKey]:
         """Return every key that has jobs."""
 
-    async def read(self, key: JobKey, job_name: str) -> MirrorView | None:
-        """Read live the job that an entry calls so; None only if it surely does not exist."""
+    async def read(self, key: JobKey, name: str) -> MirrorView | None:
+        """Read live the job of a key and an object's name; None only if it surely is not there."""
+
+    async def named(self, key: JobKey, job_name: str) -> MirrorView | None:
+        """Read live the job of a key that its entry calls so; None as with ``read``."""
 
     async def pod_lives(self, key: JobKey) -> bool:
         """Whether a Pod of ours of that job id has not ended; raises if that is unknown."""

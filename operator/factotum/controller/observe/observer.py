@@ -115,7 +115,7 @@ class Observer:
     def _unfit(self, job: FactotumJob, memory: JobMemory) -> str:
         """Say what a job's template may not ask for; it cannot be changed, so once."""
         if memory.unfit is None:
-            memory.unfit = judging.objection(job.spec, self._surroundings.token_audience)
+            memory.unfit = judging.objection(job.spec, self._surroundings.template_bounds)
         return memory.unfit
 
     def _place_of(self, job: FactotumJob) -> Place | None:

@@ -8,6 +8,7 @@ from typing import Final
 from factotum.controller.facts.cache import Cache
 from factotum.controller.observe.history import History
 from factotum.controller.observe.namespaces import Namespaces
+from factotum.controller.pod_template.judging import Bounds, bounds_of
 from factotum.controller.settings import Settings
 from factotum.kube.resource import JobUid
 
@@ -43,7 +44,7 @@ class Surroundings:
 
     Attributes:
         pending_limit: how long a Pod may take to start, in seconds.
-        token_audience: what the runners' tokens are made for.
+        template_bounds: what the operator's settings keep from jobs' templates.
         jobs_kept: which finished jobs are kept.
         pods_kept: which finished jobs keep their Pods.
     """
@@ -51,7 +52,7 @@ class Surroundings:
     namespaces: Namespaces
     allowance: Allowance
     pending_limit: float
-    token_audience: str
+    template_bounds: Bounds
     jobs_kept: History
     pods_kept: History
 
@@ -77,7 +78,7 @@ def make_surroundings(
         namespaces=Namespaces(),
         allowance=Allowance(),
         pending_limit=settings.pod_pending_timeout or math.inf,
-        token_audience=settings.token_audience,
+        template_bounds=bounds_of(settings.token_audience, settings.runner_templates),
         jobs_kept=jobs_kept,
         pods_kept=pods_kept,
     )

@@ -8,9 +8,9 @@ Where a template has another shape than a Pod, that is told too, so that to lay 
 fails. What else the API server knows of Pods, it says itself when the Pod is made.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from factotum.controller.pod_template import restrictions
 from factotum.controller.pod_template.fields import (
@@ -31,7 +31,8 @@ ROOT: Final = "spec.podTemplate"
 GRACE_SECONDS: Final = 30
 """What a Pod gets to end: the tasks' grace, and time to tell of it."""
 _MOST: Final = 50
-_MOST_TOLD: Final = 5
+MOST_TOLD: Final = 5
+"""As many violations of one template are told at once."""
 _SECOND: Final = (
     "a Pod only ends when all of its containers end: make it a native sidecar, which ends with the"
     " runner: an entry of initContainers with restartPolicy Always. The tasks run in the container"
@@ -39,32 +40,52 @@ _SECOND: Final = (
 )
 
 
-def objection(spec: Mapping[str, Any], audience: str) -> str:
+class Bounds(NamedTuple):
+    """What the operator's own settings keep from the templates of jobs.
+
+    Attributes:
+        audience: of the runner's token.
+        reserved: init containers of the defaults that have more than a job may have: a job that
+            could say what they run would have it too.
+    """
+
+    audience: str
+    reserved: frozenset[str] = frozenset()
+
+
+def bounds_of(audience: str, defaults: Iterable[Mapping[str, Any]]) -> Bounds:
+    """Return what templates of jobs are kept from beside defaults that were judged."""
+    beside = [c for each in defaults for c in (each.get("spec") or {}).get("initContainers", ())]
+    loose = (c["name"] for c in beside if any(restrictions.of_container(c, "")))
+    return Bounds(audience, frozenset(loose))
+
+
+def objection(spec: Mapping[str, Any], bounds: Bounds) -> str:
     """Say in a sentence what a job's template may not ask for; empty: nothing.
 
     Args:
         spec: of the job.
-        audience: of the runner's token.
+        bounds: by the operator's settings.
     """
-    found = list(islice(of_job(spec, audience), _MOST_TOLD + 1))
-    told = "; ".join(f"{path}: {words}" for path, words in found[:_MOST_TOLD])
-    return f"{told}; and more" if len(found) > _MOST_TOLD else told
+    found = list(islice(of_job(spec, bounds), MOST_TOLD + 1))
+    told = "; ".join(f"{path}: {words}" for path, words in found[:MOST_TOLD])
+    return f"{told}; and more" if len(found) > MOST_TOLD else told
 
 
-def of_job(spec: Mapping[str, Any], audience: str) -> Iterator[Violation]:
+def of_job(spec: Mapping[str, Any], bounds: Bounds) -> Iterator[Violation]:
     """List what is wrong with a job's template, if it has one."""
     template = spec.get("podTemplate")
-    return iter(()) if template is None else violations(template, audience=audience)
+    return iter(()) if template is None else violations(template, bounds)
 
 
 def violations(
-    template: object, *, audience: str, root: str = ROOT, is_default: bool = False
+    template: object, bounds: Bounds, *, root: str = ROOT, is_default: bool = False
 ) -> Iterator[Violation]:
     """List what is wrong with a template.
 
     Args:
         template: as somebody wrote it, of any shape.
-        audience: of the runner's token.
+        bounds: by the operator's settings.
         root: what its place is called.
         is_default: it is laid over all jobs, by who installs the operator.
     """
@@ -75,7 +96,7 @@ def violations(
     assert isinstance(template, Mapping)  # noqa: S101 - for the type checker
     metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
     yield from _keys(metadata, root)
-    yield from _spec(spec, f"{root}.spec", audience, is_default=is_default)
+    yield from _spec(spec, f"{root}.spec", bounds, is_default=is_default)
     if not is_default:
         yield from restrictions.of_pod(metadata, spec, root)
 
@@ -104,7 +125,7 @@ def _fields(
 
 
 def _spec(
-    spec: Mapping[str, Any], path: str, audience: str, *, is_default: bool
+    spec: Mapping[str, Any], path: str, bounds: Bounds, *, is_default: bool
 ) -> Iterator[Violation]:
     yield from _fields(spec, OF_SPEC, FIXED_OF_SPEC, path)
     grace = spec.get("terminationGracePeriodSeconds")
@@ -119,13 +140,16 @@ def _spec(
         if volume["name"] in VOLUMES:
             yield f"{where}.name", f"the runner has a volume {volume['name']}: use another name"
         elif is_default:
-            yield from restrictions.of_projected(volume, where, audience)
+            yield from restrictions.of_projected(volume, where, bounds.audience)
         else:
-            yield from restrictions.of_volume(volume, where, audience)
+            yield from restrictions.of_volume(volume, where, bounds.audience)
     for kind in ("containers", "initContainers"):
         for number, container in enumerate(spec.get(kind, ())):
             where = f"{path}.{kind}[{number}]"
             yield from (_main if kind == "containers" else _init)(container, where)
+            if not is_default and kind == "initContainers" and container["name"] in bounds.reserved:
+                words = "the operator's defaults give this one more than a job may have"
+                yield f"{where}.name", f"{words}: use another name"
             if not is_default:
                 yield from restrictions.of_container(container, where)
 

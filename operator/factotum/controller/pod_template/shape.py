@@ -62,26 +62,30 @@ def _of_template(template: object, root: str) -> Iterator[Violation]:
 
 
 def _shape_of_spec(spec: Mapping[str, Any], path: str) -> Iterator[Violation]:
-    for key in ("nodeSelector",):
-        yield from _texts(spec.get(key), f"{path}.{key}")
+    yield from _texts(spec.get("nodeSelector"), f"{path}.nodeSelector")
     for key in ("affinity", "securityContext"):
         if not isinstance(spec.get(key, {}), Mapping | None):
             yield f"{path}.{key}", "expected an object"
     if isinstance(context := spec.get("securityContext"), Mapping):
         yield from _list(context, "sysctls", f"{path}.securityContext")
     yield from _terms(spec.get("affinity"), f"{path}.affinity")
-    for key in ("containers", "initContainers", "volumes", "imagePullSecrets"):
+    for key in ("volumes", "imagePullSecrets"):
         yield from _entries(spec, key, "name", path)
     for key in ("containers", "initContainers"):
-        for number, container in enumerate(_whole(spec, key, "name")):
+        wrong = list(_entries(spec, key, "name", path))
+        yield from wrong
+        for number, container in enumerate(() if wrong else spec.get(key, ())):
             yield from _shape_of_container(container, f"{path}.{key}[{number}]")
 
 
 def _shape_of_container(container: Mapping[str, Any], path: str) -> Iterator[Violation]:
-    yield from _entries(container, "env", "name", path)
-    yield from _entries(container, "volumeMounts", "mountPath", path)
+    # Texts in which references are looked for.
+    for key, name, text in (("env", "name", "value"), ("volumeMounts", "mountPath", "subPathExpr")):
+        wrong = list(_entries(container, key, name, path))
+        yield from wrong or _variables(container, key, text, path)
+    wrong = list(_list(container, "envFrom", path, of=Mapping))
+    yield from wrong or _variables(container, "envFrom", "prefix", path)
     yield from _list(container, "ports", path)
-    yield from _list(container, "envFrom", path, of=Mapping)
     for key in ("resources", "securityContext"):
         if not isinstance(container.get(key, {}), Mapping | None):
             yield f"{path}.{key}", "expected an object"
@@ -89,20 +93,15 @@ def _shape_of_container(container: Mapping[str, Any], path: str) -> Iterator[Vio
         for key in ("requests", "limits"):
             if not isinstance(resources.get(key, {}), Mapping | None):
                 yield f"{path}.resources.{key}", "expected an object"
-    yield from _variables(container, path)
 
 
-def _variables(container: Mapping[str, Any], path: str) -> Iterator[Violation]:
-    """List values that are no texts, where references are looked for."""
-    of_lists = {
-        "env": ("value", _whole(container, "env", "name")),
-        "volumeMounts": ("subPathExpr", _whole(container, "volumeMounts", "mountPath")),
-        "envFrom": ("prefix", container.get("envFrom") or ()),
-    }
-    for field, (key, entries) in of_lists.items():
-        for number, entry in enumerate(entries):
-            if isinstance(entry, Mapping) and not isinstance(entry.get(key) or "", str):
-                yield f"{path}.{field}[{number}].{key}", "expected a text: put it into quotes"
+def _variables(
+    container: Mapping[str, Any], field: str, key: str, path: str
+) -> Iterator[Violation]:
+    """List the entries of a list of objects that have no text under a key."""
+    for number, entry in enumerate(container.get(field) or ()):
+        if not isinstance(entry.get(key) or "", str):
+            yield f"{path}.{field}[{number}].{key}", "expected a text: put it into quotes"
 
 
 def _texts(value: object, path: str) -> Iterator[Violation]:
@@ -143,11 +142,6 @@ def _entries(holder: Mapping[str, Any], key: str, name: str, path: str) -> Itera
             yield f"{path}.{key}[{number}].{name}", f"{called:.{WORD}} is there twice"
         else:
             seen.add(called)
-
-
-def _whole(holder: Mapping[str, Any], key: str, name: str) -> list[Mapping[str, Any]]:
-    """Return the entries of a list, if it is one that ``_entries`` has nothing to say of."""
-    return [] if list(_entries(holder, key, name, "")) else list(holder.get(key, ()))
 
 
 def _terms(affinity: object, path: str) -> Iterator[Violation]:
