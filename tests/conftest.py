@@ -45,7 +45,7 @@ def job_api(control_plane: clusters.Cluster) -> clusters.Cluster:
     """A real API server that knows FactotumJobs."""
     crd = str(clusters.ROOT / "crds" / "factotumjobs.yaml")
     control_plane.kubectl("apply", "--server-side", "-f", crd)
-    control_plane.kubectl("wait", "--for=condition=Established", "-f", crd)
+    control_plane.established(f"crd/{clusters.CRD}")
     return control_plane
 
 

@@ -12,13 +12,12 @@ import pytest
 import yaml
 
 from support.cluster import before
-from support.cluster.clusters import ROOT, Cluster, Refused, programs, source
+from support.cluster.clusters import CRD, ROOT, Cluster, Refused, programs, source
 from support.http.certificates import loopback
 
 pytestmark = pytest.mark.cluster
 
 CHART = str(ROOT / "charts" / "factotum-operator")
-CRD = "factotumjobs.factotum.snowplowanalytics.com"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def release(own_control_plane) -> Cluster:
         "helm", "install", "factotum-operator", CHART, "--namespace", "factotum-system",
         "--create-namespace", "--set", "consul.enabled=true",
     )  # fmt: skip
-    own_control_plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD}")
+    own_control_plane.established(f"crd/{CRD}")
     return own_control_plane
 
 
@@ -263,7 +262,7 @@ def test_the_prometheus_operator_takes_its_kinds(release):
     for name in ("servicemonitors", "prometheusrules"):
         file = str(kinds / f"monitoring.coreos.com_{name}.yaml")
         release.kubectl("apply", "--server-side", "-f", file)
-        release.kubectl("wait", "--for=condition=Established", "-f", file)
+        release.established(f"crd/{name}.monitoring.coreos.com")
     kinds = ("serviceMonitor", "prometheusRule", "dashboard")
     sets = [word for kind in kinds for word in ("--set", f"metrics.{kind}.enabled=true")]
     where = ("-n", "factotum-system")

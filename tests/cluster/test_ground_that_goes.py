@@ -9,15 +9,12 @@ import time
 import pytest
 
 from support.cluster.audit import Audit
-from support.cluster.clusters import ROOT
+from support.cluster.clusters import CRD, ROOT
 from support.cluster.kube_api import GROUP, ApiRefusedError
 
 pytestmark = pytest.mark.cluster
 
-DEFINITION = (
-    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    "/factotumjobs.factotum.snowplowanalytics.com"
-)
+DEFINITION = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{CRD}"
 
 
 def test_a_namespace_that_goes_takes_its_jobs_and_gives_their_workers_back(bench):
@@ -62,7 +59,7 @@ def test_a_definition_that_goes_and_comes_again_is_lived_through(bench):
             has_ended = operator.has_ended()
         finally:
             cluster.kubectl("apply", "--server-side", "-f", crd)
-            cluster.kubectl("wait", "--for=condition=Established", "-f", crd)
+            cluster.established(f"crd/{CRD}")
         began = time.monotonic()
         create_once_served(bench, "next")
         status = bench.done("next", seconds=60)

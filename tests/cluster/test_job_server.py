@@ -62,7 +62,7 @@ def test_of_two_servers_one_accepts_each_job_and_again_after_its_end(bench, tmp_
                 return lambda: server.submit("job", "--tag", f"n,{number}")
 
             answers = at_once(submit(one), submit(two), submit(one), submit(two))
-            assert sorted(status for status, _ in answers) == [200, 400, 400, 400]
+            assert sorted(status for status, _ in answers) == [200, 400, 400, 400], answers
             assert sum(answer == BUSY for answer in answers) == 3
 
         for number in range(30):

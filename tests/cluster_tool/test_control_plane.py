@@ -110,17 +110,7 @@ def test_what_a_killed_cluster_left_does_not_stop_the_next_up(tool):
 
 
 def test_a_program_that_does_not_start_is_named_with_its_last_words(tool, tmp_path):
-    programs = tmp_path / "cache" / "factotum-operator" / "bin"
-    programs.mkdir(parents=True)
-    real = tool.ok("bin").strip()
-    for path in Path(real).iterdir():
-        if path.name.startswith(("etcd", "kube")):
-            (programs / path.name).symlink_to(path)
-    broken = next(programs.glob("kube-apiserver-v*"))
-    broken.unlink()
-    broken.write_text("#!/bin/sh\necho 'the disk is on fire'\nexit 3\n")
-    broken.chmod(0o755)
-    tool.environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    replace_program(tool, tmp_path, "kube-apiserver", "echo 'the disk is on fire'\nexit 3\n")
 
     code, output = tool.run("up", "--name", "broken")
 
@@ -128,6 +118,30 @@ def test_a_program_that_does_not_start_is_named_with_its_last_words(tool, tmp_pa
     assert "kube-apiserver ended with code 3" in output
     assert "the disk is on fire" in output
     assert_nothing_is_left(tool)
+
+
+def test_a_program_that_gives_up_before_the_others_answer_is_started_again(tool, tmp_path):
+    gives_up = f'[ -e {tmp_path}/asked ] && exec "$real" "$@"\ntouch {tmp_path}/asked\nexit 1\n'
+    replace_program(tool, tmp_path, "kube-controller-manager", gives_up)
+
+    tool.ok("up", "--name", "patient")
+
+    assert "patient: up" in tool.ok("status")
+
+
+def replace_program(tool, tmp_path, name, script):
+    """Have a shell script run instead of one of the cluster's programs, whose path is $real."""
+    programs = tmp_path / "cache" / "factotum-operator" / "bin"
+    programs.mkdir(parents=True)
+    for path in Path(tool.ok("bin").strip()).iterdir():
+        if path.name.startswith(("etcd", "kube")):
+            (programs / path.name).symlink_to(path)
+    replaced = next(programs.glob(f"{name}-v*"))
+    real = replaced.resolve()
+    replaced.unlink()
+    replaced.write_text(f"#!/bin/sh\nreal={real}\n{script}")
+    replaced.chmod(0o755)
+    tool.environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
 
 
 def test_a_wrong_name_is_refused_before_anything_happens(tool):

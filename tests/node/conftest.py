@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from support.cluster import clusters
-from support.cluster.clusters import ROOT, Cluster
+from support.cluster.clusters import CRD, ROOT, Cluster
 from support.cluster.kube_api import KubeApi
 
 _NUMBERS = itertools.count(int(time.time()))
@@ -84,7 +84,7 @@ def bring_back(kubelet: Cluster) -> Callable[[], None]:
 def without_release(kubelet: Cluster) -> Iterator[None]:
     """Take away everything of the release that the tests share, and bring it back."""
     kubelet.run("helm", "uninstall", "factotum-operator", "-n", "factotum-system", "--wait")
-    for what in ("crd/factotumjobs.factotum.snowplowanalytics.com", "namespace/factotum-system"):
+    for what in (f"crd/{CRD}", "namespace/factotum-system"):
         kubelet.kubectl("delete", what, timeout=150)
     yield
     install(kubelet)

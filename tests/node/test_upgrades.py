@@ -11,13 +11,12 @@ import pytest
 from support.builders.manifests import make_factfile, make_job, make_task
 from support.cluster import before
 from support.cluster.acceptance import is_full, report, sized
-from support.cluster.clusters import ROOT
+from support.cluster.clusters import CRD, ROOT
 from support.cluster.kube_api import PodWatch, jobs_path, pods_path
 from support.cluster.pod_logs import runs_of
 
 CHART = str(ROOT / "charts" / "factotum-operator")
 SYSTEM = "factotum-system"
-CRD = "factotumjobs.factotum.snowplowanalytics.com"
 OURS = (
     "deployments,replicasets,pods,services,configmaps,secrets,serviceaccounts,roles,rolebindings,"
     "networkpolicies,poddisruptionbudgets,leases"

@@ -168,22 +168,25 @@ def start(programs: dict[str, Path], state: Path, record: Record, processes: Pro
     processes.start("etcd", etcd_command(programs["etcd"], state, record))
     processes.start("kube-apiserver", api_server_command(programs["kube-apiserver"], state, record))
     api = client(state, record)
-    # The others' first requests need it to answer, not to be quite ready; they retry the rest.
+    # The others' first requests need it to answer, not to be quite ready; they retry the rest, but
+    # give up after 10 s, which are little on a busy machine.
     processes.wait_until(
-        "kube-apiserver", lambda: api.is_ok("/livez/ping"), seconds=60, what="answers"
+        "kube-apiserver", lambda: api.is_ok("/livez/ping"), seconds=120, what="answers"
     )
-    processes.start(
+    processes.start_impatient(
         "kube-controller-manager",
         controller_manager_command(programs["kube-controller-manager"], state),
     )
-    processes.start("kube-scheduler", scheduler_command(programs["kube-scheduler"], state))
-    processes.wait_until("kube-apiserver", lambda: api.is_ok("/readyz"), seconds=60, what="ready")
+    processes.start_impatient(
+        "kube-scheduler", scheduler_command(programs["kube-scheduler"], state)
+    )
+    processes.wait_until("kube-apiserver", lambda: api.is_ok("/readyz"), seconds=120, what="ready")
     # Without it the API server refuses every Pod.
     account = "/api/v1/namespaces/default/serviceaccounts/default"
     processes.wait_until(
         "kube-controller-manager",
         lambda: api.is_ok(account),
-        seconds=60,
+        seconds=120,
         what="default service account made",
     )
     return api

@@ -12,13 +12,16 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 
 from local_cluster.api import UNREACHABLE
 from local_cluster.errors import ClusterError, StartError
 
 MARK = "FACTOTUM_LOCAL_CLUSTER"
+_PATIENCE = 5
+"""How often a program that gives up early is started again."""
 
 
 def mark(state: Path) -> dict[str, str]:
@@ -39,10 +42,20 @@ class Processes:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._again: dict[str, Iterator[Callable[[], None]]] = {}
 
     def log(self, name: str) -> Path:
         """Give the log file of a program."""
         return self._state / "log" / f"{name}.log"
+
+    def start_impatient(self, name: str, command: Iterable[str | Path]) -> None:
+        """Start a program that ends if others do not answer soon: it is started again then.
+
+        Not for ever, for it may end for a reason of its own.
+        """
+        words = list(command)
+        self._again[name] = repeat(lambda: self.start(name, words), _PATIENCE)
+        self.start(name, words)
 
     def start(self, name: str, command: Iterable[str | Path], **environment: str) -> None:
         """Start a program in a session of its own, so that it outlives this tool."""
@@ -64,11 +77,15 @@ class Processes:
         return {name: process.pid for name, process in self._started.items()}
 
     def check(self) -> None:
-        """Raise if a program that was started is no longer there."""
-        for name, process in self._started.items():
+        """Raise if a program that was started is no longer there; start the impatient again."""
+        for name, process in list(self._started.items()):
             code = process.poll()
-            if code is not None:
+            if code is None:
+                continue
+            once_more = next(self._again.get(name, iter(())), None)
+            if once_more is None:
                 raise StartError(name, f"ended with code {code}", log_tail(self.log(name)))
+            once_more()
 
     def wait_until(
         self, name: str, ready: Callable[[], bool], *, seconds: float, what: str

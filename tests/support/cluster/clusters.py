@@ -9,12 +9,14 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOL = ROOT / "hack" / "local-cluster" / "cluster"
+CRD = "factotumjobs.factotum.snowplowanalytics.com"
 
 
 class Refused(Exception):  # noqa: N818 - tests read `raises(Refused)`
@@ -60,9 +62,24 @@ class Cluster(NamedTuple):
         """Read objects as JSON."""
         return json.loads(self.kubectl("get", "-o", "json", *arguments))
 
+    def established(self, definition: str, *, seconds: float = 60.0) -> None:
+        """Wait until the API server serves a definition, given as `kubectl get` takes it.
+
+        Not `kubectl wait`: it ends with an error where a new definition has no conditions yet.
+        """
+        deadline = time.monotonic() + seconds
+        while not _is_established(self.get(definition)):
+            assert time.monotonic() < deadline, f"{definition} is not established"
+            time.sleep(0.1)
+
     def apply(self, manifest: Any, *arguments: str) -> str:
         """Apply a manifest."""
         return self.kubectl("apply", "-f", "-", *arguments, manifest=manifest)
+
+
+def _is_established(definition: Any) -> bool:
+    told = definition.get("status", {}).get("conditions") or []
+    return any((each["type"], each["status"]) == ("Established", "True") for each in told)
 
 
 def programs(*names: str) -> Path:

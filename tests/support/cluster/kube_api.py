@@ -38,6 +38,14 @@ def jobs_path(namespace: str, name: str = "") -> str:
     return f"{GROUP}/namespaces/{namespace}/factotumjobs" + (f"/{name}" if name else "")
 
 
+def _message_in(told: bytes) -> str:
+    """Find the words of a refusal: paths that nobody serves are answered in plain text."""
+    try:
+        return str(json.loads(told).get("message"))
+    except ValueError:
+        return told.decode(errors="replace").strip()
+
+
 def pods_path(namespace: str, name: str = "") -> str:
     """Return the path of Pods."""
     return f"/api/v1/namespaces/{namespace}/pods" + (f"/{name}" if name else "")
@@ -90,15 +98,15 @@ class KubeApi:
             try:
                 connection.request(method, path, data, {"Content-Type": kind} | self.identity)
                 answer = connection.getresponse()
-                payload = json.loads(answer.read())
+                told = answer.read()
             except (http.client.HTTPException, OSError):
                 self._local.connection = None
                 if fresh:
                     raise
                 continue
             if answer.status >= 400:
-                raise ApiRefusedError(answer.status, str(payload.get("message")))
-            return dict(payload)
+                raise ApiRefusedError(answer.status, _message_in(told))
+            return dict(json.loads(told))
         raise AssertionError("a fresh connection answers or raises")
 
     def get(self, path: str) -> RawObject:

@@ -24,7 +24,7 @@ import yaml
 from factotum.controller.leader.lease import released
 from factotum.controller.tls.authority import Material
 from support.cluster import forking
-from support.cluster.clusters import ROOT, Cluster
+from support.cluster.clusters import CRD, ROOT, Cluster
 from support.cluster.kube_api import ApiRefusedError, KubeApi
 from support.consul.process import free_ports
 
@@ -118,8 +118,7 @@ def install(cluster: Cluster, *values: str) -> Installation:
         *(word for value in VALUES for word in ("--set", value)),
         *(word for value in values for word in ("--set", value)),
     )
-    crd = "customresourcedefinition/factotumjobs.factotum.snowplowanalytics.com"
-    cluster.kubectl("wait", "--for=condition=Established", crd)
+    cluster.established(f"crd/{CRD}")
     token = cluster.kubectl(
         *("create", "token", ACCOUNT, "--namespace", OPERATOR_NAMESPACE, "--duration", "3h")
     ).strip()
