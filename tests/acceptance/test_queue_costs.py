@@ -18,7 +18,7 @@ from support.cluster.workbench import Workbench
 sys.path.append(str(ROOT))
 from benchmarks.cluster.processes import cpu_seconds
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.acceptance]
 
 WORKERS = 5
 FEW = 50

@@ -20,6 +20,7 @@ JOBS = 25
 
 @pytest.mark.cluster
 @pytest.mark.consul
+@pytest.mark.acceptance
 @pytest.mark.timeout(1200)  # it waits by what moves; this is the last resort
 def test_jobs_end_with_the_truth_whatever_fails_around_them():
     results = list(run_seeds(SEEDS, JOBS, ROOT / "build" / "chaos" / "quick", quick=True))

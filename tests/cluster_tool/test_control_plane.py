@@ -21,12 +21,9 @@ def assert_nothing_is_left(tool):
     assert list(tool.clusters.glob(".*")) == []
 
 
-def test_up_takes_seconds_and_down_leaves_nothing(tool):
-    started = time.monotonic()
+def test_up_makes_an_api_server_and_down_leaves_nothing(tool):
     tool.ok("up", "--name", "one")
-    seconds = time.monotonic() - started
 
-    assert seconds < 60  # five, but for whatever else the machine does
     status = tool.ok("status")
     assert "one: up, profile control-plane" in status
     assert str(tool.state("one") / "log" / "audit.log") in status

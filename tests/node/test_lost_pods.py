@@ -76,7 +76,7 @@ def test_runner_killed_from_inside_is_no_success(kubelet, api, namespace, runnin
 def test_deadline_is_no_success(api, namespace):
     task = make_task("obliging", command=OBLIGING)
     with PodWatch(api, namespace) as watch:
-        api.create_job(make_job(namespace, make_factfile(task), activeDeadlineSeconds=3))
+        api.create_job(make_job(namespace, make_factfile(task), activeDeadlineSeconds=8))
         status = api.wait_done(namespace, seconds=60)
         time.sleep(1)
 

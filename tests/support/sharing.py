@@ -25,13 +25,10 @@ NAMESPACES = ("tests/cluster/", "tests/acceptance/")
 LONG = (
     REASONS,
     PAGE,
-    "tests/cluster/test_benchmark.py::test_a_small_benchmark",
     "tests/cluster/test_rights_used.py",
-    "tests/cluster/test_chaos.py",
     "tests/cluster/test_certificates.py",
     "tests/cluster/test_replicas.py::test_jobs_survive_thirty_seconds",
     "tests/cluster_tool/test_control_plane.py",
-    "tests/acceptance/test_queue_costs.py",
     "tests/cluster/test_claims_port.py::test_slow_and_silent",
     "tests/cluster/test_orders.py::test_a_runner_that_does_not_obey",
     "tests/acceptance/test_restarts.py",

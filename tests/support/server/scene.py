@@ -24,7 +24,7 @@ Record = dict[str, Any]
 Step = Mapping[str, Any]
 
 SECONDS = 20.0
-SOON_SECONDS = 6.0
+SOON_SECONDS = 30.0
 _HEADERS = ("content-type", "location", "allow")
 _TO_MARKS = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "<TS>"),
