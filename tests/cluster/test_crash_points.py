@@ -34,11 +34,6 @@ def is_claim(call):
     return call.method == "PATCH" and b'"Claimed"' in call.body
 
 
-def api_proxy(bench):
-    host, port = bench.api.server.removeprefix("https://").split(":")
-    return Proxy(host, int(port), tls=bench.api.tls_without_identity())
-
-
 def finish(pod, claim_id="", sequence=9):
     """Tell that all went well."""
     return pod.report(claim_id or ID_A, sequence, "SS", final=True)
@@ -64,7 +59,7 @@ def test_killed_between_creating_the_pod_and_its_claim_while_the_pod_is_deleted(
 
 
 def test_killed_before_the_verdict_reached_the_api_server(bench):
-    with api_proxy(bench) as proxy, bench.nodes():
+    with bench.api_proxy() as proxy, bench.nodes():
         proxy.rule = lambda call: Act.HOLD if is_verdict(call) else Act.PASS
         with bench.operator(server=proxy.url) as operator:
             bench.create(bench.book.chain("job", "true", "true"))
@@ -83,7 +78,7 @@ def test_killed_before_the_verdict_reached_the_api_server(bench):
 
 
 def test_killed_after_the_verdict_was_written_and_before_it_was_told(bench):
-    with api_proxy(bench) as proxy, bench.nodes():
+    with bench.api_proxy() as proxy, bench.nodes():
         proxy.rule = lambda call: Act.LOSE_ANSWER if is_verdict(call) else Act.PASS
         with bench.operator(server=proxy.url) as operator:
             bench.create(bench.book.chain("job", "true", "exit 3"))
@@ -132,7 +127,7 @@ def test_claim_whose_patch_lost_its_answer_is_granted_to_the_process_that_asked(
             return Act.LOSE_ANSWER
         return Act.PASS
 
-    with api_proxy(bench) as proxy, bench.nodes():
+    with bench.api_proxy() as proxy, bench.nodes():
         proxy.rule = lose_first_claim
         with bench.operator(server=proxy.url):
             bench.create(bench.book.chain("job", "true", "true"))

@@ -15,11 +15,6 @@ from support.http.proxies import Act, Proxy
 pytestmark = pytest.mark.cluster
 
 
-def api_proxy(bench):
-    host, port = bench.api.server.removeprefix("https://").split(":")
-    return Proxy(host, int(port), tls=bench.api.tls_without_identity())
-
-
 def once(matches, act):
     """Give a rule for the first request that matches."""
     done = []
@@ -44,7 +39,7 @@ def ends_job(call):
 @pytest.mark.parametrize("act", [Act.LOSE_ANSWER, Act.REFUSE], ids=lambda act: act.name.lower())
 @pytest.mark.parametrize("request_kind", [creates_pod, ends_job], ids=lambda kind: kind.__name__)
 def test_one_lost_request_changes_nothing_in_the_end(bench, request_kind, act):
-    with api_proxy(bench) as proxy, bench.nodes(), PodWatch(bench.api, bench.namespace) as watch:
+    with bench.api_proxy() as proxy, bench.nodes(), PodWatch(bench.api, bench.namespace) as watch:
         proxy.rule = once(request_kind, act)
         with bench.operator(server=proxy.url):
             bench.create(bench.book.chain("job", "true", "true"))
@@ -58,7 +53,7 @@ def test_one_lost_request_changes_nothing_in_the_end(bench, request_kind, act):
 
 
 def test_jobs_that_end_while_the_api_server_is_out_of_reach_are_told_rightly(bench):
-    with api_proxy(bench) as proxy, bench.nodes(), bench.operator(server=proxy.url):
+    with bench.api_proxy() as proxy, bench.nodes(), bench.operator(server=proxy.url):
         for number in range(4):
             name = f"job-{number}"
             end = "exit 9" if number == 3 else "true"

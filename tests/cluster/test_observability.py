@@ -16,7 +16,7 @@ from support.builders.manifests import make_factfile, make_task
 from support.cluster.scraping import Scraper, page
 from support.cluster.workbench import PLAYED
 from support.consul.process import ConsulProcess
-from support.http.proxies import Act, Proxy
+from support.http.proxies import Act
 
 pytestmark = [pytest.mark.cluster, pytest.mark.consul]
 
@@ -139,8 +139,7 @@ def test_nothing_that_the_figures_tell_is_a_name_or_an_id(bench):
 
 
 def test_looks_that_fail_are_counted_and_the_operator_stays_well(bench):
-    host, port = bench.api.server.removeprefix("https://").split(":")
-    with Proxy(host, int(port), tls=bench.api.tls_without_identity()) as proxy, bench.nodes():
+    with bench.api_proxy() as proxy, bench.nodes():
         with bench.operator(server=proxy.url) as operator:
             figures = Scraper(operator)
             proxy.rule = lambda call: Act.REFUSE if call.method in ("POST", "PATCH") else Act.PASS
@@ -158,8 +157,7 @@ def test_looks_that_fail_are_counted_and_the_operator_stays_well(bench):
 
 
 def test_a_port_that_is_asked_before_the_start_says_what_is_missing(bench):
-    host, port = bench.api.server.removeprefix("https://").split(":")
-    with Proxy(host, int(port), tls=bench.api.tls_without_identity()) as proxy:
+    with bench.api_proxy() as proxy:
         proxy.rule = lambda _: Act.REFUSE
         operator = bench.operator(server=proxy.url)
         operator.start()

@@ -14,7 +14,7 @@ from support.cluster.acceptance import report
 from support.cluster.kube_api import jobs_path
 from support.cluster.operator_process import LEASE
 from support.cluster.workbench import Workbench
-from support.http.proxies import Act, Proxy
+from support.http.proxies import Act
 from support.http.services import Service
 
 pytestmark = pytest.mark.cluster
@@ -141,10 +141,8 @@ def test_leader_that_is_told_to_end_hands_over_at_once(bench, pair):
 
 
 def test_leader_frozen_until_after_the_takeover_writes_nothing_when_it_wakes(bench):
-    host, port = bench.api.server.removeprefix("https://").split(":")
-    tls = bench.api.tls_without_identity()
     with (
-        Proxy(host, int(port), tls=tls) as proxy,
+        bench.api_proxy() as proxy,
         bench.nodes(),
         pair_of_operators(bench, proxy.url, "") as pair,
     ):
@@ -171,10 +169,8 @@ def test_leader_frozen_until_after_the_takeover_writes_nothing_when_it_wakes(ben
 
 
 def test_jobs_survive_thirty_seconds_without_an_api_server(bench):
-    host, port = bench.api.server.removeprefix("https://").split(":")
-    tls = bench.api.tls_without_identity()
     with (
-        Proxy(host, int(port), tls=tls) as proxy,
+        bench.api_proxy() as proxy,
         bench.nodes(),
         pair_of_operators(bench, proxy.url, proxy.url) as pair,
     ):

@@ -8,15 +8,10 @@ from support.builders.recorded_jobs import RecordedJobs, usable
 from support.cluster.acceptance import report, sized
 
 
-def node_address(api):
-    (node,) = (n for n in api.items("/api/v1/nodes") if n["metadata"]["name"] == "node-1")
-    return next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
-
-
 def test_recorded_runs_of_the_original_are_the_same_in_pods(kubelet, api, namespace, tmp_path):
     # What depends on the order of ends is compared on the test node, a few at a time.
     chosen = [pair for pair in usable() if "timing" not in pair[0]][:: sized(1, 6)]
-    with RecordedJobs(api, namespace, host=node_address(api)) as jobs:
+    with RecordedJobs(api, namespace, host=api.node_address("node-1")) as jobs:
         for record, spec in chosen:
             jobs.start(record, spec)
         events, wrong = jobs.compare(tmp_path, seconds=240)

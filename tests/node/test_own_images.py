@@ -93,11 +93,6 @@ class Ended(NamedTuple):
     receivers: dict[str, Receiver]
 
 
-def node_address(api):
-    (node,) = (n for n in api.items("/api/v1/nodes") if n["metadata"]["name"] == "node-1")
-    return next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
-
-
 def secret(name, content):
     data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
     return {"metadata": {"name": name, "namespace": NAMESPACE}, "data": data}
@@ -184,7 +179,7 @@ def ended(kubelet, tmp_path_factory):
     with contextlib.ExitStack() as stack:
         api = KubeApi(kubelet.kubeconfig)
         stack.callback(api.close)
-        address = node_address(api)
+        address = api.node_address("node-1")
         material = authority.make((address,), datetime.now(UTC), Lifetimes())
         images = foreign_images.all_of_them(material.trusted)
         kubelet.load(*(str(image.archive(folder)) for image in images))

@@ -67,11 +67,6 @@ class Ground(NamedTuple):
     digests: dict[str, str]
 
 
-def node_address(api):
-    node = api.get("/api/v1/nodes/node-1")
-    return next(a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP")
-
-
 def archive(folder, name):
     """Write an image whose tool says its name."""
     place = folder / name
@@ -112,7 +107,7 @@ def ground(kubelet, tmp_path_factory):
     with contextlib.ExitStack() as stack:
         api = KubeApi(kubelet.kubeconfig)
         stack.callback(api.close)
-        address = node_address(api)
+        address = api.node_address("node-1")
         locked = stack.enter_context(registries.running(folder / "locked", address))
         open_one = stack.enter_context(
             registries.running(folder / "open", "127.0.0.1", locked=False)

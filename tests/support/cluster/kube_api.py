@@ -122,6 +122,11 @@ class KubeApi:
                 return None
             raise
 
+    def node_address(self, name: str) -> str:
+        """Return the address under which a node is reached."""
+        addresses = self.get(f"/api/v1/nodes/{name}")["status"]["addresses"]
+        return next(str(a["address"]) for a in addresses if a["type"] == "InternalIP")
+
     def items(self, path: str) -> list[RawObject]:
         """Read a list."""
         return list(self.get(path)["items"])

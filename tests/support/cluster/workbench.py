@@ -15,6 +15,7 @@ from support.cluster.operator_process import (
     running_test_node,
 )
 from support.cluster.pod_side import PodSide
+from support.http.proxies import Proxy
 
 MANUAL = "fake-3"
 """A node that no test node plays: Pods there do what the test says in their name."""
@@ -58,6 +59,11 @@ class Workbench:
         folder = self.folder / "nodes"
         with running_test_node(self.installation, folder, *(names or PLAYED), is_forked=True):
             yield
+
+    def api_proxy(self) -> Proxy:
+        """Prepare a proxy before the API server."""
+        host, port = self.api.server.removeprefix("https://").split(":")
+        return Proxy(host, int(port), tls=self.api.tls_without_identity())
 
     def create(self, factfile: Any = None, *, name: str = "job", **spec: Any) -> str:
         """Create a job that runs on the played nodes, and return its UID."""
