@@ -285,6 +285,26 @@ def test_a_large_log_comes_whole(rest):
     assert answer.body.count(b"x") == 3_000_000
 
 
+def test_what_is_said_of_a_growing_log_is_said_of_the_part_that_comes(rest, tmp_path):
+    count = f"n=0; until [ -e {tmp_path}/over ]; do printf '%09d\\n' $n; n=$((n + 1)); done;"
+    job = rest.submit(count, name="growing")
+    rest.wait(job["key"], "WORKING")
+    path = f"/v1/jobs/{job['key']}/log?task=0&offset=-10&limit=10"
+    places = set()
+    try:
+        for _ in range(300):
+            part = rest.get(path)
+            place = int(part.headers["factotum-log-offset"])
+            places.add(place)
+            line = place // 10
+            text = f"{line:09}\n{line + 1:09}\n"[place % 10 :]
+            assert part.body == text[: len(part.body)].encode()
+    finally:
+        (tmp_path / "over").touch()
+    rest.wait(job["key"])
+    assert len(places) > 3
+
+
 def test_a_graph_comes_in_three_forms(rest, failed):
     base = f"/v1/jobs/{failed['job']['key']}/graph"
 

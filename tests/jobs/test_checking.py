@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import timeit
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,39 @@ def test_more_levels_than_the_original_follows_are_refused():
     assert serde.parse(b"[" * 127 + b"]" * 127)
     with pytest.raises(serde.JsonError, match="recursion limit"):
         serde.parse(b"[" * 128 + b"]" * 128)
+
+
+@given(VALUES, st.integers(0, 140))
+def test_how_deep_a_text_is_counts_and_not_how_many_brackets_it_has(value, depth):
+    inner = json.dumps([value, "[{" * 70, '\\"[' * 70, [[], {}] * 70])
+    text = "[" * depth + inner + "]" * depth
+
+    assert serde._is_deep(text) == (depth_of(json.loads(text)) > serde.MAX_DEPTH)
+
+
+def depth_of(value):
+    if not isinstance(value, list | dict):
+        return 0
+    return 1 + max(map(depth_of, value.values() if isinstance(value, dict) else value), default=0)
+
+
+@pytest.mark.parametrize(
+    "text", ['"' + '\\"' * 400_000, '["' + "[" * 400_000, '"\\', "[" * 400_000, "]" * 400_000]
+)
+def test_what_is_no_json_takes_no_longer(text):
+    """Time that grows with the square of the length would be hours."""
+    with pytest.raises(serde.JsonError):
+        serde.parse(text.encode())
+
+
+def test_a_factfile_of_many_tasks_is_read_by_the_interpreters_own_scanner():
+    payload = json.dumps(factfile(*(f"echo {n} {'x' * 100};" for n in range(2000)))).encode()
+
+    def seconds(read):
+        return min(timeit.repeat(read, timer=time.thread_time, number=1, repeat=9))
+
+    ours = seconds(lambda: serde.parse(payload))
+    assert ours < seconds(lambda: serde._Reader(payload.decode("latin-1")).read()) / 2
 
 
 # --- which job ----------------------------------------------------------------------------
@@ -283,6 +317,23 @@ async def test_a_foreign_runner_that_hangs_is_ended(tmp_path, job):
         await hangs.check(Submission(name="x", factfile_path=job), ())
 
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+async def test_a_large_factfile_of_a_foreign_runner_holds_up_nobody(tmp_path):
+    path = tmp_path / "large"
+    path.write_text(json.dumps({"numbers": [0.5] * 100_000}))
+    began = time.monotonic()
+    wanted = identity.job_id(path.read_bytes(), str(path), {})
+    alone = time.monotonic() - began
+    foreign = Program(str(program(tmp_path, "exit 0")))
+    longest, last = 0.0, time.monotonic()
+    checking = asyncio.create_task(foreign.check(Submission(name="x", factfile_path=str(path)), ()))
+    while not checking.done():
+        await asyncio.sleep(0.001)
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+
+    assert (await checking).job_id == wanted
+    assert longest < alone / 2
 
 
 async def test_a_foreign_runner_takes_files_only(tmp_path):

@@ -11,39 +11,7 @@ import pytest
 from factotum.jobs.local.store import rows, schema
 from factotum.jobs.local.store.database import Database, DatabaseError
 from factotum.jobs.local.store.ledger import Ledger
-from factotum.jobs.local.store.rows import Row
-
-
-def row(key, **changes):
-    values = {
-        "key": key,
-        "job_id": f"id{key}",
-        "name": "job",
-        "factfile_path": "inline",
-        "factfile_hash": "h",
-        "args": "[]",
-        "tags": "{}",
-        "spec": "{}",
-        "task_names": '["a"]',
-        "submitted_ms": 1,
-        "state": "QUEUED",
-        "outcome": "WAITING",
-        "reason": "WaitingForWorker",
-        "message": "",
-        "wanted": "Run",
-        "place": key,
-        "attempt": 1,
-        "launch": 0,
-        "token": "",
-        "claim_id": None,
-        "report": None,
-        "kept": None,
-        "report_sequence": 0,
-        "started_ms": None,
-        "ended_ms": None,
-        "sequence": 0,
-    }
-    return Row(**values | changes)
+from support.builders.local_jobs import row
 
 
 @pytest.fixture

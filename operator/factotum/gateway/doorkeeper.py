@@ -4,8 +4,6 @@ Against pages of other sites: the name by which we are called must be ours (DNS
 rebinding), what changes something must not come from another origin (CSRF).
 """
 
-import asyncio
-import contextlib
 import ipaddress
 import re
 import time
@@ -22,6 +20,7 @@ from factotum.gateway.original.requests import (
     Scope,
     Send,
     headers_of,
+    skip,
 )
 
 _LOCAL: Final = frozenset({"localhost", "localhost.localdomain"})
@@ -130,9 +129,7 @@ class Doorkeeper:
             # it is read all the same: who still sends when we hang up never sees the answer.
             refusal.headers["Connection"] = "close"
             if "expect" not in headers_of(scope):
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_DRAIN_SECONDS):
-                        await body.drain()
+                await body.drain()
             await self._refuse(refusal)(scope, receive, send)
             return
         await self._application(scope, body.again, send)
@@ -211,13 +208,8 @@ class _Body:
 
     async def drain(self) -> None:
         """Read what is left of a body that nobody wants, as far as that is worth it."""
-        left = MAX_BODY_BYTES
-        while not self._is_whole and left > 0:
-            event = await self._receive()
-            if event["type"] != "http.request":
-                return
-            left -= len(event.get("body", b"")) + 1
-            self._is_whole = not event.get("more_body", False)
+        if not self._is_whole:
+            await skip(self._receive, at_most=MAX_BODY_BYTES, seconds=_DRAIN_SECONDS)
 
     async def again(self) -> MutableMapping[str, Any]:
         """Be the ASGI ``receive`` of who works for it."""

@@ -4,14 +4,17 @@ Real: the backend and its files. The API is one in memory; logs of a real kubele
 """
 
 import asyncio
+import contextlib
+import tempfile
 
 import pytest
 
-from factotum.jobs.errors import BackendAwayError, UnknownJobError
-from factotum.jobs.kubernetes import logs
+from factotum.jobs.errors import BackendAwayError, BackendError, UnknownJobError
+from factotum.jobs.kubernetes.logs import Limits, Logs
 from factotum.jobs.views import LogQuery
 from factotum.kube import errors, paths
 from factotum.kube.memory import MemoryApi
+from support.disks import fill, small_disk
 from support.server.cluster_jobs import (
     NAMESPACE,
     end,
@@ -99,33 +102,81 @@ async def test_a_log_is_followed_and_read_once():
     assert api.readings == 1
 
 
-async def test_a_reading_that_breaks_off_goes_on_where_it_was(monkeypatch):
-    monkeypatch.setattr(logs, "_AGAIN_SECONDS", 0.0)
+@contextlib.contextmanager
+def keeping(api, **limits):
+    """Have logs with limits of their own, and a Pod."""
+    api.put(POD, {"metadata": {"name": "pod-1", "namespace": NAMESPACE}})
+    kept = Logs(api, NAMESPACE, Limits(**limits))
+    try:
+        yield kept
+    finally:
+        kept.close()
+
+
+async def read_until(kept, is_enough, *, is_over=False):
+    """Ask until an answer is enough, or there is a reason that there is none."""
+    async with asyncio.timeout(10):
+        while not is_enough(piece := await kept.read("pod-1", LogQuery(), lambda: is_over)):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        return piece
+
+
+async def test_a_reading_that_breaks_off_goes_on_where_it_was():
     api = LiveApi()
-    async with serving(api) as backend:
-        key = await running(backend, api)
+    with keeping(api, again_seconds=0.0) as kept:
         api.pieces.put_nowait(b"one")
-        await until(backend, key, 3)
+        await read_until(kept, lambda piece: piece.size == 3)
         api.pieces.put_nowait(errors.UnreachableError("broken"))
         api.pieces.put_nowait(b"two")
-        assert (await until(backend, key, 6)).data == b"onetwo"
+        assert (await read_until(kept, lambda piece: piece.size == 6)).data == b"onetwo"
     assert api.readings == 2
 
 
-async def test_a_log_grows_to_a_bound_and_what_comes_then_is_counted(monkeypatch):
-    monkeypatch.setattr(logs, "MAX_BYTES", 10)
+async def test_a_log_grows_to_a_bound_and_what_comes_then_is_counted():
     api = MemoryApi()
-    async with serving(api) as backend:
-        key = await running(backend, api)
-        api.logs[POD] = b"x" * 25
-        piece = await until(backend, key, 10)
+    api.logs[POD] = b"x" * 25
+    with keeping(api, bytes=10) as kept:
+        piece = await read_until(kept, lambda piece: piece.size == 10)
         assert (piece.size, piece.dropped) == (10, 15)
 
 
-async def test_few_logs_are_kept_at_once(monkeypatch):
-    monkeypatch.setattr(logs, "_MAX_SPOOLS", 2)
+@pytest.fixture
+def disk(tmp_path, monkeypatch):
+    """A small disk, where files without a name are made."""
+    with small_disk(tmp_path / "disk", 64 * 1024) as folder:
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+
+
+async def test_a_log_that_the_disk_has_no_room_for_is_not_complete(disk):
+    api = LiveApi()
+    with keeping(api, again_seconds=0.0) as kept:
+        for piece in (b"a" * 4096, b"b" * 1_000_000, None):
+            api.pieces.put_nowait(piece)
+        await read_until(kept, lambda piece: piece.size >= 4096, is_over=True)
+        (spool,) = kept._spools.values()
+        await asyncio.wait({spool._task}, timeout=10)
+        piece = await kept.read("pod-1", LogQuery(), lambda: True)
+        assert (piece.complete, piece.dropped) == (False, 0)
+        assert piece.size < 1_000_000
+
+
+async def test_a_full_disk_is_told(disk):
+    fill(disk)
     api = MemoryApi()
-    kept = logs.Logs(api, NAMESPACE)
+    api.logs[POD] = b"x" * 100
+    with keeping(api) as kept:
+        with pytest.raises(BackendError, match="disk"):
+            await kept.read("pod-1", LogQuery(), lambda: True)
+        (disk / "filler").unlink()
+    with keeping(api) as kept:
+        piece = await read_until(kept, lambda piece: piece.complete, is_over=True)
+    assert piece.data == b"x" * 100
+
+
+async def test_few_logs_are_kept_at_once():
+    api = MemoryApi()
+    kept = Logs(api, NAMESPACE, Limits(logs=2))
     for number in range(5):
         path = paths.pod(NAMESPACE, f"p{number}")
         api.put(path, {"metadata": {"name": f"p{number}", "namespace": NAMESPACE}})
@@ -135,35 +186,31 @@ async def test_few_logs_are_kept_at_once(monkeypatch):
     kept.close()
 
 
-async def test_what_nobody_asks_for_is_forgotten(monkeypatch):
-    monkeypatch.setattr(logs, "_IDLE_SECONDS", 0.5)
+async def test_what_nobody_asks_for_is_forgotten():
     api = LiveApi()
-    api.put(POD, {"metadata": {"name": "pod-1", "namespace": NAMESPACE}})
-    kept = logs.Logs(api, NAMESPACE)
-    api.pieces.put_nowait(b"x")
-    assert (await kept.read("pod-1", LogQuery(), lambda: False)).data == b"x"
-    (reading,) = [spool._task for spool in kept._spools.values()]
-    await asyncio.sleep(1.5)
-    assert not kept._spools
-    assert reading.cancelled()
-    kept.close()
+    with keeping(api, idle_seconds=0.5) as kept:
+        api.pieces.put_nowait(b"x")
+        assert (await kept.read("pod-1", LogQuery(), lambda: False)).data == b"x"
+        (reading,) = [spool._task for spool in kept._spools.values()]
+        await asyncio.wait({reading}, timeout=10)
+        assert reading.cancelled()
+        assert not kept._spools
 
 
 @pytest.mark.parametrize("pod", ["", "../../secrets", "a/b", "A", "x" * 300])
 async def test_no_pod_has_no_log(pod):
     api = MemoryApi()
-    piece = await logs.Logs(api, NAMESPACE).read(pod, LogQuery(), lambda: True)
+    piece = await Logs(api, NAMESPACE).read(pod, LogQuery(), lambda: True)
     assert (piece.size, piece.complete, api.requests) == (0, True, [])
 
 
-async def test_a_pod_that_is_gone_or_has_not_begun_has_none(monkeypatch):
-    monkeypatch.setattr(logs, "_AGAIN_SECONDS", 0.0)
+async def test_a_pod_that_is_gone_or_has_not_begun_has_none():
     api = MemoryApi()
-    async with serving(api) as backend:
-        key = await running(backend, api)
-        assert (await backend.log(key, LogQuery())).size == 0  # it has printed nothing
+    with keeping(api, again_seconds=0.0) as kept:
+        # It has printed nothing.
+        assert (await kept.read("pod-1", LogQuery(), lambda: False)).size == 0
         api.remove(POD)
-        piece = await backend.log(key, LogQuery())
+        piece = await kept.read("pod-1", LogQuery(), lambda: False)
         assert (piece.size, piece.complete) == (0, False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from factotum.jobs.local.backend import LocalBackend
-from factotum.jobs.local.entries import OwnEntries
+from factotum.jobs.local.entries import Entries, OwnEntries
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import JobService
 from factotum.jobs.views import Change, JobView, Submission
@@ -17,10 +17,12 @@ PREFIX = "com.snowplowanalytics/factotum"
 
 
 @asynccontextmanager
-async def local(folder: Path, **settings: Any) -> AsyncIterator[LocalBackend]:
+async def local(
+    folder: Path, entries: Entries | None = None, **settings: Any
+) -> AsyncIterator[LocalBackend]:
     """Have a local backend that keeps its data in a folder of this one."""
     backend = LocalBackend(
-        LocalSettings(folder=folder / "data", **settings), OwnEntries("box", PREFIX)
+        LocalSettings(folder=folder / "data", **settings), entries or OwnEntries("box", PREFIX)
     )
     await backend.start()
     try:

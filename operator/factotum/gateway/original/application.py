@@ -1,16 +1,17 @@
 """The original's API as an ASGI application, and whoever else serves paths beside it."""
 
-import contextlib
 import http
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from factotum.gateway.original import answers, paths
 from factotum.gateway.original.answers import Answer, message
 from factotum.gateway.original.endpoints import Endpoints
 from factotum.gateway.original.requests import (
+    MAX_BODY_BYTES,
     Application,
     Bodies,
     GoneError,
@@ -22,10 +23,14 @@ from factotum.gateway.original.requests import (
     declares_type,
     headers_of,
     is_ambiguous,
+    skip,
 )
 
 logger = logging.getLogger(__name__)
 
+_SKIP_SECONDS: Final = 10.0
+_SKIP_BYTES: Final = 2 * MAX_BODY_BYTES
+"""More than anybody may send: who sends a little too much is told what is wrong all the same."""
 _NO_BODY: Final = "Error: No body found in POST request"
 
 
@@ -81,8 +86,8 @@ class OriginalApplication:
             return await self._elsewhere(scope, receive, path, headers)
         denial = await self._guard.denial(headers, paths.DEEDS[path])
         if denial is not None:
-            await self._bodies.read(receive)
-            return message(f"Error: {denial.text}", denial.status, headers=denial.headers)
+            answer = message(f"Error: {denial.text}", denial.status, headers=denial.headers)
+            return await _unread(receive, headers, answer)
         if method == "POST":
             return await self._post(path, headers, receive)
         if path == "/status":
@@ -92,13 +97,13 @@ class OriginalApplication:
         return self._endpoints.help()
 
     async def _post(self, path: str, headers: Mapping[str, str], receive: Receive) -> Answer:
-        # Read whatever the answer will be: what is left unread is the next request's beginning.
+        if self._guard.is_foreign_page(headers):
+            answer = message("Error: pages of other sites may not do this", 403)
+            return await _unread(receive, headers, answer)
         try:
             body = await self._bodies.read(receive)
         except TooLargeError as error:
             return message(f"Error decoding JSON string: {error}", 400)
-        if self._guard.is_foreign_page(headers):
-            return message("Error: pages of other sites may not do this", 403)
         if not body and not declares_type(headers):
             return message(_NO_BODY, 400)
         if path == "/settings":
@@ -108,16 +113,23 @@ class OriginalApplication:
     async def _elsewhere(
         self, scope: Scope, receive: Receive, path: str, headers: Mapping[str, str]
     ) -> Answer:
-        with contextlib.suppress(TooLargeError):
-            await self._bodies.read(receive)
         shorter = paths.without_slash(path, scope["method"])
         if shorter is None:
             logger.error("Error handling:\n%s %s\nError was: NoRoute", scope["method"], path)
-            return Answer(status=404)
+            return await _unread(receive, headers, Answer(status=404))
         logger.error("Error handling:\n%s %s\nError was: TrailingSlash", scope["method"], path)
         query = scope["query_string"].decode("latin-1").partition("#")[0]
         place = f"http://{headers.get('host', '')}{shorter}{f'?{query}' if query else ''}"
-        return Answer(status=301, headers=[(b"location", place.encode("latin-1"))])
+        answer = Answer(status=301, headers=[(b"location", place.encode("latin-1"))])
+        return await _unread(receive, headers, answer)
+
+
+async def _unread(receive: Receive, headers: Mapping[str, str], answer: Answer) -> Answer:
+    """Return the answer to a request whose body is not wanted, and be done with that body."""
+    # Who waits to be asked for it is not asked.
+    if "expect" not in headers and await skip(receive, at_most=_SKIP_BYTES, seconds=_SKIP_SECONDS):
+        return answer
+    return replace(answer, headers=[*answer.headers, (b"connection", b"close")])
 
 
 def _tell(scope: Scope, answer: Answer, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """Reading requests: their bodies within bounds, and who may ask at all."""
 
 import asyncio
+import contextlib
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -46,6 +47,32 @@ def is_ambiguous(scope: Scope) -> bool:
     """Whether a request's length may be read in two ways, by us and by a proxy before us."""
     names = [name for name, _ in scope["headers"]]
     return b"transfer-encoding" in names and b"content-length" in names
+
+
+async def skip(receive: Receive, *, at_most: int, seconds: float) -> bool:
+    """Read what is left of a body that nobody wants, and forget it.
+
+    What is left unread would be the next request's beginning; and who still sends when we
+    hang up never sees the answer.
+
+    Args:
+        at_most: bytes.
+        seconds: how long.
+
+    Returns:
+        Whether the body's end was reached; if not, the connection must not be used again.
+    """
+    left = at_most
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while left > 0:
+                event = await receive()
+                if event["type"] != "http.request":
+                    return False
+                if not event.get("more_body", False):
+                    return True
+                left -= len(event.get("body", b"")) + 1
+    return False
 
 
 class Bodies:

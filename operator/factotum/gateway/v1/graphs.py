@@ -36,6 +36,8 @@ class Graphs:
         if drawn is None:
             names = tuple(task.name for task in detail.tasks)
             drawn = await self.draw(detail.factfile, detail.args, detail.job.name, names)
+            if not detail.factfile:
+                return drawn  # it could not be read this time
             if len(self._kept) >= _KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = drawn

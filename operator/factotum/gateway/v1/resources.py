@@ -1,6 +1,7 @@
 """The resources: what may be asked of jobs, and what each question is called."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -30,7 +31,7 @@ from factotum.gateway.v1.models import (
 from factotum.gateway.v1.streams import Streams
 from factotum.jobs.errors import EmptyFieldError, JobsError
 from factotum.jobs.service import JobService
-from factotum.jobs.views import JobQuery, JobView, LogQuery
+from factotum.jobs.views import JobQuery, JobView, LogPiece, LogQuery
 
 router: Final = APIRouter(prefix="/v1", responses=problems.RESPONSES)
 _MAX_OFFSET: Final = 2**53
@@ -278,36 +279,36 @@ async def get_log(
         "Factotum-Log-Dropped": str(first.dropped),
         "Factotum-Log-Complete": str(first.complete).lower(),
     }
-    body = _followed(parts, key, query) if follow else _whole(parts, key, query, limit)
     if follow:
         parts.streams.check_room()
-        body = parts.streams.counted(body)
+        body = parts.streams.counted(_followed(parts, key, query, first))
+    else:
+        body = _whole(parts, key, query, first, _MAX_OFFSET if limit is None else limit)
     return StreamingResponse(body, headers=headers, media_type="text/plain; charset=utf-8")
 
 
 async def _whole(
-    parts: Parts, key: str, query: LogQuery, limit: int | None
+    parts: Parts, key: str, query: LogQuery, piece: LogPiece, left: int
 ) -> AsyncIterator[bytes]:
-    """Yield a log from a place to its present end."""
-    left = _MAX_OFFSET if limit is None else limit
-    offset = query.offset
-    end: int | None = None
-    while left > 0:
-        asked = LogQuery(
-            task=query.task, attempt=query.attempt, offset=offset, limit=min(left, _PIECE)
-        )
-        piece = await parts.service.log(key, asked)
-        end = piece.size if end is None else end
-        if piece.data:
-            yield piece.data
-        offset = piece.offset + len(piece.data)
+    """Yield so many bytes of a log, from a piece of it on, to the end that it had then."""
+    end = piece.size
+    while piece.data:
+        yield piece.data
         left -= len(piece.data)
-        if not piece.data or offset >= end:
+        offset = piece.offset + len(piece.data)
+        if left <= 0 or offset >= end:
             return
+        piece = await parts.service.log(key, replace(query, offset=offset, limit=min(left, _PIECE)))
 
 
-async def _followed(parts: Parts, key: str, query: LogQuery) -> AsyncIterator[bytes]:
-    async for piece in parts.streams.pieces(key, query):
+async def _followed(
+    parts: Parts, key: str, query: LogQuery, first: LogPiece
+) -> AsyncIterator[bytes]:
+    """Yield a log from a piece of it on, until its run is over."""
+    if first.data:
+        yield first.data
+    offset = first.offset + len(first.data)
+    async for piece in parts.streams.pieces(key, replace(query, offset=offset)):
         if piece is not None and piece.data:
             yield piece.data
 

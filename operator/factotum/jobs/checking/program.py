@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from factotum.core.factfile import tags
@@ -53,11 +53,11 @@ class Program:
         async with self._turns:
             await self._dry_run(("run", path, "--dry-run", *submission.args))
         job_tags = tags.parse_pairs(getopts.read_tags(submission.args))
-        payload = await asyncio.to_thread(identity.read, path)
+        job_id, factfile = await asyncio.to_thread(_read, path, job_tags)
         return JobRequest(
-            job_id=identity.job_id(payload, path, job_tags),
+            job_id=job_id,
             name=submission.name,
-            factfile=payload.decode(),
+            factfile=factfile,
             factfile_path=path,
             args=(*submission.args, *appended),
             options=None,
@@ -94,3 +94,9 @@ class Program:
             texts = [text.decode("utf-8", "replace")[-_MAX_WORDS:] for text in (err, out)]
             raise DryRunError(command, texts[0], texts[1].strip())
         logger.debug("Dry run success")
+
+
+def _read(path: str, job_tags: Mapping[str, str]) -> tuple[str, str]:
+    """Return the job id of a factfile, which may be megabytes, and its text."""
+    payload = identity.read(path)
+    return identity.job_id(payload, path, job_tags), payload.decode()

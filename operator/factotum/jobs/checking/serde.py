@@ -5,6 +5,7 @@ interpreter's own scanner; only a bad one, or one with something odd in it, is
 gone through again byte by byte.
 """
 
+import itertools
 import json
 import math
 import re
@@ -20,6 +21,12 @@ _ESCAPES: Final = {
     '"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t",
 }  # fmt: skip
 _PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]*')
+_BRACKETS: Final = re.compile(
+    r'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))*+([\[\]{}]|\Z)', re.DOTALL
+)
+"""The next bracket that is in no string, or the end. What it begins with it always matches: a
+search that began anew behind each character would take for ever."""
+_STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1, "": 0}
 _ODD: Final = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 
 
@@ -41,7 +48,7 @@ def parse(payload: bytes) -> Any:
         else:
             msg = f"invalid utf-8 sequence of {exc.end - exc.start} bytes from index {exc.start}"
         raise JsonError(msg) from None
-    if text.count("[") + text.count("{") <= MAX_DEPTH and not _ODD.search(text):
+    if not _is_deep(text) and not _ODD.search(text):
         try:
             return json.loads(
                 text, parse_int=_integer, parse_float=_fraction, parse_constant=_refuse
@@ -50,6 +57,14 @@ def parse(payload: bytes) -> Any:
             pass
     # Positions count bytes, so every byte is one character here.
     return _Reader(payload.decode("latin-1")).read()
+
+
+def _is_deep(text: str) -> bool:
+    """Whether what is in brackets is nested too deep; of what is no JSON, as far as it is."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depths = itertools.accumulate(_STEPS[found[1]] for found in _BRACKETS.finditer(text))
+    return any(depth > MAX_DEPTH for depth in depths)
 
 
 def _integer(digits: str) -> int | float:

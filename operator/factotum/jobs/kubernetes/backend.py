@@ -205,32 +205,40 @@ class KubernetesBackend:
         return JobDetail(
             job=self._shelf.view(record),
             args=record.args,
-            factfile=text,
+            factfile=text or "",
             tasks=await self._task_views(job, text),
             attempts=records.attempts(job),
         )
 
-    async def _factfile(self, job: FactotumJob) -> str:
+    async def _factfile(self, job: FactotumJob) -> str | None:
+        """Return a job's factfile; None: it cannot be read now, though the job is there."""
         inline = job.spec.get("factfile")
         if inline is not None:
             return json.dumps(inline, ensure_ascii=False, indent=2)
         reference = (job.spec.get("factfileFrom") or {}).get("configMapKeyRef") or {}
         try:
             return await self._factfiles.text(reference["name"], reference["key"])
-        except (errors.KubeError, KeyError):
-            return ""  # the job is there all the same
+        except KeyError:
+            return ""
+        except errors.KubeError as error:
+            logger.warning("the factfile of job %s cannot be read now: %s", job.name, error)
+            return None
+
+    def _lacks_names(self, job: FactotumJob) -> bool:
+        """Whether only the factfile says which tasks a job has."""
+        return not records.has_all_tasks(job) and job.uid not in self._names
 
     async def _task_views(self, job: FactotumJob, text: str | None) -> tuple[TaskView, ...]:
-        if records.has_all_tasks(job):
-            return records.tasks(job, ())
-        names = self._names.get(job.uid)
-        if names is None:
-            text = await self._factfile(job) if text is None else text
-            names = await asyncio.to_thread(_task_names, job, text)
-            self._names[job.uid] = names
+        """Show a job's tasks.
+
+        Args:
+            text: its factfile, if that is needed; None: it is not, or cannot be read now.
+        """
+        if text is not None and self._lacks_names(job):
+            self._names[job.uid] = await asyncio.to_thread(_task_names, job, text)
             if len(self._names) > _NAMES_KEPT:
                 self._names.popitem(last=False)
-        return records.tasks(job, names)
+        return records.tasks(job, self._names.get(job.uid, ()))
 
     async def find(self, job_id: str) -> JobView | None:
         """Return the newest job of a job id."""
@@ -281,7 +289,8 @@ class KubernetesBackend:
                     raw = await self._read(key)
                 job, record = FactotumJob.from_raw(raw), records.read(raw)
                 place = record.version
-                shown = await self._task_views(job, None)
+                text = await self._factfile(job) if self._lacks_names(job) else None
+                shown = await self._task_views(job, text)
                 yield Change(sequence=place, job=self._shelf.view(record), tasks=shown)
                 continue
             await news

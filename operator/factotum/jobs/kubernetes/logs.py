@@ -12,24 +12,41 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+from factotum.jobs.errors import BackendError
 from factotum.jobs.views import LogPiece, LogQuery
 from factotum.kube import errors, names, paths
 from factotum.kube.api import PodLogs
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES: Final = 16 * 1024 * 1024
-"""Of one log; a kubelet keeps 10 MiB if it was not told otherwise."""
-_MAX_SPOOLS: Final = 24
 _MAX_PIECE: Final = 4 * 1024 * 1024
-_IDLE_SECONDS: Final = 60.0
 _SETTLED_SECONDS: Final = 0.1
 _FIRST_SECONDS: Final = 1.0
 """How long the first answer may take."""
 _CATCHING_SECONDS: Final = 3.0
-_AGAIN_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is kept, and for how long.
+
+    Attributes:
+        bytes: of one log; a kubelet keeps 10 MiB if it was not told otherwise.
+        logs: how many at once.
+        idle_seconds: after which a log that nobody asks for is forgotten.
+        again_seconds: after which a reading that has broken off is begun anew.
+    """
+
+    bytes: int = 16 * 1024 * 1024
+    logs: int = 24
+    idle_seconds: float = 60.0
+    again_seconds: float = 1.0
+
+
+_LIMITS: Final = Limits()
 
 
 class Logs:
@@ -38,11 +55,13 @@ class Logs:
     Args:
         source: where logs come from.
         namespace: of the Pods.
+        limits: how much is kept.
     """
 
-    def __init__(self, source: PodLogs, namespace: str) -> None:
+    def __init__(self, source: PodLogs, namespace: str, limits: Limits = _LIMITS) -> None:
         self._source = source
         self._namespace = namespace
+        self._limits = limits
         self._spools: dict[str, _Spool] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -56,6 +75,7 @@ class Logs:
 
         Raises:
             KubeError: it could not be read at all.
+            BackendError: there is no room for it on this machine's disk.
         """
         was_over = is_over()
         try:
@@ -67,7 +87,11 @@ class Logs:
         spool = self._spools.get(pod)
         if spool is None:
             self._make_room()
-            spool = self._spools[pod] = _Spool(self._source, self._namespace, pod)
+            try:
+                spool = _Spool(self._source, self._namespace, pod, self._limits)
+            except OSError as error:
+                raise _no_room(error) from None
+            self._spools[pod] = spool
         await spool.catch_up()
         return spool.piece(query, is_over=was_over)
 
@@ -79,19 +103,21 @@ class Logs:
             self._spools.pop(pod).close()
 
     def _sweep_later(self) -> None:
-        self._sweep = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._forget_idle)
+        self._sweep = asyncio.get_running_loop().call_later(
+            self._limits.idle_seconds, self._forget_idle
+        )
 
     def _forget_idle(self) -> None:
         """Let go of what nobody asks for: each is a connection to the API server."""
         self._sweep = None
-        before = time.monotonic() - _IDLE_SECONDS
+        before = time.monotonic() - self._limits.idle_seconds
         for pod in [pod for pod, spool in self._spools.items() if spool.asked < before]:
             self._spools.pop(pod).close()
         if self._spools:
             self._sweep_later()
 
     def _make_room(self) -> None:
-        while len(self._spools) >= _MAX_SPOOLS:
+        while len(self._spools) >= self._limits.logs:
             oldest = min(self._spools, key=lambda pod: self._spools[pod].asked)
             self._spools.pop(oldest).close()
 
@@ -99,14 +125,15 @@ class Logs:
 class _Spool:
     """One Pod's log, as far as it was read."""
 
-    def __init__(self, source: PodLogs, namespace: str, pod: str) -> None:
+    def __init__(self, source: PodLogs, namespace: str, pod: str, limits: Limits) -> None:
         self._source = source
+        self._limits = limits
         self._path = paths.pod_log(namespace, pod, names.RUNNER_CONTAINER, follow=True)
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by close()
         self._size = 0
         self._dropped = 0
         self._has_ended = False
-        self._failure: errors.KubeError | None = None
+        self._failure: errors.KubeError | BackendError | None = None
         self._began = self._moved = self._ended = 0.0
         self._task: asyncio.Task[None] | None = None
         self.asked = time.monotonic()
@@ -121,7 +148,7 @@ class _Spool:
         """Wait until what there is has been read, a few seconds at most.
 
         Raises:
-            KubeError: there is nothing, and the reason is not that there cannot be.
+            KubeError, BackendError: there is nothing, and the reason is not that there cannot be.
         """
         now = self.asked = time.monotonic()
         if self._task is None or (self._task.done() and self._is_due(now)):
@@ -140,7 +167,7 @@ class _Spool:
 
     def _is_due(self, now: float) -> bool:
         """Whether to begin anew after an end: the connection may have been all that ended."""
-        return not self._has_ended and now - self._ended >= _AGAIN_SECONDS
+        return not self._has_ended and now - self._ended >= self._limits.again_seconds
 
     async def _follow(self) -> None:
         skipped = self._size + self._dropped  # it comes from its beginning each time
@@ -153,17 +180,26 @@ class _Spool:
             self._has_ended = True
         except (errors.NotFoundError, errors.InvalidError):
             pass  # no such Pod, or nothing has begun in it
-        except errors.KubeError as error:
+        except (errors.KubeError, BackendError) as error:
             self._failure = error
         finally:
             self._ended = time.monotonic()
 
     def _keep(self, piece: bytes) -> None:
-        kept = piece[: MAX_BYTES - self._size]
+        """Write what fits.
+
+        Raises:
+            BackendError: there is no room for it on the disk.
+        """
+        kept = memoryview(piece)[: self._limits.bytes - self._size]
         self._dropped += len(piece) - len(kept)
-        if kept:
-            os.pwrite(self._file.fileno(), kept, self._size)
-            self._size += len(kept)
+        while kept:
+            try:
+                written = os.pwrite(self._file.fileno(), kept, self._size)
+            except OSError as error:
+                raise _no_room(error) from None
+            self._size += written
+            kept = kept[written:]
 
     def piece(self, query: LogQuery, *, is_over: bool) -> LogPiece:
         """Return a part of what was read."""
@@ -179,3 +215,7 @@ class _Spool:
             complete=is_over and has_all,
             dropped=self._dropped,
         )
+
+
+def _no_room(error: OSError) -> BackendError:
+    return BackendError(f"the log cannot be kept on this machine's disk: {error}")

@@ -14,6 +14,7 @@ from factotum.core.words.states import JobState, RunState
 from factotum.jobs.errors import (
     BackendError,
     DuplicateJobError,
+    JobsError,
     NotPossibleError,
     QueueFullError,
     UnknownJobError,
@@ -115,8 +116,12 @@ class LocalBackend:
             await self._add(row, request.factfile)
         finally:
             self._taking.discard(job_id)
+        return self._begun(row)
+
+    def _begun(self, row: Row) -> JobView:
+        """Tell of a job that is in the queue now, and have it run."""
         self._note(row)
-        self.crew.join(row)
+        self.crew.join(row.key)
         self.crew.fill()
         return self._view(row)
 
@@ -297,32 +302,30 @@ class LocalBackend:
 
     async def resume(self, key: str) -> JobView:
         """Let a job go on, or have another attempt (see ``Backend.resume``)."""
-        row = self.ledger.get(key)
-        if row.reason == Reason.SUSPENDED:
-            text = "taken up again"
-        elif course.has_failed(row):
-            holder = self.ledger.holder(row.job_id)
-            if holder is not None or row.job_id in self._taking:
-                raise DuplicateJobError(row.job_id)
-            text = "resumed"
-        else:
-            raise NotPossibleError(f"job {key} is {row.state}, {row.reason}: nothing to resume")
-        place = self.ledger.next_place()
-        if row.claim_id is None and row.reason == Reason.SUSPENDED:
-            row = course.taken_up(row, place, text)
-        else:
-            row = course.following(row, place, f"{text}: attempt {row.attempt + 1} begins")
-        if row.job_id not in self._taking:
-            self._taking.add(row.job_id)
+        before = self.ledger.get(key)
+        is_suspended = before.reason == Reason.SUSPENDED
+        if not is_suspended and not course.has_failed(before):
+            raise _not_possible(before, "nothing to resume")
+        job_id = before.job_id
+        is_held = not is_suspended and self.ledger.holder(job_id) is not None
+        if is_held or job_id in self._taking:
+            raise DuplicateJobError(job_id)
+        sequence = before.sequence
+        row = course.resumed(before, self.ledger.next_place())
+        self._taking.add(job_id)
         try:
             await self._entries.take(row, lambda: None)
-            await self.ledger.put(row)
+            try:
+                now = self.ledger.get(key)
+                if now.sequence != sequence:
+                    raise _not_possible(now, "it has changed meanwhile")
+                await self.ledger.put(row)
+            except JobsError:
+                self._entries.note(self.ledger.get(key))  # nobody may think that it waits here
+                raise
         finally:
-            self._taking.discard(row.job_id)
-        self._note(row)
-        self.crew.join(row)
-        self.crew.fill()
-        return self._view(row)
+            self._taking.discard(job_id)
+        return self._begun(row)
 
     async def suspend(self, key: str) -> JobView:
         """Stop a job until it is resumed (see ``Backend.suspend``)."""
@@ -336,7 +339,7 @@ class LocalBackend:
         row = self.ledger.get(key)
         is_suspended = row.reason == Reason.SUSPENDED
         if row.is_done or (is_suspended and order == Order.SUSPEND):
-            raise NotPossibleError(f"job {key} is {row.state}, {row.reason}: nothing to stop")
+            raise _not_possible(row, "nothing to stop")
         self.crew.leave(row.key)
         row = course.ordered(row, order)
         is_running = row.claim_id is not None and not is_suspended
@@ -345,7 +348,8 @@ class LocalBackend:
         try:
             await self.ledger.put(row)
         except BackendError:
-            self.crew.join(self.ledger.get(key))
+            self.crew.join(row.key)
+            self.crew.fill()
             raise
         if not is_running:
             self.crew.give_up(row.key)
@@ -372,3 +376,7 @@ class LocalBackend:
     def _remove_folders(self, gone: Sequence[Row]) -> None:
         for row in gone:
             self._folders.remove(row.key, row.attempt)
+
+
+def _not_possible(row: Row, why: str) -> NotPossibleError:
+    return NotPossibleError(f"job {row.key} is {row.state}, {row.reason}: {why}")

@@ -16,7 +16,10 @@ from factotum.jobs.local.store.rows import Row
 from factotum.jobs.views import Order
 
 MAX_LAUNCHES: Final = 5
-"""How many runners may end without a claim before nobody expects another to do better."""
+"""After how many launches the next runner that starts nothing is the last.
+
+A launch that an order forestalls counts, too.
+"""
 
 
 def step(row: Row, reason: str, message: str) -> Row:
@@ -33,8 +36,8 @@ def launched(row: Row, token: str) -> Row:
 
 
 def fenced(row: Row) -> Row:
-    """Have the claim of a launch that may be under way refused."""
-    return replace(row, launch=row.launch + 1) if row.claim_id is None and row.launch else row
+    """Have a launch that may be under way come to nothing: its number is not the job's any more."""
+    return replace(row, launch=row.launch + 1) if row.claim_id is None else row
 
 
 def claimed(row: Row, claim_id: str, now: int) -> Row:
@@ -51,7 +54,7 @@ def progressed(row: Row, report: Report) -> Row:
 def released(row: Row, place: int, why: str) -> Row:
     """Take a job back from a runner that started none of its tasks, for another one."""
     if row.launch >= MAX_LAUNCHES:
-        message = f"{row.launch} runners in turn started nothing, the last since {why}"
+        message = f"runner after runner started nothing, the last since {why}"
         return replace(step(row, Reason.LAUNCH_FAILED, message), claim_id=None)
     row = step(row, Reason.RELAUNCHING, f"its runner started nothing: {why}")
     return replace(row, claim_id=None, place=place)
@@ -116,9 +119,16 @@ def following(row: Row, place: int, message: str) -> Row:
     )
 
 
-def taken_up(row: Row, place: int, message: str) -> Row:
-    """Let a job into the queue again whose present attempt never began."""
-    row = step(row, Reason.RESUMED, message)
+def resumed(row: Row, place: int) -> Row:
+    """Let a job into the queue again that was suspended or has failed.
+
+    Its attempt goes on if it never began, otherwise the next one follows.
+    """
+    is_suspended = row.reason == Reason.SUSPENDED
+    text = "taken up again" if is_suspended else "resumed"
+    if not is_suspended or row.claim_id is not None:
+        return following(row, place, f"{text}: attempt {row.attempt + 1} begins")
+    row = step(row, Reason.RESUMED, text)
     return replace(row, wanted=str(Order.RUN), place=place, ended_ms=None)
 
 

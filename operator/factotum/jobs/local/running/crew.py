@@ -63,8 +63,8 @@ class Crew:
     async def start(self) -> None:
         """Take up what an earlier server has left: verdicts first, then who still runs."""
         for row in sorted(self._ledger.open.values(), key=lambda row: row.place):
-            if row.claim_id is None:
-                self.join(row)
+            if row.claim_id is None or row.reason == Reason.SUSPENDED:
+                self.join(row.key)  # nothing of it runs
                 continue
             self.active[row.key] = row.claimant
             if self._folders.is_alive(row.key, row.attempt):
@@ -102,11 +102,12 @@ class Crew:
 
     # --- the queue -----------------------------------------------------------------------
 
-    def join(self, row: Row) -> None:
-        """Put a job in line, if it wants a worker."""
-        if course.is_waiting(row) and row.key not in self.active:
-            self._in_line[row.key] = row.place
-            heapq.heappush(self._queue, (row.place, row.key))
+    def join(self, key: int) -> None:
+        """Put a job in line, if it wants a worker as it is now."""
+        row = self._ledger.open.get(key)
+        if row is not None and course.is_waiting(row) and key not in self.active:
+            self._in_line[key] = row.place
+            heapq.heappush(self._queue, (row.place, key))
 
     def leave(self, key: int) -> None:
         """Take a job out of the line."""
@@ -145,19 +146,21 @@ class Crew:
         if self.active.get(key) == name:
             del self.active[key]
             self._adopted.discard(key)
-        row = self._ledger.open.get(key)
-        if row is not None:
-            self.join(row)
+        self.join(key)
         self.fill()
 
     # --- runners -------------------------------------------------------------------------
 
     async def _launch(self, row: Row, name: str) -> None:
         try:
-            is_right = await self._is_right_host(row)
+            problem = await self._find_mismatch(row)
             now = self._ledger.open.get(row.key)
-            if not is_right or now is None or not course.is_waiting(now):
-                self._free(row.key, name)  # it was stopped meanwhile, or is over
+            if now is None or not course.is_waiting(now) or now.launch != row.launch:
+                self._free(row.key, name)  # an order came meanwhile
+                return
+            if problem:
+                await self._end_elsewhere(now, problem)
+                self._free(row.key, name)
                 return
             row = course.launched(now, os.urandom(16).hex())
             # Known before it exists: whatever happens in between, no launch is made twice.
@@ -183,23 +186,20 @@ class Crew:
             await asyncio.sleep(_PAUSE_SECONDS)
             self._free(row.key, name)
 
-    async def _is_right_host(self, row: Row) -> bool:
-        """Whether a job may run on this machine; ends it, having done nothing, if not."""
-        spec = self._ledger.spec(row)
-        constraints = spec.get("constraints")
+    async def _find_mismatch(self, row: Row) -> str:
+        """Return why a job is not for this machine, as a sentence; empty: it is."""
+        constraints = self._ledger.spec(row).get("constraints")
         value = constraints.get("host") if isinstance(constraints, dict) else None
-        if value is None:
-            return True
-        problem = await asyncio.to_thread(host.find_mismatch, value)
-        if problem is None:
-            return True
-        text = sentences.host_not_matched(value, problem)
+        problem = None if value is None else await asyncio.to_thread(host.find_mismatch, value)
+        return "" if problem is None else sentences.host_not_matched(value, problem)
+
+    async def _end_elsewhere(self, row: Row, text: str) -> None:
+        """End a job that is not for this machine: a success that did nothing."""
         now = now_ms()
-        row = course.step(self._ledger.open[row.key], Reason.HOST_CONSTRAINT_NOT_MATCHED, text)
+        row = course.step(row, Reason.HOST_CONSTRAINT_NOT_MATCHED, text)
         row = replace(row, started_ms=now, ended_ms=now)
         await self._ledger.put(row, rows.keep_attempt(row))
         self._on_change(row)
-        return False
 
     def _on_end(self, name: str, status: int) -> None:
         key, attempt, launch = map(int, name.split("-"))
@@ -233,19 +233,27 @@ class Crew:
                 elif not self._folders.is_alive(key, row.attempt):
                     self._adopted.discard(key)
                     await self._settle(key, row.attempt, row.launch, "nobody saw how")
-            await self._save_progress()
+            await self.save_progress()
 
-    async def _save_progress(self) -> None:
+    async def save_progress(self) -> None:
+        """Write down what reports have told, together; what cannot be written now is kept."""
         unsaved, self.desk.unsaved = self.desk.unsaved, set()
-        for key in unsaved:
-            row = self._ledger.open.get(key)
-            if row is None or row.is_done:
-                continue
-            try:
-                await self._ledger.put(replace(row))
-            except BackendError:
-                return  # a full disk: the next report brings it again
-            self._on_change(row)
+        await asyncio.gather(*map(self._save, unsaved))
+
+    async def _save(self, key: int) -> None:
+        row = self._ledger.open.get(key)
+        if row is None or row.is_done:
+            return
+        saved = replace(row)
+        try:
+            await self._ledger.put(saved)
+        except BackendError:  # a full disk
+            now = self._ledger.open.get(key)
+            if now is not None and now.sequence == row.sequence:
+                self._ledger.hold(row)  # memory went back to what the file has
+            self.desk.unsaved.add(key)
+        else:
+            self._on_change(saved)
 
     def give_up(self, key: int) -> None:
         """Take back the worker of a job whose launch is not to claim any more."""
