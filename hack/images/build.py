@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for whoever loads this file by its path
 
+import canonical
 import lock
 import provenance
 
@@ -37,7 +38,7 @@ PACKAGE = ROOT / "operator" / "factotum"
 PUBLIC_BASE = "docker.io/library/python:3.11-slim"
 PUBLIC_REGISTRY = ("registry-1.docker.io", 443)
 CONSUL = "localhost/consul:1.8.7"
-LOCAL_BASE = "localhost/factotum-base:bookworm"
+LOCAL_BASE = "localhost/factotum-base"
 IMAGE_PYTHON = lock.IMAGE_PYTHON  # both bases have it
 
 # What the Pod runs is in its image, and nothing that is not named here.
@@ -56,8 +57,8 @@ class Builder(NamedTuple):
 
     program: str
 
-    def build(self, context: Path, tag: str, base: str | None, labels: dict[str, str]) -> None:
-        """Make the image `tag` from the Dockerfile in `context`."""
+    def build(self, context: Path, tag: str, base: str | None, labels: dict[str, str]) -> str:
+        """Make the image `tag` from the Dockerfile in `context`; return what to call it by."""
         arguments = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
         for key, value in labels.items():
             arguments += ["--label", f"{key}={value}"]
@@ -68,7 +69,9 @@ class Builder(NamedTuple):
             command += ["--format", "oci", "--layers", "--timestamp", str(provenance.EPOCH)]
             for key, value in labels.items():
                 arguments += ["--annotation", f"{key}={value}"]
-        run([*command, *arguments, "--tag", tag, str(context)])
+        told = run([*command, *arguments, "--tag", tag, str(context)])
+        # By its tag another tree's build could replace it before it is saved.
+        return told.split()[-1] if self.program == "buildah" else tag
 
     def pin(self, base: str) -> str:
         """Pull a base image; name it by what its tag means now, the same for all images."""
@@ -77,28 +80,39 @@ class Builder(NamedTuple):
         with step(f"base: {base}"):
             run([self.program, "pull", "--quiet", base])
         form = {
-            "buildah": ["--type", "image", "--format", "{{.FromImageDigest}}"],
-            "podman": ["--type", "image", "--format", "{{.Digest}}"],
-            "docker": ["--format", "{{index .RepoDigests 0}}"],
+            "buildah": "{{.FromImageDigest}}",
+            "podman": "{{.Digest}}",
+            "docker": "{{index .RepoDigests 0}}",
         }[self.program]
-        inspect = ["image", "inspect"] if self.program == "docker" else ["inspect"]
-        told = run([self.program, *inspect, *form, base]).strip()
+        told = self.tell(base, form)
         digest = told.rpartition("@")[2]
         if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
             raise BuildError(f"{self.program} does not tell the digest of {base}, but {told!r}")
         return f"{base}@{digest}"
 
-    def save(self, tag: str, archive: Path) -> None:
-        """Write the image `tag` to an archive that containerd, kind and docker can read."""
+    def save(self, image: str, tag: str, archive: Path, base: str) -> None:
+        """Write an image to an archive that containerd, kind and docker can read, as `tag`."""
         partial = archive.with_suffix(".partial")
         partial.unlink(missing_ok=True)
         if self.program == "buildah":
-            run(["buildah", "push", "--quiet", tag, f"oci-archive:{partial}:{tag}"])
+            run(["buildah", "push", "--quiet", image, f"oci-archive:{partial}:{tag}"])
         elif self.program == "podman":
-            run(["podman", "save", "--quiet", "--format", "oci-archive", "-o", str(partial), tag])
+            run(["podman", "save", "--quiet", "--format", "oci-archive", "-o", str(partial), image])
         else:
-            run(["docker", "save", "-o", str(partial), tag])
+            run(["docker", "save", "-o", str(partial), image])
+        if self.program != "docker":  # which writes a form of its own
+            canonical.rewrite(partial, self.count_layers(base))
         partial.rename(archive)
+
+    def count_layers(self, image: str) -> int:
+        """Tell how many layers an image has."""
+        form = {"buildah": ".OCIv1.RootFS.DiffIDs", "podman": ".RootFS.Layers"}[self.program]
+        return int(self.tell(image, f"{{{{len {form}}}}}"))
+
+    def tell(self, image: str, form: str) -> str:
+        """Tell something of an image."""
+        kind = ["image", "inspect"] if self.program == "docker" else ["inspect", "--type", "image"]
+        return run([self.program, *kind, "--format", form, image]).strip()
 
     def has(self, tag: str) -> bool:
         """Whether the builder's own store holds the image `tag`."""
@@ -122,7 +136,7 @@ def main() -> int:
                 print(tag_of(name), archive_of(name).relative_to(ROOT))
             return 0
         build_images(options.names)
-    except (BuildError, provenance.UntrueError) as error:
+    except (BuildError, canonical.NotPlainError, provenance.UntrueError) as error:
         print(f"make images: {error}", file=sys.stderr)
         return 1
     took = time.monotonic() - started
@@ -145,12 +159,10 @@ def build_in_turn(names: list[str]) -> None:
     os.umask(0o022)  # what is gathered here has the same modes whoever builds
     builder = choose_builder()
     base = choose_base()
-    if base == LOCAL_BASE:
-        build_base(builder)
-    else:
-        base = builder.pin(base)
+    made_here = base == LOCAL_BASE
+    base = build_base(builder) if made_here else builder.pin(base)
     print(f"images: {builder.program}, on {base}")
-    for name in names or ["runner", "operator", *(["consul"] if base == LOCAL_BASE else [])]:
+    for name in names or ["runner", "operator", *(["consul"] if made_here else [])]:
         build_image(builder, name, base)
 
 
@@ -178,26 +190,27 @@ def choose_base() -> str:
     return PUBLIC_BASE
 
 
-def build_base(builder: Builder) -> None:
-    """Make the Debian base: its file system once into the user's cache, then the image from it."""
+def build_base(builder: Builder) -> str:
+    """Make the Debian base: its file system once into the user's cache, then the image from it.
+
+    Its name tells its content, so that no other base in the builder's store is taken for it.
+    """
     recipe = ROOT / "images" / "base"
-    key = content_hash(recipe)
-    tar = CACHE / "images" / f"base-{key[:16]}.tar"
+    tar = CACHE / "images" / f"base-{content_hash(recipe)[:16]}.tar"
     if not tar.exists():
         tar.parent.mkdir(parents=True, exist_ok=True)
         partial = tar.with_suffix(f".{os.getpid()}.tar")
         with step("base: Debian packages"):
             run([str(recipe / "bootstrap"), str(partial), str(provenance.EPOCH)])
         partial.rename(tar)
-    stamp = OUT / "base.hash"
-    if stamp.exists() and stamp.read_text() == key and builder.has(LOCAL_BASE):
-        return
-    with step(f"base: {LOCAL_BASE}"):
-        context = fresh_folder(OUT / "context" / "base")
-        shutil.copy(recipe / "Dockerfile", context)
-        link_or_copy(tar, context / "base.tar")
-        builder.build(context, LOCAL_BASE, None, {})
-    stamp.write_text(key)
+    context = fresh_folder(OUT / "context" / "base")
+    shutil.copy(recipe / "Dockerfile", context)
+    link_or_copy(tar, context / "base.tar")
+    base = f"{LOCAL_BASE}:{content_hash(context)[:16]}"
+    if not builder.has(base):
+        with step(f"base: {base}"):
+            builder.build(context, base, None, {})
+    return base
 
 
 def build_image(builder: Builder, name: str, base: str) -> None:
@@ -207,15 +220,13 @@ def build_image(builder: Builder, name: str, base: str) -> None:
     GATHER[name](context)
     set_modes(context)
     labels = provenance.labels(name, tag_of(name).rpartition(":")[2], public_name(base))
-    base_key = content_hash(ROOT / "images" / "base") if base == LOCAL_BASE else base
-    key = text_hash(base_key, builder.program, content_hash(context), json.dumps(labels))
+    key = text_hash(base, builder.program, content_hash(context), json.dumps(labels))
     archive, tag, stamp = archive_of(name), tag_of(name), OUT / f"{name}.hash"
     if archive.exists() and stamp.exists() and stamp.read_text() == key:
         print(f"  {tag}: up to date")
         return
     with step(tag):
-        builder.build(context, tag, base, labels)
-        builder.save(tag, archive)
+        builder.save(builder.build(context, tag, base, labels), tag, archive, base)
     stamp.write_text(key)
     print(f"  {archive.relative_to(ROOT)}: {archive.stat().st_size / 1e6:.0f} MB")
 

@@ -1,7 +1,9 @@
-"""Images built twice have the same digests: at another time, in another folder, by another umask.
+"""Images built twice have the same digests: in another folder, by another umask, in another store.
 
-Real: two builds from nothing by `hack/images/build.py`, Debian's packages and Python's fetched for
-each; a third on a base image that a registry serves. What is compared is what a cluster pulls by.
+Real: builds by `hack/images/build.py` in fresh copies of this tree, Debian's packages and Python's
+fetched for each. One is in the store that the builder has on this machine, with whatever lies in
+it; one in a store of its own, empty and of the plainest kind. Another is on a base image that a
+registry serves. What is compared is what a cluster pulls by.
 """
 
 import json
@@ -20,8 +22,9 @@ import pytest
 from support.cluster import registries
 from support.cluster.clusters import ROOT
 
-pytestmark = [pytest.mark.images, pytest.mark.acceptance, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.images, pytest.mark.acceptance, pytest.mark.timeout(900)]
 
+BASE = "localhost/factotum-base"
 IMAGES = ("runner", "operator", "consul")
 SOURCES = ("operator", "images", "hack", "constraints.txt", "pyproject.toml")
 
@@ -42,22 +45,12 @@ def copy_tree(target: Path) -> Path:
     return target
 
 
-def build(tree: Path, *names: str, umask: int = 0o022, cache: Path | None = None, **more: str):
-    """Build in a tree of its own with a builder's store of its own."""
-    store = tree / "store"
-    store.mkdir(exist_ok=True)
-    # The short path is the builder's: it makes sockets below it.
-    (tree / "storage.conf").write_text(
-        f'[storage]\ndriver = "vfs"\ngraphroot = "{store}"\nrunroot = "{store}/run"\n'
-    )
-    environment = os.environ | {"CONTAINERS_STORAGE_CONF": str(tree / "storage.conf")}
-    environment |= {"BASE_IMAGE": "local"} | more
-    if cache is not None:
-        environment["XDG_CACHE_HOME"] = str(cache)
+def build(tree: Path, *names: str, umask: int = 0o022, **more: str) -> Path:
+    """Build in a tree; return where the archives are."""
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, str(tree / "hack" / "images" / "build.py"), *names],
-        env=environment,
+        env=os.environ | {"BASE_IMAGE": "local"} | more,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -67,6 +60,22 @@ def build(tree: Path, *names: str, umask: int = 0o022, cache: Path | None = None
     assert done.returncode == 0, done.stdout
     print(f"built in {time.monotonic() - began:.0f} s:\n{done.stdout}")
     return tree / "build" / "images"
+
+
+def own_store(folder: Path, driver: str) -> dict[str, str]:
+    """Give the builder an empty store; return the variables that name it."""
+    folder.mkdir()
+    settings = folder / "storage.conf"
+    settings.write_text(
+        f'[storage]\ndriver = "{driver}"\ngraphroot = "{folder}/s"\nrunroot = "{folder}/r"\n'
+    )
+    return {"CONTAINERS_STORAGE_CONF": str(settings), "STORAGE_DRIVER": driver}
+
+
+def usual_driver() -> str:
+    """Tell of which kind the builder's own store is on this machine."""
+    words = ("buildah", "info", "--format", "{{.store.GraphDriverName}}")
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def members(archive: Path) -> dict[str, tuple[object, ...]]:
@@ -107,17 +116,8 @@ def workshop(tmp_path_factory):
     subprocess.run(["rm", "-rf", str(folder)], check=False)
 
 
-def test_two_builds_from_nothing_have_the_same_digests(workshop):
-    trees = [copy_tree(workshop / name) for name in ("here", "a/much longer way from here")]
-    for path in trees[1].rglob("*"):  # as a checkout by another umask
-        path.chmod(path.stat().st_mode & ~0o077)
-    others = {"umask": 0o077, "TZ": "Asia/Tokyo", "LANG": "C"}
-    with ThreadPoolExecutor() as pool:
-        one_way = pool.submit(build, trees[0], cache=workshop / "cache-1")
-        time.sleep(2)
-        another = pool.submit(build, trees[1], cache=workshop / "cache-2", **others)
-        first, second = one_way.result(), another.result()
-
+def assert_same(first: Path, second: Path) -> None:
+    """Compare all images; say which files differ."""
     for name in IMAGES:
         archives = first / f"{name}.tar", second / f"{name}.tar"
         one, other = map(digest, archives)
@@ -131,19 +131,51 @@ def test_two_builds_from_nothing_have_the_same_digests(workshop):
         assert one == other
 
 
-def test_a_base_that_a_registry_serves_is_pinned_by_digest_and_recorded(workshop):
+def test_images_are_the_same_whatever_the_builders_store_has(workshop):
+    places = "here", "a/much longer way from here", "warm"
+    trees = [copy_tree(workshop / name) for name in places]
+    for path in trees[1].rglob("*"):  # as a checkout by another umask
+        path.chmod(path.stat().st_mode & ~0o077)
+    caches = [{"XDG_CACHE_HOME": str(workshop / f"cache-{number}")} for number in (1, 2)]
+    others = {"TZ": "Asia/Tokyo", "LANG": "C", **own_store(workshop / "empty", "vfs"), **caches[1]}
+    with ThreadPoolExecutor() as pool:
+        one_way = pool.submit(build, trees[0], **caches[0])
+        another = pool.submit(build, trees[1], umask=0o077, **others)
+        first, second = one_way.result(), another.result()
+    third = build(trees[2], **caches[0])  # nothing is left to do but to write it down
+
+    assert_same(first, second)
+    assert_same(first, third)
+
+
+@pytest.fixture(scope="module")
+def store(workshop):
+    """A store for images that nobody else is to find."""
+    return own_store(workshop / "store", usual_driver())
+
+
+def test_a_base_that_a_registry_serves_is_pinned_by_digest_and_recorded(workshop, store):
     tree = copy_tree(workshop / "pinned")
-    build(tree, "runner")
+    build(tree, "runner", **store)
     with registries.running(workshop / "registry", "127.0.0.1") as registry:
         name = f"{registry.address}/library/base:bookworm"
         known = {
-            "CONTAINERS_STORAGE_CONF": str(tree / "storage.conf"),
-            "STORAGE_DRIVER": "vfs",
+            **store,
             "SSL_CERT_FILE": str(registry.authority),
             "REGISTRY_AUTH_FILE": str(registry.write_credentials()),
         }
         push = ["buildah", "push", "--quiet", "--digestfile", str(workshop / "pushed")]
-        local = "localhost/factotum-base:bookworm"
+        listed = [
+            "buildah",
+            "images",
+            "--format",
+            "{{.Name}}:{{.Tag}}",
+            "--filter",
+            f"reference={BASE}",
+        ]
+        local = subprocess.run(
+            listed, capture_output=True, text=True, check=True, env=os.environ | store
+        ).stdout.strip()
         subprocess.run([*push, local, f"docker://{name}"], check=True, env=os.environ | known)
         pushed = (workshop / "pushed").read_text()
         by_tag = build(tree, "runner", BASE_IMAGE=name, **known) / "runner.tar"
@@ -166,7 +198,7 @@ def repository(workshop):
     tree = copy_tree(workshop / "repository")
     identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
     dated = os.environ | {"GIT_COMMITTER_DATE": "2026-01-02T03:04:05+09:00"}
-    (tree / ".gitignore").write_text("build/\nstore/\nstorage.conf\n")
+    (tree / ".gitignore").write_text("build/\n")
     for words in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "All")):
         subprocess.run(["git", *identity, *words], cwd=tree, check=True, env=dated)
     found = subprocess.run(
@@ -175,24 +207,25 @@ def repository(workshop):
     return tree, found.stdout.strip()
 
 
-def test_the_commit_is_said_if_it_is_the_one_that_was_built_and_else_refused(repository):
+def test_the_commit_is_said_if_it_is_the_one_that_was_built_and_else_refused(repository, store):
     tree, commit = repository
 
-    archive = build(tree, "runner", REVISION=commit, SOURCE_URL="https://example.org/x")
+    source = "https://example.org/x"
+    archive = build(tree, "runner", REVISION=commit, SOURCE_URL=source, **store)
     labels = config(archive / "runner.tar")["config"]["Labels"]
 
     said = {k.rpartition(".")[2]: v for k, v in labels.items()}
-    assert (said["revision"], said["source"]) == (commit, "https://example.org/x")
+    assert (said["revision"], said["source"]) == (commit, source)
     assert said["created"] == "2026-01-01T18:04:05Z"
     for wrong in ("main", "0" * 40):
         with pytest.raises(AssertionError, match="REVISION"):
-            build(tree, "runner", REVISION=wrong)
+            build(tree, "runner", REVISION=wrong, **store)
     (tree / "images" / "runner" / "Dockerfile").open("a").write("# changed\n")
     with pytest.raises(AssertionError, match="never committed"):
-        build(tree, "runner", REVISION=commit)
+        build(tree, "runner", REVISION=commit, **store)
 
 
-def test_an_index_that_serves_another_file_is_found_out(workshop):
+def test_an_index_that_serves_another_file_is_found_out(workshop, store):
     tree = copy_tree(workshop / "deceived")
     requirements = tree / "images" / "operator" / "requirements.txt"
     text = requirements.read_text()
@@ -200,4 +233,4 @@ def test_an_index_that_serves_another_file_is_found_out(workshop):
     requirements.write_text(text.replace(at[1], "0" * 64))
 
     with pytest.raises(AssertionError, match="DO NOT MATCH THE HASHES"):
-        build(tree, "operator")
+        build(tree, "operator", **store)
