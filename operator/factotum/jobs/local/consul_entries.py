@@ -17,6 +17,7 @@ from typing import Final
 
 from factotum.jobs.errors import BadEntryError, DuplicateJobError
 from factotum.jobs.local.entries import OwnEntries, entry_of
+from factotum.jobs.local.store.database import DatabaseError
 from factotum.jobs.local.store.ledger import Ledger
 from factotum.jobs.local.store.rows import Row
 from factotum.persistence.consul import ConsulStore, StoredValue
@@ -60,13 +61,16 @@ class ConsulEntries:
         self._writers: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._told: dict[str, Entry] = {}
+        self._ledger: Ledger | None = None
+        self._ends: dict[str, Row] = {}
         self._rests_until = 0.0
         self._closing: asyncio.Task[None] | None = None
 
     async def start(self, ledger: Ledger) -> None:
-        """Bring the entries of jobs that have not ended level."""
+        """Bring the entries level: of jobs that have not ended, and of ends it never heard of."""
         await self._own.start(ledger)
-        for row in ledger.open.values():
+        self._ledger, ledger.has_to_tell = ledger, True
+        for row in (*ledger.open.values(), *ledger.untold()):
             self.note(row)
         if self._name != ORIGINAL_NAME:
             self._closing = asyncio.create_task(self._close_orphans(ledger))
@@ -179,6 +183,10 @@ class ConsulEntries:
         entry = entry_of(row, self._name)
         waiting = self._unwritten.get(job_id)
         newest = waiting[-1] if waiting else self._written.get(job_id)
+        if row.is_done:
+            self._ends[job_id] = row
+        else:
+            self._ends.pop(job_id, None)
         if newest == entry:
             return
         self._unwritten.setdefault(job_id, deque()).append(entry)
@@ -218,6 +226,7 @@ class ConsulEntries:
                 if waiting and waiting[0] is entry:
                     waiting.popleft()
                     self._remember(job_id, entry)
+                    await self._forget_end(job_id, entry)
         self._unwritten.pop(job_id, None)
         self._told.pop(job_id, None)
 
@@ -234,6 +243,14 @@ class ConsulEntries:
             self._written.pop(job_id, None)
         else:
             self._written[job_id] = entry
+
+    async def _forget_end(self, job_id: str, entry: Entry) -> None:
+        row = self._ends.get(job_id)
+        if self._ledger is None or row is None or entry.state != EntryState.DONE:
+            return
+        del self._ends[job_id]
+        with contextlib.suppress(DatabaseError):  # the next server tells it once more
+            await self._ledger.told(row)
 
     # --- requests ----------------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ class Ledger:
         self.open: dict[int, Row] = {}
         """By key, those that have no verdict, or none yet that is durable."""
         self._holders: dict[str, int] = {}
+        self.has_to_tell = False
+        """Whether ends are remembered until ``told`` is called: they are kept elsewhere, too."""
         self._being_written: Counter[int] = Counter()
         self._texts: dict[str, str] = {}
         self._waiters: set[asyncio.Future[None]] = set()
@@ -84,6 +86,8 @@ class Ledger:
         row.sequence = self.sequence
         self._remember(row)
         first = rows.insert(row) if insert else rows.update(row)
+        if row.is_done and self.has_to_tell:
+            statements += (rows.keep_untold(row),)
         self._being_written[row.key] += 1
         try:
             await self._database.write(first, *statements)
@@ -121,6 +125,21 @@ class Ledger:
     async def write(self, *statements: Statement) -> None:
         """Write what concerns no job's course."""
         await self._database.write(*statements)
+
+    def untold(self) -> list[Row]:
+        """Return the ends that were not told; none of a job id whose next job is open."""
+        found = self._reader.execute(
+            "SELECT jobs.* FROM jobs JOIN untold USING (key) WHERE state = 'DONE'"
+        ).fetchall()
+        return [row for row in map(rows.read, found) if self.holder(row.job_id) is None]
+
+    async def told(self, row: Row) -> None:
+        """Forget that an end is to be told.
+
+        Raises:
+            DatabaseError: it is remembered still.
+        """
+        await self._database.write(rows.forget_untold(row))
 
     # --- reading -------------------------------------------------------------------------
 
@@ -236,6 +255,7 @@ def forget_statements(gone: Iterable[Row], sequence: int) -> list[Statement]:
         # Sequences are never given out again, even if the jobs that had them are gone.
         ("INSERT OR REPLACE INTO counters (name, value) VALUES ('sequence', ?)", (sequence,)),
         (f"DELETE FROM jobs WHERE key IN ({marks})", keys),  # noqa: S608 - question marks
+        (f"DELETE FROM untold WHERE key IN ({marks})", keys),  # noqa: S608 - question marks
         (f"DELETE FROM attempts WHERE key IN ({marks})", keys),  # noqa: S608 - question marks
         (
             "DELETE FROM factfiles WHERE NOT EXISTS"

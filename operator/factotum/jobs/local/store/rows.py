@@ -140,6 +140,16 @@ def keep_attempt(row: Row) -> Statement:
     )
 
 
+def keep_untold(row: Row) -> Statement:
+    """Return the statement that remembers an end which Consul has not heard of."""
+    return "INSERT OR REPLACE INTO untold (job_id, key) VALUES (?, ?)", (row.job_id, row.key)
+
+
+def forget_untold(row: Row) -> Statement:
+    """Return the statement that follows once Consul has heard of an end."""
+    return "DELETE FROM untold WHERE job_id = ? AND key = ?", (row.job_id, row.key)
+
+
 def read(found: sqlite3.Row) -> Row:
     """Read a row of the table."""
     return Row(**{name: found[name] for name in _COLUMNS})

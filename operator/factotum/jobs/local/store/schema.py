@@ -63,5 +63,13 @@ CREATE TABLE counters (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+_SECOND: Final = """
+CREATE TABLE untold (
+    job_id TEXT PRIMARY KEY,
+    key INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+"""The jobs whose end their entry in Consul may not say yet: the next server tells it."""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _SECOND)
 """Each brings the file from the version before to the next; ``user_version`` counts them."""
