@@ -183,7 +183,7 @@ def pod_unlabelled(scene: Scene, act: Act) -> bool:
 
 def pod_relabelled(scene: Scene, act: Act) -> bool:
     """Have the label name another job."""
-    others = [uid for uid, name in list(scene.world.names.items()) if name != act.job]
+    others = [uid for uid, name in scene.world.names.copy().items() if name != act.job]
     return _patch_pod(scene, act, {"labels": {LABEL_JOB_UID: others[0] if others else "nobody"}})
 
 

@@ -134,7 +134,7 @@ class Driver:
         began = time.time()
         if acts.SINGLE[act.kind](self.scene, act):
             self.world.journal.note(act.kind, [act.job], f"{act.phase}, begun {began:.3f}")
-        uid = next((u for u, name in list(self.world.names.items()) if name == act.job), "")
+        uid = next((u for u, name in self.world.names.copy().items() if name == act.job), "")
         job = self.scene.jobs.objects.get(uid)
         if job is not None and uid in self.scene.jobs.present:
             # What waits for it may be due already.

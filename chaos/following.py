@@ -49,7 +49,7 @@ class Following:
 
     def now(self) -> list[RawObject]:
         """Give the objects that are there."""
-        return [self.objects[uid] for uid in list(self.present)]
+        return [self.objects[uid] for uid in self.present.copy()]
 
     def _follow(self) -> None:
         while not self._stopping:
