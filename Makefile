@@ -68,6 +68,7 @@ unit: install ## Run the tests that need neither cluster nor Consul nor browser 
 
 .PHONY: acceptance
 acceptance: ready room ## Run the checks of the project's promises and print their figures
+	$(CLUSTER_TOOL) build trivy >/dev/null
 	ACCEPTANCE=full $(BIN)/pytest -s tests/acceptance tests/cluster tests/node tests/page $(PYTEST)
 
 .PHONY: bench

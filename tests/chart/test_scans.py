@@ -12,11 +12,12 @@ import pytest
 from support.cluster import clusters
 from support.cluster.clusters import ROOT
 
-REFERENCE = (ROOT / "docs" / "reference" / "scans.md").read_text()
+REFERENCE = (ROOT / "docs" / "reference" / "scans.md").read_text().partition("\n## By trivy")[0]
 SETTINGS = {
     "plain": {},
     "everything": {
         "consul": {"enabled": True},
+        "gateway": {"enabled": True, "namespace": "one"},
         "namespaces": ["one"],
         "metrics": {"dashboard": {"enabled": True}},
     },

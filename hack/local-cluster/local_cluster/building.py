@@ -87,7 +87,8 @@ def _build(module: str, programs: list[Program], marker: Mapping[str, str]) -> N
             f"-o={output}/",
             *(program.package for program in programs),
         ]
-        run_go(command, cwd=folders.MODULES / module, label=label, marker=marker)
+        more = dict(marker) | catalogue.build_environment(module)
+        run_go(command, cwd=folders.MODULES / module, label=label, marker=more)
         for program in programs:
             (output / _go_name(program.package)).replace(_path(program))
 

@@ -74,10 +74,11 @@ PROGRAMS = {
         _other(
             "kube-score", "github.com/zegl/kube-score", "github.com/zegl/kube-score/cmd/kube-score"
         ),
+        _other("trivy", "github.com/aquasecurity/trivy", "github.com/aquasecurity/trivy/cmd/trivy"),
     )
 }
 
-CHECKS = ("kube-score",)
+CHECKS = ("kube-score", "trivy")
 """Programs that only the tests use."""
 SOURCES = {"prometheus-operator": "github.com/prometheus-operator/prometheus-operator"}
 """Modules of which files are wanted and nothing is built: folder in modules/, requirement."""
@@ -134,3 +135,9 @@ def linker_flags(module: str) -> str:
         for key, value in stamps.items():
             flags += f" -X {_KUBERNETES_VERSION}.{key}={value}"
     return flags
+
+
+def build_environment(module: str) -> dict[str, str]:
+    """Give what the compiler must be told to build a module, beside its flags."""
+    # Imports encoding/json/v2, which Go 1.26 has as an experiment.
+    return {"GOEXPERIMENT": "jsonv2"} if module == "trivy" else {}
