@@ -19,6 +19,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,6 @@ PUBLIC_BASE = "docker.io/library/python:3.11-slim"
 PUBLIC_REGISTRY = ("registry-1.docker.io", 443)
 CONSUL = "localhost/consul:1.8.7"
 LOCAL_BASE = "localhost/factotum-base"
-IMAGE_PYTHON = lock.IMAGE_PYTHON  # both bases have it
 
 # What the Pod runs is in its image, and nothing that is not named here.
 FOR_THE_RUNNER = frozenset(
@@ -258,19 +258,20 @@ def installed_dependencies() -> Path:
     """Install what controller and job server need for the image; once for each set of files."""
     requirements = ROOT / "images" / "operator" / "requirements.txt"
     machine = platform.machine()
-    key = text_hash(requirements.read_text(), machine, IMAGE_PYTHON)
+    key = text_hash(requirements.read_text(), machine, lock.IMAGE_PYTHON, "no scripts recorded")
     site = CACHE / "images" / f"site-{key[:16]}"
     if not site.exists():
-        partial = fresh_folder(site.with_name(f"{site.name}.{os.getpid()}"))
-        with step("operator: Python packages"):
+        site.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix=".site-", dir=site.parent)
+        with step("operator: Python packages"), scratch as folder:
+            partial = Path(folder) / "site"
             run([
                 *pip(), "install", "--quiet", "--no-compile", "--target", str(partial),
                 *lock.platform_words(machine), "--no-deps", "--require-hashes",
                 "--requirement", str(requirements),
             ])  # fmt: skip
-        # Console scripts name this machine's paths.
-        shutil.rmtree(partial / "bin", ignore_errors=True)
-        partial.rename(site)
+            lock.forget_scripts(partial)
+            partial.rename(site)
     return site
 
 

@@ -1,8 +1,8 @@
 """Give an image's own layers one form, whatever builder and store they come from.
 
 Standard library only. A builder lists the files of a layer in the order in which its store tells
-them, keeps hard links or does not, and notes the names of its intermediate images; all of that is
-part of an image's digest, and none of it is content.
+them, keeps hard links or does not, and notes the names of its intermediate images and the digest
+that the base has there; all of that is part of an image's digest, and none of it is content.
 """
 
 from __future__ import annotations
@@ -53,6 +53,10 @@ def rewrite(archive: Path, base_layers: int) -> None:
             manifest["layers"][number] = _add(blobs, layer.content, _LAYER)
             config["rootfs"]["diff_ids"][number] = layer.diff_id
         layout = _open(old, "oci-layout").read()
+    # Builders add the name and digest that the base has in their store.
+    labels = config["config"].get("Labels") or {}
+    said = manifest.get("annotations", {}).items()
+    manifest["annotations"] = {key: value for key, value in said if labels.get(key) == value}
     for entry in config.get("history", ()):
         if entry.get("comment", "").startswith("FROM "):
             del entry["comment"]

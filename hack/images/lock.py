@@ -8,17 +8,19 @@ Called by `make constraints`. Usage: lock.py (any Python with pip)
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from provenance import ROOT
 
 TARGET = ROOT / "images" / "operator" / "requirements.txt"
 MACHINES = ("x86_64", "aarch64")
-IMAGE_PYTHON = "3.11"
+IMAGE_PYTHON = "3.11"  # both bases have it
 HEAD = """\
 # What the operator's image holds beside our own package. `make constraints` writes it anew; a file
 # that has another hash is not installed.
@@ -60,6 +62,17 @@ def resolve(machine: str) -> list[dict[str, Any]]:
         pip += ["--target", nowhere, "--report", report.name, "--constraint", constraints]
         subprocess.run([*pip, *platform_words(machine), *requirements], check=True)
         return list(json.load(report)["install"])
+
+
+def forget_scripts(site: Path) -> None:
+    """Remove the console scripts of installed packages, and the record of them.
+
+    They name the path of the Python that installed them, and so would their hashes.
+    """
+    shutil.rmtree(site / "bin", ignore_errors=True)
+    for record in site.glob("*.dist-info/RECORD"):
+        lines = record.read_text().splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if not line.startswith("../../bin/")))
 
 
 if __name__ == "__main__":

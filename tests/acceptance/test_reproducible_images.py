@@ -1,9 +1,9 @@
 """Images built twice have the same digests: in another folder, by another umask, in another store.
 
 Real: builds by `hack/images/build.py` in fresh copies of this tree, Debian's packages and Python's
-fetched for each. One is in the store that the builder has on this machine, with whatever lies in
-it; one in a store of its own, empty and of the plainest kind. Another is on a base image that a
-registry serves. What is compared is what a cluster pulls by.
+fetched. They are in the store that the builder has on this machine, with whatever lies in it, in
+an empty one, and in one of the plainest kind. Another is on a base image that a registry serves.
+What is compared is what a cluster pulls by.
 """
 
 import json
@@ -22,10 +22,9 @@ import pytest
 from support.cluster import registries
 from support.cluster.clusters import ROOT
 
-pytestmark = [pytest.mark.images, pytest.mark.acceptance, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.images, pytest.mark.acceptance, pytest.mark.timeout(1800)]
 
 BASE = "localhost/factotum-base"
-IMAGES = ("runner", "operator", "consul")
 SOURCES = ("operator", "images", "hack", "constraints.txt", "pyproject.toml")
 
 
@@ -101,11 +100,16 @@ def digest(archive: Path) -> str:
         return json.load(content.extractfile("index.json"))["manifests"][0]["digest"]
 
 
-def config(archive: Path):
+def described(archive: Path):
+    """Give an image's manifest and its configuration."""
     with tarfile.open(archive) as content:
         index = json.load(content.extractfile("index.json"))
         manifest = json.load(content.extractfile(blob(index["manifests"][0])))
-        return json.load(content.extractfile(blob(manifest["config"])))
+        return manifest, json.load(content.extractfile(blob(manifest["config"])))
+
+
+def labels_of(archive: Path) -> dict[str, str]:
+    return described(archive)[1]["config"]["Labels"]
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +120,9 @@ def workshop(tmp_path_factory):
     subprocess.run(["rm", "-rf", str(folder)], check=False)
 
 
-def assert_same(first: Path, second: Path) -> None:
-    """Compare all images; say which files differ."""
-    for name in IMAGES:
+def assert_same(first: Path, second: Path, names: tuple[str, ...]) -> None:
+    """Compare images; say which files differ."""
+    for name in names:
         archives = first / f"{name}.tar", second / f"{name}.tar"
         one, other = map(digest, archives)
         print(f"{name}: {one}")
@@ -127,31 +131,41 @@ def assert_same(first: Path, second: Path) -> None:
             keys = files[0].keys() | files[1].keys()
             print([(k, files[0].get(k), files[1].get(k)) for k in sorted(keys)
                    if files[0].get(k) != files[1].get(k)][:20])  # fmt: skip
-            print(config(archives[0]), config(archives[1]), sep="\n")
+            print(*(described(archive) for archive in archives), sep="\n")
         assert one == other
 
 
-def test_images_are_the_same_whatever_the_builders_store_has(workshop):
-    places = "here", "a/much longer way from here", "warm"
-    trees = [copy_tree(workshop / name) for name in places]
-    for path in trees[1].rglob("*"):  # as a checkout by another umask
-        path.chmod(path.stat().st_mode & ~0o077)
-    caches = [{"XDG_CACHE_HOME": str(workshop / f"cache-{number}")} for number in (1, 2)]
-    others = {"TZ": "Asia/Tokyo", "LANG": "C", **own_store(workshop / "empty", "vfs"), **caches[1]}
-    with ThreadPoolExecutor() as pool:
-        one_way = pool.submit(build, trees[0], **caches[0])
-        another = pool.submit(build, trees[1], umask=0o077, **others)
-        first, second = one_way.result(), another.result()
-    third = build(trees[2], **caches[0])  # nothing is left to do but to write it down
-
-    assert_same(first, second)
-    assert_same(first, third)
+@pytest.fixture(scope="module")
+def cache(workshop):
+    """A cache of downloads that begins empty, too: what an older one has, Debian has no more."""
+    return {"XDG_CACHE_HOME": str(workshop / "cache")}
 
 
 @pytest.fixture(scope="module")
-def store(workshop):
-    """A store for images that nobody else is to find."""
-    return own_store(workshop / "store", usual_driver())
+def store(workshop, cache):
+    """An empty store of the usual kind, for images that nobody else is to find."""
+    return cache | own_store(workshop / "store", usual_driver())
+
+
+def test_images_are_the_same_whatever_the_builders_store_has(workshop, cache, store):
+    here, far, warm, empty = (
+        copy_tree(workshop / name) for name in ("here", "a/much longer way", "warm", "empty")
+    )
+    for path in far.rglob("*"):  # as a checkout by another umask
+        path.chmod(path.stat().st_mode & ~0o077)
+    (far / ".venv").symlink_to(sys.prefix)  # a Python of the tree's own installs the packages
+    others = {"TZ": "Asia/Tokyo", "LANG": "C", "XDG_CACHE_HOME": str(workshop / "other cache")}
+    others |= own_store(workshop / "plain", "vfs")
+    with ThreadPoolExecutor() as pool:
+        # A store of that kind copies all files at each step: only the image that has most to lose.
+        another = pool.submit(build, far, "operator", umask=0o077, **others)
+        first = build(here, **cache)
+        again = build(warm, **cache)  # nothing is left to do but to write it down
+        fresh = build(empty, "runner", **store)
+
+        assert_same(first, again, ("runner", "operator", "consul"))
+        assert_same(first, fresh, ("runner",))
+        assert_same(first, another.result(), ("operator",))
 
 
 def test_a_base_that_a_registry_serves_is_pinned_by_digest_and_recorded(workshop, store):
@@ -180,7 +194,7 @@ def test_a_base_that_a_registry_serves_is_pinned_by_digest_and_recorded(workshop
         pushed = (workshop / "pushed").read_text()
         by_tag = build(tree, "runner", BASE_IMAGE=name, **known) / "runner.tar"
         first = digest(by_tag)
-        labels = config(by_tag)["config"]["Labels"]
+        labels = labels_of(by_tag)
         by_tag.unlink()
         again = build(tree, "runner", BASE_IMAGE=f"{name}@{pushed}", **known) / "runner.tar"
 
@@ -212,7 +226,7 @@ def test_the_commit_is_said_if_it_is_the_one_that_was_built_and_else_refused(rep
 
     source = "https://example.org/x"
     archive = build(tree, "runner", REVISION=commit, SOURCE_URL=source, **store)
-    labels = config(archive / "runner.tar")["config"]["Labels"]
+    labels = labels_of(archive / "runner.tar")
 
     said = {k.rpartition(".")[2]: v for k, v in labels.items()}
     assert (said["revision"], said["source"]) == (commit, source)
@@ -220,7 +234,8 @@ def test_the_commit_is_said_if_it_is_the_one_that_was_built_and_else_refused(rep
     for wrong in ("main", "0" * 40):
         with pytest.raises(AssertionError, match="REVISION"):
             build(tree, "runner", REVISION=wrong, **store)
-    (tree / "images" / "runner" / "Dockerfile").open("a").write("# changed\n")
+    with (tree / "images" / "runner" / "Dockerfile").open("a") as file:
+        file.write("# changed\n")
     with pytest.raises(AssertionError, match="never committed"):
         build(tree, "runner", REVISION=commit, **store)
 
