@@ -23,6 +23,8 @@ LABEL_JOB_UID = f"{GROUP}/job-uid"
 RESUME = f"{GROUP}/resume"
 _CONTAINER = "FACTOTUM_TEST_NODE_CONTAINER"
 _FROZEN_SECONDS = 3.0
+_START_TIME = 19
+"""Its place in /proc/PID/stat, behind the program's name."""
 _START_SECONDS = 5.0
 """How long a Pod's runner may take to be there."""
 
@@ -222,14 +224,18 @@ def _signal_runner(scene: Scene, act: Act, number: signal.Signals) -> bool:
 
 
 def _runner_of(pod_uid: str) -> int | None:
-    """Find the first process of a Pod: its tasks have its mark too, and came later."""
+    """Find the first process of a Pod: its tasks have its mark too, and came later.
+
+    By when they came, for process ids begin anew at some time.
+    """
     mark = f"{_CONTAINER}={pod_uid}-1".encode()
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdecimal() and mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return min(found, default=None)
+                words = (entry / "stat").read_text().rpartition(")")[2].split()
+                found.append((int(words[_START_TIME]), int(entry.name)))
+    return min(found, default=(0, None))[1]
 
 
 def job_deleted(scene: Scene, act: Act) -> bool:

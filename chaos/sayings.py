@@ -25,6 +25,12 @@ EXCUSES: Mapping[str, frozenset[str]] = {
 
 UNTOLD = frozenset({"Lost"})
 """Reasons by which the operator says that it does not know all of what was run."""
+UNTOLD_WORDS = (
+    "its runner did not report",
+    "without a word of its runner",
+    "before it could tell the result",
+)
+"""How it says so of a run that an order was to stop."""
 
 NEW_ATTEMPTS = ("retrying", "resumed", "suspended")
 """Behaviours of jobs that ask for more than one attempt."""
@@ -105,6 +111,12 @@ def _run_of(history: History, job: str, attempt: int) -> _Run:
     return _Run(started, codes, ever)
 
 
+def _is_unsure(status: Mapping[str, Any]) -> bool:
+    """Whether the operator says that it does not know all of what was run."""
+    message = status.get("message", "")
+    return status.get("reason") in UNTOLD or any(words in message for words in UNTOLD_WORDS)
+
+
 def success_is_true(history: History) -> Found:
     """What is called a success has run and ended well; a job, if all of it has."""
     for job, status in _ended_jobs(history):
@@ -128,7 +140,7 @@ def failure_is_told(history: History) -> Found:
     """A task that failed is told, and what is told of a task fits what it wrote down."""
     for job, status in _ended_jobs(history):
         run = _run_of(history, job.name, int(status.get("attempt", 1)))
-        is_unsure = status.get("reason") in UNTOLD
+        is_unsure = _is_unsure(status)
         tasks = {task["name"]: task for task in status.get("tasks") or ()}
         for name, code in run.codes.items():
             if code in (0, NO_OP_CODE):

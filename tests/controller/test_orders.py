@@ -370,3 +370,20 @@ def test_cancelling_keeps_what_the_run_did_and_its_claim():
     assert cancelled.order is None
     assert [t["state"] for t in cancelled.status["tasks"]] == ["SUCCEEDED", "FAILED", "WAITING"]
     assert cancelled.status["completionTime"] == "2026-03-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(("order", "word"), [("Cancel", "cancelled"), ("Suspend", "suspended")])
+def test_a_run_that_was_stopped_and_told_nothing_is_not_called_unstarted(order, word):
+    job = obeying(order)
+    vanished = observed(job, absent=frozenset({POD_UID}), gone_seconds=60.0)
+    killed = observed(job, ended_pod("", exit_code=137))
+
+    for seen, words in (
+        (vanished, "its runner did not report"),
+        (killed, "before it could tell the result"),
+    ):
+        message = decide(seen, NOW).patch["message"]
+
+        assert message.startswith(f"{word}, but "), message
+        assert words in message
+        assert "set spec.desiredState to Run" in message

@@ -117,15 +117,16 @@ def _ordered(job: FactotumJob, now: datetime) -> Patch | None:
 # --- once nothing runs any more -------------------------------------------------------
 
 
-def obeyed(job: FactotumJob, tasks: Patch, now: datetime) -> Decision:
+def obeyed(job: FactotumJob, tasks: Patch, now: datetime, *, loss: str = "") -> Decision:
     """Decide about a run that was stopped, now that its Pod has ended.
 
     Args:
         tasks: status fields that tell how far it got.
+        loss: why nobody knows what it came to, if so: tasks that WAIT may have been started.
     """
     if job.desired == Desired.CANCEL:
-        return done(tasks | _cancelled(job, now))
-    suspended = _suspended(job, now)
+        return done(tasks | _cancelled(job, now, loss))
+    suspended = _suspended(job, now, loss)
     if job.desired == Desired.RUN:
         return _next_attempt(job, tasks | {"reason": suspended["reason"]}, now)
     return told(
@@ -145,11 +146,15 @@ def unstarted(job: FactotumJob, now: datetime) -> Decision:
     return told(status.step(job, Reason.RESUMED, "taken up again", now) | status.released(job))
 
 
-def _suspended(job: FactotumJob, now: datetime) -> Patch:
-    message = "suspended: set spec.desiredState to Run to take it up"
+def _suspended(job: FactotumJob, now: datetime, loss: str = "") -> Patch:
+    message = f"{_how('suspended', loss)}: set spec.desiredState to Run to take it up"
     return status.step(job, Reason.SUSPENDED, message, now) | {"nextLaunchTime": None}
 
 
-def _cancelled(job: FactotumJob, now: datetime) -> Patch:
-    message = "cancelled: set spec.desiredState to Run to take it up after all"
+def _cancelled(job: FactotumJob, now: datetime, loss: str = "") -> Patch:
+    message = f"{_how('cancelled', loss)}: set spec.desiredState to Run to take it up after all"
     return status.finished(job, succeeded=False, reason=Reason.CANCELLED, message=message, now=now)
+
+
+def _how(word: str, loss: str) -> str:
+    return f"{word}, but {loss}" if loss else word

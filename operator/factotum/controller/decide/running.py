@@ -184,7 +184,7 @@ def _lose(seen: Observed, now: datetime, reason: str, message: str) -> Decision:
             task["errorMessage"] = f"{reason}: {message}"
     told = status.task_fields(tasks)
     if orders.is_ordered(seen.job):
-        return orders.obeyed(seen.job, told, now)
+        return orders.obeyed(seen.job, told, now, loss=message if reason == Reason.LOST else "")
     patch = status.finished(seen.job, succeeded=False, reason=reason, message=message, now=now)
     return attempts.ended(seen.job, patch | told, now)
 
