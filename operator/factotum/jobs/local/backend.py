@@ -350,7 +350,9 @@ class LocalBackend:
             self.crew.join(row.key)
             self.crew.fill()
             raise
-        if not is_running:
+        if is_running:
+            self._folders.tell_to_stop(row.key, row.attempt)
+        else:
             self.crew.give_up(row.key)
         self._note(row)
         self.crew.fill()
