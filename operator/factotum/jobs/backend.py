@@ -34,7 +34,8 @@ class Backend(Protocol):
 
         Raises:
             DuplicateJobError: one of its id has not ended, here or on another box.
-            QueueFullError: there is no room.
+            QueueFullError: there is no room in the queue.
+            NoRoomError: there is none where it would be kept.
         """
 
     async def get(self, key: str) -> JobDetail:

@@ -103,6 +103,12 @@ _JOBS: Final[Mapping[type[errors.JobsError], _Kind]] = {
     errors.NotPossibleError: _Kind(
         409, "not-possible", "The job's state does not allow it", "Its `actions` say what does."
     ),
+    errors.NoRoomError: _Kind(
+        507,
+        "no-room",
+        "There is no room for it on the server's disk",
+        "Make room there, or let ended jobs go sooner (--keep); then try again.",
+    ),
     errors.BackendError: _Kind(
         503, "backend", "The server cannot do it now", "Try again; its log says more."
     ),
