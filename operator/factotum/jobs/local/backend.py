@@ -350,10 +350,12 @@ class LocalBackend:
             self.crew.join(row.key)
             self.crew.fill()
             raise
-        if is_running:
-            self._folders.tell_to_stop(row.key, row.attempt)
-        else:
+        now = self.ledger.open.get(row.key)
+        if not is_running:
             self.crew.give_up(row.key)
+        elif now is not None and not now.is_done and now.claim_id == row.claim_id:
+            # Whose run has ended meanwhile sends his events: a signal would break that off.
+            self._folders.tell_to_stop(row.key, row.attempt)
         self._note(row)
         self.crew.fill()
         return self._view(row)
