@@ -8,7 +8,6 @@ import asyncio
 
 import pytest
 
-from factotum.gateway.access import reviews
 from factotum.gateway.access.protocol import Deed
 from factotum.gateway.access.reviews import ReviewedAccess
 from factotum.kube import errors
@@ -102,14 +101,20 @@ async def test_an_audience_that_nobody_checked_is_none(access, cluster, audience
     assert await status(access, "t1", Deed.SUBMIT) == 401
 
 
-async def test_answers_are_remembered_for_seconds(access, cluster, monkeypatch):
+async def test_answers_are_remembered_for_seconds(access, cluster):
     for _ in range(5):
         assert await status(access, "t1", Deed.SUBMIT) == 200
         assert await status(access, "nobody's", Deed.SUBMIT) == 401
     assert len(cluster.asked) == 3
+
+
+async def test_answers_are_remembered_no_longer_than_that(cluster):
+    access = ReviewedAccess(cluster, NAMESPACE, AUDIENCE, kept_seconds=-1.0)
+    assert await status(access, "t1", Deed.SUBMIT) == 200
     cluster.rights.clear()
-    monkeypatch.setattr(reviews, "KEPT_SECONDS", -1.0)
     assert await status(access, "t1", Deed.SUBMIT) == 403
+    cluster.users.clear()
+    assert await status(access, "t1", Deed.SUBMIT) == 401
 
 
 async def test_what_is_remembered_is_bounded(access):

@@ -53,6 +53,7 @@ async def test_a_job_that_fails_tells_which_task(service):
 
     assert (end.job.outcome, end.job.reason) == ("FAILED", "TaskFailed")
     assert [each.state for each in end.tasks] == ["SUCCEEDED", "FAILED", "SKIPPED"]
+    assert (end.job.tasks_total, end.job.tasks_done, end.job.tasks_failed) == (3, 3, 1)
     assert end.tasks[1].return_code == 3
     assert "'task 1'" in end.job.message
 

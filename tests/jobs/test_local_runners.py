@@ -5,6 +5,7 @@ Real: the backend, its socket, runners as processes, SIGKILL, and a small disk t
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from factotum.core.wire import addresses
 from factotum.jobs.errors import BackendError
+from factotum.jobs.local.running.folders import Folders
 from factotum.jobs.service import JobService
 from factotum.jobs.views import JobQuery, LogQuery
 from support.disks import fill, small_disk
@@ -125,6 +127,66 @@ async def test_the_end_of_what_starts_runners_ends_no_job(checker, tmp_path, wai
 
         assert (await ended(service, first.key)).job.outcome == "SUCCEEDED"
         assert (await ended(service, second.key)).job.outcome == "SUCCEEDED"
+
+
+AT_ONCE = 5.0
+"""Seconds: many times what an order takes, and half of what a quiet runner's reports are apart."""
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["own", "of an earlier server"])
+@pytest.mark.parametrize(("order", "state"), [("suspend", "QUEUED"), ("cancel", "DONE")])
+async def test_a_quiet_runner_hears_an_order_at_once(
+    checker, tmp_path, waiting, order, state, restarted
+):
+    document, release = waiting
+    async with contextlib.AsyncExitStack() as stack:
+        service = JobService(await stack.enter_async_context(local(tmp_path)), checker)
+        job = await service.submit(asking(document))
+        await first_task_done(service, job.key)  # it has just reported
+        if restarted:
+            await stack.aclose()
+            service = JobService(await stack.enter_async_context(local(tmp_path)), checker)
+        runner = runner_of(tmp_path, job.key)
+        async with asyncio.timeout(AT_ONCE):
+            await getattr(service, order)(job.key)
+            await in_state(service, job.key, state)
+            while Path(f"/proc/{runner}").exists() and not is_zombie(runner):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+        release()
+
+    assert (tmp_path / "ran").read_text() == "first\n"
+
+
+def is_zombie(pid):
+    """Whether nobody has buried a process yet that has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+async def test_a_process_that_is_no_runner_any_more_is_not_signalled(tmp_path):
+    folders = Folders(tmp_path)
+    lock = folders.prepare(1, 1, "token") / "lock"
+    bystander = await asyncio.create_subprocess_exec("sleep", "60")
+    try:
+        lock.write_text(f"{bystander.pid:010}")
+        folders.tell_to_stop(1, 1)  # nobody holds it locked
+        for text in ("", "0", "-1", "x", "9" * 30, "²"):
+            lock.write_text(text)
+            with lock.open("rb") as held:
+                fcntl.flock(held, fcntl.LOCK_EX)
+                folders.tell_to_stop(1, 1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bystander.wait(), 0.5)
+        lock.write_text(f"{bystander.pid:010}")
+        with lock.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            folders.tell_to_stop(1, 1)
+        assert await bystander.wait() == -signal.SIGTERM
+    finally:
+        if bystander.returncode is None:
+            bystander.kill()
+            await bystander.wait()
 
 
 async def test_nobody_else_may_claim_or_report(checker, tmp_path, waiting):

@@ -71,18 +71,13 @@ class Assembly:
             self.service,
             self.guard,
             self._figures,
-            wants_token=bool(token),
             hosts=hosts(given),
             rate=given.number("--rate", RATE),
         )
 
-    def application(self, others: dict[str, Application] | None = None) -> Application:
-        """Return what serves requests.
-
-        Args:
-            others: applications by the beginning of their paths, such as ``/v1``.
-        """
-        doors = {**self.front.applications, **(others or {})}
+    def application(self) -> Application:
+        """Return what serves requests."""
+        doors = self.front.applications
         return OriginalApplication(Endpoints(self.service), self.guard, doors)
 
     async def start(self) -> None:

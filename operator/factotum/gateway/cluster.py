@@ -87,7 +87,6 @@ class ClusterAssembly:
             self.service,
             self.guard,
             Figures(),
-            wants_token=not given.has("--no-authentication") or given.has("--token-file"),
             hosts=hosts(given),
             rate=given.number("--rate", RATE),
         )
@@ -117,9 +116,9 @@ class ClusterAssembly:
             await client.close()
             raise
 
-    def application(self, others: dict[str, Application] | None = None) -> Application:
-        """Return what serves requests (see ``Assembly.application``)."""
-        doors = {**self.front.applications, **(others or {})}
+    def application(self) -> Application:
+        """Return what serves requests."""
+        doors = self.front.applications
         return OriginalApplication(Endpoints(self.service), self.guard, doors)
 
     async def start(self) -> None:

@@ -4,6 +4,7 @@ Against pages of other sites: the name by which we are called must be ours (DNS
 rebinding), what changes something must not come from another origin (CSRF).
 """
 
+import functools
 import ipaddress
 import re
 import time
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from factotum.core.errors import FactotumError
 from factotum.gateway.access import routes
+from factotum.gateway.access.protocol import Denial
 from factotum.gateway.original.requests import (
     Application,
     Guard,
@@ -28,6 +30,8 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _CLIENTS: Final = 4096
 _DRAIN_SECONDS: Final = 2.0
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::\d*)?", re.ASCII)
+MAY_STAY: Final = "factotum.may_stay"
+"""In a request's scope: who answers for long asks it whether the caller still may be answered."""
 MAX_BODY_BYTES: Final = 9 * 1024 * 1024
 """A factfile of 8 million characters, and what is around it."""
 
@@ -39,10 +43,19 @@ class Refusal(FactotumError):  # noqa: N818 - it is an answer
         status: HTTP's.
         detail: why.
         headers: further ones.
+        lacks_right: whether the caller is known and has not the right.
     """
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        lacks_right: bool = False,
+    ) -> None:
         super().__init__(detail)
+        self.lacks_right = lacks_right
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
@@ -60,7 +73,7 @@ class Rates:
     """So many requests a second for each client, twice as many at once.
 
     Args:
-        rate: requests a second; 0: any number.
+        rate: requests a second, at least 1.
         clock: seconds that never go back.
     """
 
@@ -71,8 +84,6 @@ class Rates:
 
     def take(self, client: str) -> float:
         """Count a request; return after how many seconds it may be made, 0: now."""
-        if not self._rate:
-            return 0.0
         now = self._clock()
         most = 2.0 * self._rate
         bucket = self._buckets.pop(client, None) or _Bucket(most, now)
@@ -97,7 +108,7 @@ class Doorkeeper:
         refuse: makes the answer to who is not let in.
         hosts: names of this server, beside its addresses and this machine's own.
         rates: how often each client may ask; shared by all doors.
-        open_paths: what anybody may see who can reach the server.
+        is_open: whether anybody may see it who can reach the server.
     """
 
     def __init__(
@@ -108,14 +119,14 @@ class Doorkeeper:
         *,
         hosts: frozenset[str],
         rates: Rates,
-        open_paths: Callable[[str], bool] = lambda _path: False,
+        is_open: bool = False,
     ) -> None:
         self._application = application
         self._guard = guard
         self._refuse = refuse
         self._hosts = _LOCAL | hosts
         self._rates = rates
-        self._open_paths = open_paths
+        self._is_open = is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -132,6 +143,7 @@ class Doorkeeper:
                 await body.drain()
             await self._refuse(refusal)(scope, receive, send)
             return
+        scope[MAY_STAY] = functools.partial(self._may_stay, scope)
         await self._application(scope, body.again, send)
 
     async def _check(self, scope: Scope) -> None:
@@ -147,15 +159,23 @@ class Doorkeeper:
             raise Refusal(421, f"{host[:100]!r} is no name of this server")
         if scope["method"] not in _SAFE:
             _check_origin(headers, host)
-        if not self._open_paths(scope["path"]):
-            deed = routes.deed_of(scope["method"], scope["path"])
-            denial = await self._guard.denial(headers, deed)
+        if not self._is_open:
+            denial = await self._denial(scope)
             if denial is not None:
                 more = {name.decode(): value.decode() for name, value in denial.headers}
-                raise Refusal(denial.status, denial.text, more)
+                raise Refusal(denial.status, denial.text, more, lacks_right=denial.status == 403)
         length = headers.get("content-length", "")
         if length.isascii() and length.isdecimal() and int(length[:18]) > MAX_BODY_BYTES:
             raise Refusal(413, f"more than {MAX_BODY_BYTES} bytes")
+
+    async def _denial(self, scope: Scope) -> Denial | None:
+        deed = routes.deed_of(scope["method"], scope["path"])
+        return await self._guard.denial(headers_of(scope), deed)
+
+    async def _may_stay(self, scope: Scope) -> bool:
+        """Whether who was let in would be again; while nobody can say, he stays."""
+        denial = None if self._is_open else await self._denial(scope)
+        return denial is None or denial.status == 503
 
     def _is_ours(self, host: str) -> bool:
         """Whether a Host is a name of ours: an address cannot be another site's name."""

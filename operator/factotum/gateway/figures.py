@@ -65,7 +65,7 @@ class Figures:
         """Have a figure read whenever it is asked for."""
         Gauge(f"factotum_server_{name}", about, registry=self._registry).set_function(read)
 
-    def hear(self, job: JobView, _args: Any = ()) -> None:
+    def hear(self, job: JobView) -> None:
         """Count a job that has its verdict, once for each attempt."""
         if job.state != JobState.DONE:
             self._ended_keys.pop(job.key, None)
@@ -133,8 +133,6 @@ class HealthPages:
         headers = [
             (b"content-type", kind.encode()),
             (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
         ]
         if status == 405:
             headers.append((b"allow", b"GET, HEAD"))

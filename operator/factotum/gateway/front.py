@@ -8,7 +8,7 @@ from factotum.gateway.figures import Figures, HealthPages
 from factotum.gateway.original.requests import Application, Guard, Receive, Scope, Send
 from factotum.gateway.page.files import PageFiles
 from factotum.gateway.v1.application import make, refuse
-from factotum.gateway.v1.streams import Streams
+from factotum.gateway.v1.streams import AGAIN_SECONDS, Streams
 from factotum.jobs.service import JobService
 
 RATE: Final = 500
@@ -27,9 +27,9 @@ class Front:
     Args:
         service: what they are to.
         guard: knows the token.
-        wants_token: whether there is one.
         hosts: names of this server, beside addresses, localhost and this machine's own.
-        rate: requests a second for each client; 0: any number.
+        rate: requests a second for each client.
+        again_seconds: after which who reads a stream is looked at again.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class Front:
         guard: Guard,
         figures: Figures,
         *,
-        wants_token: bool,
         hosts: frozenset[str] = frozenset(),
         rate: int = RATE,
+        again_seconds: float = AGAIN_SECONDS,
     ) -> None:
-        self.streams = Streams(service)
+        self.streams = Streams(service, again_seconds)
         self._figures = figures
         self._guard = guard
         self._hosts = hosts | {socket.gethostname().lower()}
@@ -56,7 +56,7 @@ class Front:
         figures.gauge("draining", "1: no new jobs are taken.", lambda: float(service.draining))
         health = HealthPages(figures, service)
         self.applications: dict[str, Application] = {
-            "/v1": self._door("/v1", make(service, self.streams, wants_token=wants_token)),
+            "/v1": self._door("/v1", make(service, self.streams, wants_token=guard.wants_token)),
             "/ui": self._door("/ui", PageFiles(), is_open=True),
             "/metrics": self._door("/metrics", health),
             # Probes of an orchestrator show no token and are told nothing.
@@ -75,7 +75,7 @@ class Front:
             refuse,
             hosts=self._hosts,
             rates=self._rates,
-            open_paths=lambda _path: is_open,
+            is_open=is_open,
         )
         return self._figures.counted(name, door)
 

@@ -1,11 +1,11 @@
 """The seam between the job service and whatever runs jobs.
 
 Both sides speak ``views``: no table's row, no Kubernetes object crosses it.
-Implementations: ``jobs.local``, and a cluster's later.
+Implementations: ``jobs.local`` and ``jobs.kubernetes``.
 """
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from factotum.jobs.views import (
     Change,
@@ -20,6 +20,11 @@ from factotum.jobs.views import (
 )
 from factotum.persistence.entries import Entry
 
+CHANGES_AT_ONCE: Final = 100
+"""Changes that ``watch`` takes from the backend's memory in one go."""
+GATHER_SECONDS: Final = 0.05
+"""How long ``watch`` waits after a change for those that come with it."""
+
 
 class Backend(Protocol):
     """Keeps jobs and runs them. Any method may raise a ``BackendError``."""
@@ -29,7 +34,8 @@ class Backend(Protocol):
 
         Raises:
             DuplicateJobError: one of its id has not ended, here or on another box.
-            QueueFullError: there is no room.
+            QueueFullError: there is no room in the queue.
+            NoRoomError: there is none where it would be kept.
         """
 
     async def get(self, key: str) -> JobDetail:

@@ -17,7 +17,8 @@
     ├── NotPossibleError           not with a job in this state
     ├── BadEntryError              a stored entry that is none
     └── BackendError               the backend cannot do it now; worth another try
-        └── BackendAwayError       whatever keeps the jobs does not answer
+        ├── BackendAwayError       whatever keeps the jobs does not answer
+        └── NoRoomError            there is no room where the jobs are kept
 
 ``str(error)`` is a sentence for people. What a front door must know beside it
 is in attributes.
@@ -157,3 +158,7 @@ class BackendAwayError(BackendError):
     """
 
     retry_seconds = 5
+
+
+class NoRoomError(BackendError):
+    """There is no room where the jobs are kept: nothing of this one was, and room must be made."""

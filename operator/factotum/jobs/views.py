@@ -8,6 +8,18 @@ the epoch, UTC; durations are seconds.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+from factotum.core.words.states import TaskState
+
+MAX_PAGE: Final = 500
+"""Jobs of one page of a list, at most."""
+MAX_COUNT: Final = 1001
+"""How far the jobs of a list are counted."""
+MAX_LOG_PIECE: Final = 4 * 1024 * 1024
+"""Bytes of one piece of a log, at most."""
+OVER: Final = (*TaskState.ENDED, TaskState.SKIPPED)
+"""States of tasks that will not change any more, as long as the attempt lasts."""
 
 
 class Order(StrEnum):
@@ -101,6 +113,10 @@ class JobView:
     Attributes:
         key: the backend's name of this submission: unique, never given out again, safe in
             a URL. The same job id may come back under another key once it is done.
+        tasks_total: tasks of the newest attempt.
+        tasks_done: those of them that will not change any more (``OVER``): also those that have
+            failed, and those that are skipped for it.
+        tasks_failed: those that have failed.
         position: its place in the queue, from 1; None: it does not wait.
         sequence: of its last change; grows over all jobs, also over restarts.
     """
@@ -171,7 +187,7 @@ class JobQuery:
             letters of either case.
         tag: a tag's name and its value.
         cursor: where the page before ended (``JobPage.cursor``).
-        limit: at most so many, 1 to 500.
+        limit: at most so many, 1 to ``MAX_PAGE``.
     """
 
     states: tuple[str, ...] = ()
@@ -188,7 +204,7 @@ class JobPage:
 
     Attributes:
         cursor: asks for the next page; empty: this is the last one.
-        total: how many jobs there are in all, counted up to 1,001.
+        total: how many jobs there are in all, counted up to ``MAX_COUNT``.
     """
 
     jobs: tuple[JobView, ...]
@@ -218,7 +234,7 @@ class LogQuery:
         task: a task's place in level order; None: the whole run's log.
         attempt: None: the newest.
         offset: of the first byte; a negative one counts from the end.
-        limit: at most so many bytes.
+        limit: at most so many bytes, and no more than ``MAX_LOG_PIECE``.
     """
 
     task: int | None = None

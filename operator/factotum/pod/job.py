@@ -74,7 +74,7 @@ class Job:
             self._console.out(f"{exc}\n")
             progress.refuse(str(exc))
             log.write(progress.termination_message())
-            reporter.finish(until_told=lambda: signals.count > 0)
+            reporter.finish(until_told=lambda: self._must_tell(signals))
             return ExitCode.OTHER
         self._keep_output(webhook is not None)
         runner = self._runner(reporter, webhook)
@@ -88,11 +88,15 @@ class Job:
         self._say_end()
         if progress.is_untouched:
             return self._give_back(log)
-        reporter.finish(until_told=lambda: signals.count > 0)
+        reporter.finish(until_told=lambda: self._must_tell(signals))
         if webhook is not None:
             self._drain(webhook, signals)
         succeeded = self._execution.state == RunState.SUCCEEDED
         return ExitCode.SUCCESS if succeeded else ExitCode.TASK_FAILED
+
+    def _must_tell(self, signals: ShutdownSignals) -> bool:
+        """Whether what is not told now is lost: a Pod that is deleted takes its files along."""
+        return signals.count > 0 and not self._surroundings.is_local
 
     def _runner(self, reporter: Reporter, webhook: WebhookListener | None) -> Runner:
         listeners: list[ExecutionListener] = [reporter]

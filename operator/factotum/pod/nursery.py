@@ -41,7 +41,11 @@ if TYPE_CHECKING:
 
 MESSAGE_BYTES = 64 * 1024
 LOCK = "lock"
-"""The file that a runner holds locked as long as it lives; the kernel lets go of it for us."""
+"""The file that a runner holds locked as long as it lives; the kernel lets go of it for us.
+
+In it is the runner's process id, for the server to signal it by.
+"""
+_PID_DIGITS = 10
 _LOCK_TRIES, _LOCK_PAUSE_SECONDS = 10, 0.02
 _KILLED_FIRST = b"300"
 """Which process the kernel should end when memory is short: a job rather than the server."""
@@ -129,6 +133,8 @@ def _run(folder: str, environ: dict[str, str]) -> int:
     lock = os.open(f"{folder}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     if not _take(lock):
         return EXIT_UNSTARTED  # another one lives there
+    with contextlib.suppress(OSError):  # a full disk: it hears what is wanted with its next report
+        os.pwrite(lock, f"{os.getpid():0{_PID_DIGITS}}".encode(), 0)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123
         file.write(_KILLED_FIRST)
     inherited.listen_to_signals()

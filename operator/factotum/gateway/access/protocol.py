@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Deed(Enum):
@@ -55,6 +55,10 @@ class Denial:
         if self.status == 401:
             return [(b"www-authenticate", b"Bearer")]
         return [(b"retry-after", b"5")] if self.status == 503 else []
+
+
+UNKNOWN: Final = Denial(401, "a valid token is needed (Authorization: Bearer)")
+"""Who shows no token, or one that nobody knows."""
 
 
 class Access(Protocol):

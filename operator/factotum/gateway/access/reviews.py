@@ -2,7 +2,8 @@
 
 TokenReview says whose a token is, SubjectAccessReview whether he may do to
 FactotumJobs of the namespace what he asks us to do for him. Both are remembered
-for seconds: who loses a right keeps it no longer than that.
+for seconds: who loses a right keeps it no longer than that. Streams last longer
+than a question; the door asks for them again (``gateway.doorkeeper``).
 """
 
 import asyncio
@@ -13,19 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from factotum.gateway.access.protocol import Deed, Denial, bearer_token
+from factotum.gateway.access.protocol import UNKNOWN, Deed, Denial, bearer_token
 from factotum.kube import errors, names, paths
 from factotum.kube.api import KubeApi
 
-KEPT_SECONDS: Final = 10.0
+_KEPT_SECONDS: Final = 10.0
 _MOST_KEPT: Final = 4096
 _MAX_TOKEN: Final = 16 * 1024
 _AT_ONCE: Final = 16
 _MAX_WAITING: Final = 512
 _K = TypeVar("_K")
 _V = TypeVar("_V")
-
-_UNKNOWN: Final = Denial(401, "a valid token is needed (Authorization: Bearer)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +44,22 @@ class ReviewedAccess:
         api: the cluster.
         namespace: whose jobs are served.
         audience: of the tokens that count; empty: the API server's own.
+        kept_seconds: how long an answer of the cluster's is remembered.
     """
 
-    def __init__(self, api: KubeApi, namespace: str, audience: str) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        namespace: str,
+        audience: str,
+        *,
+        kept_seconds: float = _KEPT_SECONDS,
+    ) -> None:
         self._api = api
         self._namespace = namespace
         self._audience = audience
-        self._callers: _Memory[bytes, Caller | None] = _Memory()
-        self._answers: _Memory[tuple[bytes, Deed], bool] = _Memory()
+        self._callers: _Memory[bytes, Caller | None] = _Memory(kept_seconds)
+        self._answers: _Memory[tuple[bytes, Deed], bool] = _Memory(kept_seconds)
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._waiting = 0
 
@@ -60,12 +67,12 @@ class ReviewedAccess:
         """Return why a caller may not do something (see ``Access.denial``)."""
         token = bearer_token(headers)
         if not token or len(token) > _MAX_TOKEN or not token.isascii():
-            return _UNKNOWN
+            return UNKNOWN
         digest = hashlib.sha256(token.encode()).digest()
         try:
             caller = await self._caller(token, digest)
             if caller is None:
-                return _UNKNOWN
+                return UNKNOWN
             if deed is Deed.LOOK or await self._may(caller, digest, deed):
                 return None
         except errors.KubeError as error:
@@ -148,12 +155,13 @@ class ReviewedAccess:
 class _Memory(Generic[_K, _V]):
     """The newest few answers, for seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_seconds: float) -> None:
+        self._kept_seconds = kept_seconds
         self._kept: OrderedDict[_K, tuple[float, _V]] = OrderedDict()
 
     def get(self, key: _K) -> tuple[_V] | None:
         kept = self._kept.get(key)
-        if kept is None or time.monotonic() - kept[0] > KEPT_SECONDS:
+        if kept is None or time.monotonic() - kept[0] > self._kept_seconds:
             return None
         return (kept[1],)
 

@@ -17,6 +17,7 @@ from factotum.jobs.errors import (
     EmptyFieldError,
     FactfileMissingError,
     JobsError,
+    NoRoomError,
     QueueFullError,
 )
 
@@ -83,14 +84,23 @@ def refusal(error: JobsError) -> Answer:
             reason = error.reason
         case ArgumentsError():
             text = f"Error parsing tags in factfile args: {error.problem}"
-        case BackendAwayError():
-            later = [(b"retry-after", str(error.retry_seconds).encode())]
-            return message(f"Error: {error}", 503, log=str(error), headers=later)
         case BackendError():
-            return message(f"Error: {error}", 500, log=str(error))
+            return _failure(error)
         case _:
             text = str(error)
     return message(f"Validation Error: {text}", 400, log=text, reason=reason)
+
+
+def _failure(error: BackendError) -> Answer:
+    """Return the answer to what could not be done, though nothing is wrong with it."""
+    status = 500
+    headers: list[tuple[bytes, bytes]] = []
+    if isinstance(error, BackendAwayError):
+        status = 503
+        headers.append((b"retry-after", str(error.retry_seconds).encode()))
+    elif isinstance(error, NoRoomError):
+        status = 400  # as whatever is not accepted there, a full queue, too: scripts know no other
+    return message(f"Error: {error}", status, log=str(error), headers=headers)
 
 
 def encode(document: Any, *, pretty: bool) -> bytes:

@@ -47,11 +47,11 @@ class OriginalApplication:
         self,
         endpoints: Endpoints,
         guard: Guard,
-        others: Mapping[str, Application] | None = None,
+        others: Mapping[str, Application],
     ) -> None:
         self._endpoints = endpoints
         self._guard = guard
-        self._others = dict(others or {})
+        self._others = others
         self._bodies = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from factotum.core.errors import FactotumError
-from factotum.gateway.access.protocol import Access, Deed, Denial, bearer_token
+from factotum.gateway.access.protocol import UNKNOWN, Access, Deed, Denial, bearer_token
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -120,19 +120,21 @@ class Guard:
 
     Args:
         token: what callers must show; empty: nothing.
-        hosts: names by which pages of this server may be called, beside this machine's own.
         access: decides in place of the token.
     """
 
     def __init__(
         self,
         token: str = "",
-        hosts: frozenset[str] = frozenset(),
         access: Access | None = None,
     ) -> None:
         self._token = token.encode()
-        self._hosts = _LOCAL | hosts
         self._access = access
+
+    @property
+    def wants_token(self) -> bool:
+        """Whether callers must show a token."""
+        return self._access is not None or bool(self._token)
 
     async def denial(self, headers: Mapping[str, str], deed: Deed) -> Denial | None:
         """Return why a caller may not do something; None: he may."""
@@ -140,7 +142,7 @@ class Guard:
             return await self._access.denial(headers, deed)
         if self.is_known(headers):
             return None
-        return Denial(401, "a valid token is needed (Authorization: Bearer)")
+        return UNKNOWN
 
     def is_known(self, headers: Mapping[str, str]) -> bool:
         """Whether a caller shows the token; nobody does where somebody else decides."""
@@ -158,4 +160,4 @@ class Guard:
             return False
         authority = origin.partition("://")[2].lower()
         host = authority if authority.endswith("]") else authority.rpartition(":")[0] or authority
-        return host not in self._hosts
+        return host not in _LOCAL

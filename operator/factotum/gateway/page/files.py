@@ -28,7 +28,7 @@ class _File(NamedTuple):
 
 
 class PageFiles:
-    """Serves ``/ui``."""
+    """Serves ``/ui``; what browsers are told with every answer, the front adds."""
 
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
@@ -42,12 +42,9 @@ class PageFiles:
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer with a file, if there is one of this name."""
         headers = [
-            (b"x-content-type-options", b"nosniff"),
             (b"content-security-policy", POLICY.encode()),
             (b"x-frame-options", b"DENY"),
-            (b"referrer-policy", b"no-referrer"),
             (b"cross-origin-opener-policy", b"same-origin"),
-            (b"cross-origin-resource-policy", b"same-origin"),
             (b"cache-control", b"no-cache"),
         ]
         file = self._files.get(scope["path"])

@@ -71,6 +71,5 @@ def _describe_token(app: FastAPI) -> None:
 
 def refuse(refusal: Refusal) -> Application:
     """Return what answers a request that is not let in, as a problem."""
-    return problems.answer(
-        problems.of_status(refusal.status, refusal.detail), refusal.headers
-    )  # a response is an application
+    # A response is an application.
+    return problems.answer(problems.of_refusal(refusal), refusal.headers)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from factotum.gateway.doorkeeper import Refusal
 from factotum.jobs import errors
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -102,6 +103,12 @@ _JOBS: Final[Mapping[type[errors.JobsError], _Kind]] = {
     errors.NotPossibleError: _Kind(
         409, "not-possible", "The job's state does not allow it", "Its `actions` say what does."
     ),
+    errors.NoRoomError: _Kind(
+        507,
+        "no-room",
+        "There is no room for it on the server's disk",
+        "Make room there, or let ended jobs go sooner (--keep); then try again.",
+    ),
     errors.BackendError: _Kind(
         503, "backend", "The server cannot do it now", "Try again; its log says more."
     ),
@@ -120,6 +127,11 @@ _HTTP: Final[Mapping[int, tuple[str, str, str]]] = {
     500: ("fault", "A fault of the server", "Please report it with the server's log."),
     503: ("busy", "Not now", "Wait as long as `Retry-After` says."),
 }
+_NO_RIGHT: Final = (
+    "no-right",
+    "The caller has not the right to do this",
+    "Ask who runs the cluster for the right that `detail` names.",
+)
 
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     "default": {
@@ -163,11 +175,29 @@ def _explain(problem: Problem) -> None:
         problem.violations = lines
 
 
+def of_refusal(refusal: Refusal) -> Problem:
+    """Return what to say to who is not let in."""
+    if refusal.lacks_right:
+        return _problem(refusal.status, _NO_RIGHT, refusal.detail)
+    return of_status(refusal.status, refusal.detail)
+
+
 def of_status(
     status: int, detail: str, *, pointer: str | None = None, violations: Sequence[str] = ()
 ) -> Problem:
     """Return what to say of an HTTP status."""
-    name, title, cure = _HTTP.get(status, _HTTP[400 if status < 500 else 500])
+    words = _HTTP.get(status, _HTTP[400 if status < 500 else 500])
+    return _problem(status, words, detail, pointer, violations)
+
+
+def _problem(
+    status: int,
+    words: tuple[str, str, str],
+    detail: str,
+    pointer: str | None = None,
+    violations: Sequence[str] = (),
+) -> Problem:
+    name, title, cure = words
     return Problem(
         type=f"urn:factotum:problem:{name}",
         title=title,
@@ -186,11 +216,11 @@ def encode(problem: Problem) -> bytes:
 
 def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     """Return a problem as a response."""
-    more = dict(headers or {})
+    more = {name.lower(): value for name, value in (headers or {}).items()}
     if problem.status in (429, 503):
-        more.setdefault("Retry-After", _LATER)
+        more.setdefault("retry-after", _LATER)
     if problem.status == 401:
-        more["WWW-Authenticate"] = "Bearer"
+        more.setdefault("www-authenticate", "Bearer")
     return Response(encode(problem), problem.status, more, MEDIA_TYPE)
 
 

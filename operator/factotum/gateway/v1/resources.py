@@ -1,6 +1,6 @@
 """The resources: what may be asked of jobs, and what each question is called."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
 from factotum import __version__
+from factotum.gateway.doorkeeper import MAY_STAY
 from factotum.gateway.drawing import pictures
 from factotum.gateway.v1 import problems
 from factotum.gateway.v1.graphs import Graphs, shape
@@ -53,7 +54,13 @@ def _parts(request: Request) -> Parts:
     return parts
 
 
+def _may_stay(request: Request) -> Callable[[], Awaitable[bool]]:
+    may_stay: Callable[[], Awaitable[bool]] = request.scope[MAY_STAY]
+    return may_stay
+
+
 Wired = Annotated[Parts, Depends(_parts)]
+Stays = Annotated[Callable[[], Awaitable[bool]], Depends(_may_stay)]
 Key = Annotated[str, Path(pattern=KEY, description="A job's key.")]
 TaskIndex = Annotated[
     int | None, Query(ge=0, le=1_000_000, description="A task's index; none: the whole run.")
@@ -259,9 +266,10 @@ async def get_graph(
     response_class=StreamingResponse,
     responses={200: {"content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}}}},
 )
-async def get_log(
+async def get_log(  # noqa: PLR0913 - a query's parameters
     key: Key,
     parts: Wired,
+    may_stay: Stays,
     task: TaskIndex = None,
     attempt: AttemptNumber = None,
     offset: Offset = 0,
@@ -281,7 +289,7 @@ async def get_log(
     }
     if follow:
         parts.streams.check_room()
-        body = parts.streams.counted(_followed(parts, key, query, first))
+        body = parts.streams.given(_followed(parts, key, query, first), may_stay)
     else:
         body = _whole(parts, key, query, first, _MAX_OFFSET if limit is None else limit)
     return StreamingResponse(body, headers=headers, media_type="text/plain; charset=utf-8")
@@ -334,10 +342,10 @@ LastEvent = Annotated[
     response_class=StreamingResponse,
     responses=_STREAMED,
 )
-async def watch_jobs(parts: Wired, last_event_id: LastEvent = None) -> Response:
+async def watch_jobs(parts: Wired, may_stay: Stays, last_event_id: LastEvent = None) -> Response:
     """Tell of each job after each change: `ready`, `job`, and `reset` for who missed many."""
     parts.streams.check_room()
-    return _stream(parts.streams.counted(parts.streams.all_jobs(last_event_id)))
+    return _stream(parts.streams.given(parts.streams.all_jobs(last_event_id), may_stay))
 
 
 @router.get(
@@ -347,11 +355,11 @@ async def watch_jobs(parts: Wired, last_event_id: LastEvent = None) -> Response:
     response_class=StreamingResponse,
     responses=_STREAMED,
 )
-async def watch_job(key: Key, parts: Wired) -> Response:
+async def watch_job(key: Key, parts: Wired, may_stay: Stays) -> Response:
     """Tell of one job: how it is with all tasks, then each change with the tasks it changed."""
     parts.streams.check_room()
     await parts.service.get(key)
-    return _stream(parts.streams.counted(parts.streams.one_job(key)))
+    return _stream(parts.streams.given(parts.streams.one_job(key), may_stay))
 
 
 @router.get(
@@ -364,6 +372,7 @@ async def watch_job(key: Key, parts: Wired) -> Response:
 async def watch_log(
     key: Key,
     parts: Wired,
+    may_stay: Stays,
     task: TaskIndex = None,
     attempt: AttemptNumber = None,
     offset: Offset = 0,
@@ -377,4 +386,4 @@ async def watch_log(
     begin = offset if last_event_id is None else last_event_id
     query = LogQuery(task=task, attempt=attempt, offset=begin)
     await parts.service.log(key, LogQuery(task=task, attempt=attempt, limit=1))
-    return _stream(parts.streams.counted(parts.streams.log(key, query)))
+    return _stream(parts.streams.given(parts.streams.log(key, query), may_stay))

@@ -1,14 +1,16 @@
 """Server-sent events: changes of jobs and growing logs, each to be taken up where it broke off.
 
-A stream ends when its reader goes, when the server closes, or when the job has
-nothing more to tell. Its comments keep proxies from taking silence for death.
+A stream ends when its reader goes or may not read it any more, when the server
+closes, or when the job has nothing more to tell. Its comments keep proxies from
+taking silence for death.
 """
 
 import asyncio
 import codecs
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 from factotum.core.errors import FactotumError
@@ -26,6 +28,9 @@ _PIECE: Final = 256 * 1024
 _POLL_SECONDS, _MAX_POLL_SECONDS = 0.25, 1.0
 
 
+AGAIN_SECONDS: Final = 10.0
+
+
 class TooManyStreamsError(FactotumError):
     """As many streams are open as may."""
 
@@ -35,10 +40,12 @@ class Streams:
 
     Args:
         service: tells what happens.
+        again_seconds: after which who reads is looked at again.
     """
 
-    def __init__(self, service: JobService) -> None:
+    def __init__(self, service: JobService, again_seconds: float = AGAIN_SECONDS) -> None:
         self._service = service
+        self._again_seconds = again_seconds
         self._closing = asyncio.Event()
         self.count = 0
 
@@ -55,11 +62,22 @@ class Streams:
         if self.count >= _MOST:
             raise TooManyStreamsError
 
-    async def counted(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass on a stream and count it for as long as somebody reads it."""
+    async def given(
+        self, stream: AsyncIterator[bytes], may_stay: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[bytes]:
+        """Pass on a stream, and count it, for as long as somebody reads it who may.
+
+        Args:
+            may_stay: says whether he still may; asked from time to time, before he is told more.
+        """
         self.count += 1
+        asked = time.monotonic()
         try:
             async for part in stream:
+                if time.monotonic() - asked >= self._again_seconds:
+                    if not await may_stay():
+                        return
+                    asked = time.monotonic()
                 yield part
         finally:
             self.count -= 1

@@ -43,10 +43,6 @@ class CheckingProcesses:
         for process in self._processes:
             self._idle.put_nowait(process)
 
-    async def warm_up(self) -> None:
-        """Have a process ready."""
-        await self._processes[-1].start()
-
     async def stop(self) -> None:
         """End the processes."""
         await asyncio.gather(*(process.stop() for process in self._processes))

@@ -13,6 +13,7 @@ from factotum.core.factfile import tags
 from factotum.core.factfile.bounds import Bounds
 from factotum.core.factfile.document import Factfile
 from factotum.core.words.states import JobState
+from factotum.jobs.backend import CHANGES_AT_ONCE, GATHER_SECONDS
 from factotum.jobs.errors import (
     BackendAwayError,
     BackendError,
@@ -50,8 +51,6 @@ from factotum.persistence.entries import Entry, EntrySettings
 
 logger = logging.getLogger(__name__)
 
-_CHANGES: Final = 100
-_GATHER_SECONDS: Final = 0.05
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 _TIDY_SECONDS: Final = 600.0
@@ -268,13 +267,13 @@ class KubernetesBackend:
         place = self._shelf.sequence if since is None else since
         while True:
             news = self._shelf.next_change()
-            found = self._shelf.changed(place, _CHANGES)
+            found = self._shelf.changed(place, CHANGES_AT_ONCE)
             for record in found:
                 yield Change(sequence=record.version, job=self._shelf.view(record))
                 place = record.version
             if not found:
                 await news
-                await asyncio.sleep(_GATHER_SECONDS)  # many changes come together
+                await asyncio.sleep(GATHER_SECONDS)  # many changes come together
 
     async def _watch_one(self, since: int | None, key: str) -> AsyncIterator[Change]:
         raw = await self._read(key)
@@ -294,7 +293,7 @@ class KubernetesBackend:
                 yield Change(sequence=place, job=self._shelf.view(record), tasks=shown)
                 continue
             await news
-            await asyncio.sleep(_GATHER_SECONDS)
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def log(self, key: str, query: LogQuery) -> LogPiece:
         """Return a part of a log (see ``Backend.log``)."""

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from factotum.jobs.errors import BackendError
-from factotum.jobs.views import LogPiece, LogQuery
+from factotum.jobs.views import MAX_LOG_PIECE, LogPiece, LogQuery
 from factotum.kube import errors, names, paths
 from factotum.kube.api import PodLogs
 
 logger = logging.getLogger(__name__)
 
-_MAX_PIECE: Final = 4 * 1024 * 1024
 _SETTLED_SECONDS: Final = 0.1
 _FIRST_SECONDS: Final = 1.0
 """How long the first answer may take."""
@@ -205,7 +204,7 @@ class _Spool:
         """Return a part of what was read."""
         offset = query.offset if query.offset >= 0 else max(0, self._size + query.offset)
         offset = min(offset, self._size)
-        limit = max(0, min(query.limit, _MAX_PIECE))
+        limit = max(0, min(query.limit, MAX_LOG_PIECE))
         data = os.pread(self._file.fileno(), limit, offset)
         has_all = self._task is not None and self._task.done() and self._failure is None
         return LogPiece(

@@ -14,13 +14,11 @@ from typing import Any, Final
 from factotum.core.words.states import JobState
 from factotum.jobs.kubernetes.objects import naming, records
 from factotum.jobs.kubernetes.objects.records import Record
-from factotum.jobs.views import JobPage, JobQuery, JobView
+from factotum.jobs.views import MAX_COUNT, MAX_PAGE, JobPage, JobQuery, JobView
 from factotum.kube.api import RawObject
 
 _MOST_GONE: Final = 1024
 _MOST_BORN: Final = 4096
-_MAX_LIMIT: Final = 500
-_MAX_COUNT: Final = 1001
 
 
 class Shelf:
@@ -234,10 +232,10 @@ class Shelf:
             record for age in reversed(self._ages) if _fits(record := self._records[age[1]], query)
         )
         found = list(fitting)
-        total = min(len(found), _MAX_COUNT)
+        total = min(len(found), MAX_COUNT)
         after = _place(query.cursor)
         rest = found if after is None else [r for r in found if r.age < after]
-        limit = max(1, min(_MAX_LIMIT, query.limit))
+        limit = max(1, min(MAX_PAGE, query.limit))
         page = list(islice(rest, limit))
         cursor = f"{page[-1].age[0]}.{page[-1].uid}" if len(rest) > limit else ""
         return JobPage(jobs=tuple(map(self.view, page)), cursor=cursor, total=total)

@@ -11,6 +11,7 @@ from typing import Final
 from factotum.core.factfile.references import content_hash
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState
+from factotum.jobs.backend import CHANGES_AT_ONCE, GATHER_SECONDS
 from factotum.jobs.errors import (
     BackendError,
     DuplicateJobError,
@@ -31,6 +32,7 @@ from factotum.jobs.local.store.database import Database
 from factotum.jobs.local.store.ledger import Ledger, forget_statements, now_ms
 from factotum.jobs.local.store.rows import Row
 from factotum.jobs.views import (
+    MAX_LOG_PIECE,
     Change,
     JobDetail,
     JobPage,
@@ -46,12 +48,9 @@ from factotum.persistence.entries import Entry
 
 logger = logging.getLogger(__name__)
 
-_CHANGES: Final = 100
-_GATHER_SECONDS: Final = 0.05
 _SWEEP_SECONDS: Final = 600.0
 _SWEEP_JOBS: Final = 200
 _LAST_WORDS: Final = 4096
-_MAX_LOG_BYTES: Final = 4 * 1024 * 1024
 
 
 class LocalBackend:
@@ -242,7 +241,7 @@ class LocalBackend:
         while True:
             change = self.ledger.next_change()
             if row is None:
-                found = self.ledger.changed(place, _CHANGES)
+                found = self.ledger.changed(place, CHANGES_AT_ONCE)
             else:
                 row = self.ledger.shown(str(row.key))
                 found = [row] if row.sequence > place else []
@@ -251,7 +250,7 @@ class LocalBackend:
                 place = each.sequence
             if not found:
                 await change
-                await asyncio.sleep(_GATHER_SECONDS)  # many changes come together
+                await asyncio.sleep(GATHER_SECONDS)  # many changes come together
 
     def _change(self, row: Row, *, with_tasks: bool = True) -> Change:
         return Change(
@@ -273,7 +272,7 @@ class LocalBackend:
             lambda: outputs.read(
                 self._folders.pieces(row.key, number, query.task),
                 query.offset,
-                min(query.limit, _MAX_LOG_BYTES),
+                min(query.limit, MAX_LOG_PIECE),
                 complete=is_over,
             )
         )
@@ -351,8 +350,12 @@ class LocalBackend:
             self.crew.join(row.key)
             self.crew.fill()
             raise
+        now = self.ledger.open.get(row.key)
         if not is_running:
             self.crew.give_up(row.key)
+        elif now is not None and not now.is_done and now.claim_id == row.claim_id:
+            # Whose run has ended meanwhile sends his events: a signal would break that off.
+            self._folders.tell_to_stop(row.key, row.attempt)
         self._note(row)
         self.crew.fill()
         return self._view(row)

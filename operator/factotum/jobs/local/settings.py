@@ -1,7 +1,6 @@
 """What an operator of the local backend may choose."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +23,6 @@ class LocalSettings:
         log_bytes: of one task's output.
         keep_days: how long ended jobs and their output are kept; 0: for ever.
         program: the foreign runner; empty: our own.
-        environ: variables of every runner over the server's own.
     """
 
     folder: Path
@@ -34,4 +32,3 @@ class LocalSettings:
     log_bytes: int = 16 * 1024 * 1024
     keep_days: float = 30.0
     program: str = ""
-    environ: Mapping[str, str] = field(default_factory=dict)

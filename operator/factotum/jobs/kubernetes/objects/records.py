@@ -2,25 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from factotum.core.wire.reports import STATE_WORDS
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState, TaskState
 from factotum.jobs.kubernetes.objects import naming
 from factotum.jobs.kubernetes.objects.submission import Submitted
-from factotum.jobs.views import AttemptView, JobView, Order, TaskView
+from factotum.jobs.views import OVER, AttemptView, JobView, Order, TaskView
 from factotum.kube.api import RawObject
 from factotum.kube.resource import Desired, FactotumJob, parse_time
 from factotum.persistence.entries import factfile_args, factfile_path
-
-_LETTERS: Final = {
-    "W": TaskState.WAITING,
-    "R": TaskState.RUNNING,
-    "S": TaskState.SUCCEEDED,
-    "N": TaskState.SUCCEEDED_NO_OP,
-    "F": TaskState.FAILED,
-    "K": TaskState.SKIPPED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +124,12 @@ def _milliseconds(text: object) -> int | None:
 
 
 def _counts(job: FactotumJob) -> tuple[int, int, int]:
-    """Count a job's tasks: all, those that have ended, those that failed."""
+    """Count a job's tasks: all, those that are over, those that failed."""
     letters = str(job.status.get("taskStates") or "")
-    states = [_LETTERS.get(letter, "") for letter in letters] or [
+    states = [STATE_WORDS.get(letter, "") for letter in letters] or [
         str(task.get("state", "")) for task in job.status.get("tasks") or ()
     ]
-    done = sum(state in TaskState.ENDED for state in states)
+    done = sum(state in OVER for state in states)
     total = len(states) or job.total_tasks
     if not total:
         data = (job.spec.get("factfile") or {}).get("data") or {}
@@ -175,7 +167,7 @@ def tasks(job: FactotumJob, names: Sequence[str]) -> tuple[TaskView, ...]:
     for index, name in enumerate(names):
         letter = letters[index : index + 1]
         shown.append(
-            _task({"name": name, "state": _LETTERS.get(letter, TaskState.WAITING)})
+            _task({"name": name, "state": STATE_WORDS.get(letter, TaskState.WAITING)})
             if name not in told
             else _task(told[name])
         )

@@ -167,7 +167,6 @@ class Crew:
             await self._ledger.put(row)
             folder = self._folders.prepare(row.key, row.attempt, row.token)
             environ = {
-                **self._settings.environ,
                 variables.OPERATOR_URL: f"unix:{self._settings.folder / SOCKET}",
                 variables.OPERATOR_CA: "-",
                 variables.JOB_UID: str(row.key),

@@ -125,7 +125,7 @@ class Desk:
         """
         row = self._ledger.open.get(key)
         name = f"{attempt}-{launch}"
-        if row is None or row.is_done or row.claimant != name or not _is_running(row):
+        if row is None or row.is_done or row.claimant != name:
             self._on_free(key, name)
             self._folders.tidy(key, attempt)
             return
@@ -166,8 +166,3 @@ class Desk:
         self._folders.tidy(before.key, before.attempt)
         self._on_free(before.key, before.claimant)
         self._on_change(row)
-
-
-def _is_running(row: Row) -> bool:
-    """Whether a runner was made for the job's present attempt, whose end matters."""
-    return row.claim_id is not None or row.launch > 0

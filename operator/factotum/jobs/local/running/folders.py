@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from factotum.core.wire import termination
 LOCK: Final = "lock"
 VERDICT: Final = "verdict"
 TOKEN: Final = "token"  # noqa: S105 - a file's name
+_PID_DIGITS: Final = 10
 _WHOLE: Final = "run"
 _SHARD: Final = 1000
 """Jobs in a folder of folders: few enough for any file system."""
@@ -68,6 +70,33 @@ class Folders:
         finally:
             os.close(descriptor)
         return False
+
+    def tell_to_stop(self, key: int, number: int) -> None:
+        """Send SIGTERM to the runner of an attempt, if it is certain to be that runner.
+
+        Who could not be told hears it with the answer to its next report.
+        """
+        try:
+            process = os.pidfd_open(self._runner(key, number))
+        except (OSError, ValueError, OverflowError):
+            return
+        try:
+            # Whose id it is holds the lock for life: held by now, it was his when we took hold.
+            if self.is_alive(key, number):
+                signal.pidfd_send_signal(process, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(process)
+
+    def _runner(self, key: int, number: int) -> int:
+        """Return the process id that a runner has left; its tasks can write there, too."""
+        path = self.attempt(key, number) / LOCK
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return int(os.read(descriptor, _PID_DIGITS))
+        finally:
+            os.close(descriptor)
 
     def verdict(self, key: int, number: int) -> termination.Verdict | None:
         """Return what the runner of an attempt wrote last; None: nothing that can be read."""

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from factotum.jobs.errors import BackendError
+from factotum.jobs.errors import BackendError, NoRoomError
 from factotum.jobs.local.store.schema import MIGRATIONS
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,10 @@ _REMOTE: Final = ("nfs", "cifs", "smb", "fuse.sshfs", "9p", "ceph", "glusterfs",
 
 class DatabaseError(BackendError):
     """The file of jobs cannot be used; the text says how to mend it."""
+
+
+class DiskFullError(DatabaseError, NoRoomError):
+    """The disk has no room."""
 
 
 class Database:
@@ -86,7 +90,8 @@ class Database:
         """Write, all of it or nothing; once this returns no crash undoes it.
 
         Raises:
-            DatabaseError: nothing was written, for example since the disk is full.
+            DiskFullError: nothing was written, for there is no room.
+            DatabaseError: nothing was written.
         """
         future: asyncio.Future[None] = self._loop.create_future()
         self._queue.put((list(statements), future))
@@ -174,7 +179,8 @@ class Database:
                     self._writer.execute(sql, values)
             self._writer.execute("COMMIT")
         except (sqlite3.Error, OverflowError) as error:
-            problem = DatabaseError(f"{self._path} cannot be written: {error}")
+            kind = DiskFullError if _is_full(error) else DatabaseError
+            problem = kind(f"{self._path} cannot be written: {error}")
             # SQLite itself has rolled back what a full disk ended, and says so if asked again.
             if self._writer.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
@@ -187,6 +193,12 @@ class Database:
         if self.wal_bytes() > above:
             with contextlib.suppress(sqlite3.Error):  # a full disk: tried again later
                 self._writer.execute(f"PRAGMA wal_checkpoint({kind})").fetchall()
+
+
+def _is_full(error: Exception) -> bool:
+    # The second is what SQLite says if its shared memory, a file beside, cannot grow.
+    codes = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+    return getattr(error, "sqlite_errorcode", None) in codes
 
 
 def _settle(futures: Sequence[asyncio.Future[None]], problem: Exception | None) -> None:

@@ -2,15 +2,12 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any
 
 from factotum.jobs.local.store import rows
 from factotum.jobs.local.store.database import Database
 from factotum.jobs.local.store.rows import Row
-from factotum.jobs.views import JobQuery
-
-_MAX_LIMIT: Final = 500
-_MAX_COUNT: Final = 1001
+from factotum.jobs.views import MAX_COUNT, MAX_PAGE, JobQuery
 
 
 class Listing:
@@ -38,13 +35,13 @@ class Listing:
         where, values = _conditions(query)
         condition = f"WHERE {' AND '.join(where)}" if where else ""
         total = self._connection.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM jobs {condition} LIMIT {_MAX_COUNT})",  # noqa: S608 - built of our own words
+            f"SELECT count(*) FROM (SELECT 1 FROM jobs {condition} LIMIT {MAX_COUNT})",  # noqa: S608 - built of our own words
             values,
         ).fetchone()[0]
         if query.cursor.isascii() and query.cursor.isdecimal() and len(query.cursor) < 19:
             where, values = [*where, "key < ?"], [*values, int(query.cursor)]
             condition = f"WHERE {' AND '.join(where)}"
-        limit = max(1, min(_MAX_LIMIT, query.limit))
+        limit = max(1, min(MAX_PAGE, query.limit))
         found = self._connection.execute(
             f"SELECT * FROM jobs {condition} ORDER BY key DESC LIMIT ?",  # noqa: S608 - as above
             [*values, limit + 1],

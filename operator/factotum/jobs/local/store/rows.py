@@ -7,13 +7,12 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from factotum.core.wire.judging import Standing
-from factotum.core.wire.reports import STATE_WORDS, Report, ReportError
+from factotum.core.wire.reports import STATE_LETTERS, STATE_WORDS, Report, ReportError
 from factotum.core.words.states import JobState, TaskState
 from factotum.jobs.local.store.database import Statement
-from factotum.jobs.views import AttemptView, JobView, Order, TaskView
+from factotum.jobs.views import OVER, AttemptView, JobView, Order, TaskView
 
-DONE_LETTERS: Final = "SNFK"
-"""Letters of tasks that will not change any more."""
+_OVER: Final = tuple(STATE_LETTERS[state] for state in OVER)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,7 +171,7 @@ def view(row: Row, position: int | None = None) -> JobView:
         attempt=row.attempt,
         tags=json.loads(row.tags),
         tasks_total=len(states) or len(row.names),
-        tasks_done=sum(map(states.count, DONE_LETTERS)),
+        tasks_done=sum(map(states.count, _OVER)),
         tasks_failed=states.count("F"),
         position=position,
         submitted_ms=row.submitted_ms,
