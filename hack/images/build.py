@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import hashlib
 import json
 import os
 import platform
@@ -21,13 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for whoever loads this file by its path
 
 import canonical
+import folders
 import lock
 import provenance
 
@@ -196,17 +195,17 @@ def build_base(builder: Builder) -> str:
     Its name tells its content, so that no other base in the builder's store is taken for it.
     """
     recipe = ROOT / "images" / "base"
-    tar = CACHE / "images" / f"base-{content_hash(recipe)[:16]}.tar"
+    tar = CACHE / "images" / f"base-{folders.content_hash(recipe)[:16]}.tar"
     if not tar.exists():
         tar.parent.mkdir(parents=True, exist_ok=True)
         partial = tar.with_suffix(f".{os.getpid()}.tar")
         with step("base: Debian packages"):
             run([str(recipe / "bootstrap"), str(partial), str(provenance.EPOCH)])
         partial.rename(tar)
-    context = fresh_folder(OUT / "context" / "base")
+    context = folders.fresh_folder(OUT / "context" / "base")
     shutil.copy(recipe / "Dockerfile", context)
-    link_or_copy(tar, context / "base.tar")
-    base = f"{LOCAL_BASE}:{content_hash(context)[:16]}"
+    folders.link_or_copy(tar, context / "base.tar")
+    base = f"{LOCAL_BASE}:{folders.content_hash(context)[:16]}"
     if not builder.has(base):
         with step(f"base: {base}"):
             builder.build(context, base, None, {})
@@ -215,12 +214,14 @@ def build_base(builder: Builder) -> str:
 
 def build_image(builder: Builder, name: str, base: str) -> None:
     """Gather an image's content and build it, unless the archive has this content already."""
-    context = fresh_folder(OUT / "context" / name)
+    context = folders.fresh_folder(OUT / "context" / name)
     shutil.copytree(ROOT / "images" / name, context, dirs_exist_ok=True)
     GATHER[name](context)
     set_modes(context)
     labels = provenance.labels(name, tag_of(name).rpartition(":")[2], public_name(base))
-    key = text_hash(base, builder.program, content_hash(context), json.dumps(labels))
+    key = folders.text_hash(
+        base, builder.program, folders.content_hash(context), json.dumps(labels)
+    )
     archive, tag, stamp = archive_of(name), tag_of(name), OUT / f"{name}.hash"
     if archive.exists() and stamp.exists() and stamp.read_text() == key:
         print(f"  {tag}: up to date")
@@ -239,7 +240,7 @@ def gather_runner(context: Path) -> None:
 def gather_operator(context: Path) -> None:
     """Copy our package, and the packages that it needs by their hashes."""
     copy_package(context / "factotum")
-    link_or_copy(installed_dependencies(), context / "site")
+    folders.link_or_copy(installed_dependencies(), context / "site")
 
 
 def gather_consul(context: Path) -> None:
@@ -248,7 +249,7 @@ def gather_consul(context: Path) -> None:
     found = subprocess.run([fetch], stdout=subprocess.PIPE, text=True, check=False)
     if found.returncode:
         raise BuildError("there is no Consul to put into an image, see above")
-    link_or_copy(Path(found.stdout.strip()), context / "consul")
+    folders.link_or_copy(Path(found.stdout.strip()), context / "consul")
 
 
 GATHER = {"runner": gather_runner, "operator": gather_operator, "consul": gather_consul}
@@ -258,7 +259,9 @@ def installed_dependencies() -> Path:
     """Install what controller and job server need for the image; once for each set of files."""
     requirements = ROOT / "images" / "operator" / "requirements.txt"
     machine = platform.machine()
-    key = text_hash(requirements.read_text(), machine, lock.IMAGE_PYTHON, "no scripts recorded")
+    key = folders.text_hash(
+        requirements.read_text(), machine, lock.IMAGE_PYTHON, "no scripts recorded"
+    )
     site = CACHE / "images" / f"site-{key[:16]}"
     if not site.exists():
         site.parent.mkdir(parents=True, exist_ok=True)
@@ -326,45 +329,6 @@ def tag_of(name: str) -> str:
 def archive_of(name: str) -> Path:
     """Name an image's archive."""
     return OUT / f"{name}.tar"
-
-
-def content_hash(folder: Path) -> str:
-    """Hash names and contents of all files below a folder, and whether they are programs."""
-    digest = hashlib.sha256()
-    for path in files_below(folder):
-        program = "111" if path.stat().st_mode & 0o100 else "0"  # whatever the checkout's umask
-        digest.update(f"{path.relative_to(folder)} {program}\n".encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """List all files below a folder in a fixed order."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def fresh_folder(folder: Path) -> Path:
-    """Make an empty folder."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Put a file or folder there without copying its bytes, where the file system allows it."""
-    if source.is_dir():
-        shutil.copytree(source, target, copy_function=lambda a, b: link_or_copy(Path(a), Path(b)))
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
-def text_hash(*texts: str) -> str:
-    """Hash some texts, and where one ends and the next begins."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def answers(command: list[str]) -> bool:
