@@ -121,6 +121,10 @@ class SharedEntries(ConsulEntries):
         for error in await asyncio.gather(*losses, return_exceptions=True):
             if isinstance(error, BaseException):
                 raise error
+        # Consul may have lost what it had of the others.
+        for row in tuple(self._rows.values()):
+            self._wanted.pop(row.job_id, None)
+            self.note(row)
 
     async def _lose(self, key: int, job_id: str, text: str) -> None:
         """Give a job up: nothing is said of it to Consul from now on."""
@@ -273,6 +277,7 @@ class SharedEntries(ConsulEntries):
         if found.claim is not None and found.claim.box == self.membership.box:
             if found.is_foreign(self._name) and row.key not in self._begun:
                 text = "another Factotum Server has it"
+                await self.records.write(row.job_id, found, None, None)
         elif found.is_claimed:
             text = f"the box on {found.claim.host} has it" if found.claim else "another box has it"
         else:
