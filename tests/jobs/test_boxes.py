@@ -225,7 +225,7 @@ async def test_a_job_that_one_box_has_is_refused_by_the_others(make, noting):
             await two.submit(path, "--tag", "n,once")
         gate.touch()
         await ended(one.service, job.key)
-        await until(lambda: not one.entries.is_unwritten(job.job_id), "written")
+        await until(lambda: not one.entries.is_being_written(job.job_id), "written")
         assert (await two.backend.entry(f"{PREFIX}/{job.job_id}")).last_run_from == "one"
         again = await two.submit(path, "--tag", "n,once")
         await ended(two.service, again.key)

@@ -216,6 +216,9 @@ class ConsulEntries:
         if job_id in self._writers:
             self._news[job_id].set()
             return
+        self._begin_writing(job_id)
+
+    def _begin_writing(self, job_id: str) -> None:
         self._news[job_id] = asyncio.Event()
         task = asyncio.create_task(self._write_all(job_id))
         self._writers[job_id] = task
@@ -224,8 +227,12 @@ class ConsulEntries:
     def _end_writer(self, job_id: str, task: asyncio.Task[None]) -> None:
         self._writers.pop(job_id, None)
         self._news.pop(job_id, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             logger.error("unexpected: %r", error, exc_info=error)
+        elif self._unwritten.get(job_id):
+            self._begin_writing(job_id)  # it came while the writer was about to end
 
     async def _write_all(self, job_id: str) -> None:
         path = self._key(job_id)

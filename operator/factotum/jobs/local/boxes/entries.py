@@ -123,8 +123,7 @@ class SharedEntries(ConsulEntries):
                 raise error
         # Consul may have lost what it had of the others.
         for row in tuple(self._rows.values()):
-            self._wanted.pop(row.job_id, None)
-            self.note(row)
+            self.note_again(row)
 
     async def _lose(self, key: int, job_id: str, text: str) -> None:
         """Give a job up: nothing is said of it to Consul from now on."""
@@ -248,8 +247,7 @@ class SharedEntries(ConsulEntries):
                 return Start.NOW
             logger.info("job %s waits: %s", row.job_id, error)
             # What was sent may have arrived after all.
-            self._wanted.pop(row.job_id, None)
-            self.note(row)
+            self.note_again(row)
         return Start.LATER
 
     async def _begin(self, row: Row) -> Start:
@@ -371,9 +369,14 @@ class SharedEntries(ConsulEntries):
                     self._rows.pop(job_id)
                     self._wanted.pop(job_id, None)
 
-    def is_unwritten(self, job_id: str) -> bool:
+    def is_being_written(self, job_id: str) -> bool:
         """Whether something of a job waits to be written."""
-        return job_id in self._unwritten or job_id in self._writers
+        return job_id in self._writers
+
+    def note_again(self, row: Row) -> None:
+        """Write a job's present state whatever was written of it before."""
+        self._wanted.pop(row.job_id, None)
+        self.note(row)
 
     # --- looking up --------------------------------------------------------------------------
 

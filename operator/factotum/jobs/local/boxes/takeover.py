@@ -122,7 +122,7 @@ class Takeover:
     async def _see_to_own(self, job_id: str, claim: Claim) -> None:
         """See to a job that Consul says is here."""
         ledger = self._entries.ledger
-        if self._keeper.is_arriving(job_id) or self._entries.is_unwritten(job_id):
+        if self._keeper.is_arriving(job_id) or self._entries.is_being_written(job_id):
             return
         if ledger.holder(job_id) is not None:
             return
@@ -132,7 +132,7 @@ class Takeover:
             row = None
         if row is not None and row.job_id == job_id:
             if row.is_done:  # a server ended before it could say so
-                self._entries.note(row)
+                self._entries.note_again(row)
             return
         # A server ended between the claim and the file of jobs, or the file was lost.
         await _Case(self, job_id, claim.box, None).see_to(is_late=True)
