@@ -5,10 +5,18 @@ death is its end in this process; a cut-off box is one whose way to Consul is sh
 """
 
 import asyncio
+import json
 
 import pytest
 
 from factotum.jobs.errors import DuplicateJobError
+from factotum.jobs.local.backend import LocalBackend
+from factotum.jobs.local.consul_entries import ConsulEntries
+from factotum.jobs.local.entries import OwnEntries
+from factotum.jobs.local.settings import LocalSettings
+from factotum.jobs.service import JobService
+from factotum.jobs.views import Submission
+from factotum.persistence.consul import ConsulStore
 from support.consul.process import ConsulProcess
 from support.server.backends import PREFIX, asking, ended, in_state, with_reason
 from support.server.boxes import (
@@ -167,7 +175,7 @@ async def test_what_cannot_be_run_elsewhere_waits_for_its_box(consul, make, noti
         await one.die()
         await until_entry(consul, first.job_id, state="DONE")
         # Whoever closed the one has looked at the other, too.
-        await until(lambda: job.job_id in two._takeover._told, "looked at")
+        await two.until_looked_at(job.job_id)
         assert stored(consul, job.job_id)["state"] == "QUEUED"
         assert claim(consul, job.job_id)["box"] == one.entries.membership.box
 
@@ -251,3 +259,55 @@ async def test_one_job_sent_to_all_boxes_at_once_is_accepted_by_one(consul, make
         await until(lambda: len(lines(ran)) >= 10, "all ran")
 
     assert sorted(lines(ran)) == sorted(f"t{trial}" for trial in range(10))
+
+
+@pytest.mark.parametrize("knows", [True, False])
+async def test_only_who_knows_the_boxes_token_can_have_them_run_something(
+    consul, make, noting, tmp_path, knows
+):
+    path, _, ran = noting
+    one, two = make("one", workers=1, secret="a"), make("two", secret="a")
+    async with boxes(one, two):
+        await queued_behind(one, path, f"seal-{knows}")
+        job = await one.service.submit(asking(factfile(f"echo {knows} >> {ran};")))
+        await until(lambda: claim(consul, job.job_id).get("whole"), "written")
+        await one.die()
+        if not knows:
+            # Who may write to Consul alone says what is to be run.
+            forged = claim(consul, job.job_id) | {"place": 0}
+            consul.put(KEYS.claim(job.job_id), json.dumps(forged).encode())
+            await two.until_looked_at(job.job_id)
+            assert stored(consul, job.job_id)["state"] == "QUEUED"
+        else:
+            await until_entry(consul, job.job_id, state="DONE", lastRunFrom="two")
+    consul._ask("DELETE", f"/v1/kv/{KEYS.claims}/?recurse", b"")
+
+    assert lines(ran) == (["True"] if knows else [])
+
+
+async def test_a_box_that_used_to_be_alone_brings_its_jobs_along(
+    consul, make, checker, noting, tmp_path
+):
+    path, gate, ran = noting
+    entries = ConsulEntries(ConsulStore(consul.address), OwnEntries("one", PREFIX), "one", PREFIX)
+    backend = LocalBackend(LocalSettings(folder=tmp_path / "one", workers=1), entries)
+    await backend.start()
+    service = JobService(backend, checker)
+    asked = [
+        Submission(name="job", factfile_path=str(path), args=("--tag", f"n,{n}"))
+        for n in ("u1", "u2")
+    ]
+    jobs = [await service.submit(each) for each in asked]
+    await in_state(service, jobs[0].key, "WORKING")
+    await until_entry(consul, jobs[0].job_id, state="WORKING")
+    await backend.stop()
+    one, two = make("one", workers=1), make("two")
+    async with boxes(one, two):
+        await until(lambda: claim(consul, jobs[0].job_id).get("phase") == "launched", "claimed")
+        await until(lambda: claim(consul, jobs[1].job_id).get("phase") == "waiting", "claimed")
+        gate.touch()
+        for job in jobs:
+            entry = await until_entry(consul, job.job_id, state="DONE")
+            assert (entry["lastOutcome"], entry["lastRunFrom"]) == ("SUCCEEDED", "one")
+
+    assert lines(ran) == ["u1", "u2"]

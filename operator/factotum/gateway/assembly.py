@@ -152,7 +152,8 @@ def _entries(given: Options, settings: LocalSettings) -> Entries:
         return ConsulEntries(store, own, name, namespace)
     from factotum.jobs.local.boxes.entries import SharedEntries
 
-    return SharedEntries(store, own, name, namespace, settings=settings)
+    secret = shared_token(given)
+    return SharedEntries(store, own, name, namespace, settings=settings, secret=secret)
 
 
 def _takeover(

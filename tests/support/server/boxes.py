@@ -44,12 +44,14 @@ class Box:
         name: str,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
+        secret: str = "",
         **settings: Any,
     ) -> None:
         self._settings = LocalSettings(folder=folder / name, **settings)
         self._address = address
         self._checker = checker
         self._patience_seconds = patience_seconds
+        self._secret = secret
         self.name = name
         self._is_up = False
 
@@ -69,6 +71,7 @@ class Box:
             PREFIX,
             settings=self._settings,
             ttl_seconds=TTL_SECONDS,
+            secret=self._secret,
         )
         self.backend = LocalBackend(self._settings, self.entries)
         self.service = JobService(self.backend, self._checker)
@@ -104,6 +107,10 @@ class Box:
             with suppress(Exception):
                 found.append((await self.service.get(str(key))).job)
         return [job for job in found if job.job_id == job_id]
+
+    async def until_looked_at(self, job_id: str) -> None:
+        """Wait until it has said that it cannot run a job of a box that is gone."""
+        await until(lambda: job_id in self._takeover._told, "looked at")
 
     async def until_in(self) -> None:
         """Wait until it is among the others."""

@@ -5,12 +5,17 @@ box must know of it. A loss tells a box that a job was taken from it: it is writ
 with whatever took the job, and stays until that box has read it.
 """
 
+import hmac
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Self
 
+from factotum.persistence.entries import JobRequest
+
 _NO_PREFIX: Final = "factotum"
+_PURPOSE: Final = "factotum claim"
+"""Told to the seal, so that nothing else that the secret has sealed passes for a claim."""
 
 
 class Phase(StrEnum):
@@ -80,6 +85,7 @@ class Claim:
         factfile: the text, if no path leads to it.
         is_whole: whether another box can do as this one would: False if something of the above
             was too large to be written down.
+        seal: shows that somebody who knows the boxes' secret has written it; empty: nobody has.
     """
 
     box: str
@@ -91,6 +97,7 @@ class Claim:
     kept: str | None = None
     factfile: str | None = None
     is_whole: bool = True
+    seal: str = ""
 
     @classmethod
     def parse(cls, value: bytes) -> Self | None:
@@ -107,13 +114,32 @@ class Claim:
                 kept=_text(found.get("kept")),
                 factfile=_text(found.get("factfile")),
                 is_whole=bool(found["whole"]),
+                seal=str(found.get("seal", "")),
             )
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
+    def sealed(self, secret: str, request: JobRequest) -> Self:
+        """Seal it, together with what its entry asks for; without a secret nothing is sealed."""
+        return replace(self, seal=self._seal(secret, request) if secret else "")
+
+    def is_sealed(self, secret: str, request: JobRequest) -> bool:
+        """Whether it was sealed by who knows the secret; without a secret everything passes."""
+        seal, known = self._seal(secret, request), self.seal.encode("utf-8", "replace")
+        return not secret or hmac.compare_digest(seal.encode(), known)
+
+    def _seal(self, secret: str, request: JobRequest) -> str:
+        asked = [request.job_id, request.job_name, request.factfile_path, *request.factfile_args]
+        text = json.dumps([_PURPOSE, asked, self._document()])
+        return hmac.new(secret.encode(), text.encode(), "sha256").hexdigest()
+
     def to_json(self) -> bytes:
         """Write it down."""
-        document = {
+        document = self._document() | ({"seal": self.seal} if self.seal else {})
+        return json.dumps(document, separators=(",", ":")).encode()
+
+    def _document(self) -> dict[str, object]:
+        document: dict[str, object] = {
             "box": self.box,
             "host": self.host,
             "name": self.name,
@@ -126,7 +152,7 @@ class Claim:
             document["kept"] = self.kept
         if self.factfile is not None:
             document["factfile"] = self.factfile
-        return json.dumps(document, separators=(",", ":")).encode()
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

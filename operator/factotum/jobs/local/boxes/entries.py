@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -26,7 +27,7 @@ from factotum.jobs.local.entries import Keeper, OwnEntries, Start, entry_of
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.local.store.ledger import Ledger
 from factotum.jobs.local.store.rows import Row, read_report
-from factotum.persistence.consul import ConsulStore, StoredValue
+from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import Entry, EntryState
 from factotum.persistence.errors import StoreConflictError, StoreError, StoreUnreachableError
 from factotum.persistence.sessions import Sessions, deleted, holds
@@ -51,6 +52,7 @@ class SharedEntries(ConsulEntries):
         prefix: of the keys.
         settings: of the backend: its folder says which box this is.
         ttl_seconds: how long this box is thought alive without a word of it, at least.
+        secret: what boxes that trust each other know; empty: whoever writes to Consul is trusted.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class SharedEntries(ConsulEntries):
         *,
         settings: LocalSettings,
         ttl_seconds: float = TTL_SECONDS,
+        secret: str = "",
     ) -> None:
         super().__init__(store, own, name, prefix)
         self.sessions = Sessions(store)
@@ -71,6 +74,7 @@ class SharedEntries(ConsulEntries):
             self.sessions, self.keys, settings.folder, name=name, ttl_seconds=ttl_seconds
         )
         self._resumes = settings.resumes
+        self.secret = secret
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._rows: dict[str, Row] = {}
         self._wanted: dict[str, tuple[Entry, Phase | None, str]] = {}
@@ -205,9 +209,15 @@ class SharedEntries(ConsulEntries):
         """The ``--consul-name``."""
         return self._name
 
-    def claim_of(self, row: Row) -> Claim:
-        """Return the claim of a job that this box has now."""
-        return self._claim(row, self._phase(row) or Phase.WAITING)
+    def claim_of(self, row: Row, factfile: str | None) -> Claim:
+        """Return the claim of a job that this box takes over.
+
+        Args:
+            factfile: its text, if no path leads to it.
+        """
+        claim = self._claim(row, self._phase(row) or Phase.WAITING)
+        claim = replace(claim, factfile=factfile, is_whole=True)
+        return claim.sealed(self.secret, entry_of(row, self._name).request)
 
     def _claim(self, row: Row, phase: Phase) -> Claim:
         kept, is_whole = row.report or row.kept, True
@@ -217,7 +227,7 @@ class SharedEntries(ConsulEntries):
         is_whole = is_whole and factfile != ""  # not kept yet: written down with the next note
         for text in (kept, factfile):
             is_whole = is_whole and (text is None or len(text) <= _MOST)
-        return Claim(
+        claim = Claim(
             box=self.membership.box,
             host=self.membership.host,
             name=self._name,
@@ -228,6 +238,7 @@ class SharedEntries(ConsulEntries):
             factfile=factfile if is_whole else None,
             is_whole=is_whole,
         )
+        return claim.sealed(self.secret, entry_of(row, self._name).request)
 
     def _turn(self, job_id: str) -> asyncio.Lock:
         """Return what keeps our own writes of one job apart."""
@@ -283,22 +294,14 @@ class SharedEntries(ConsulEntries):
             known = Loss.parse(loss.value) if loss.value else None
             if known is not None and known.job_id == row.job_id:
                 text = known.sentence
-            elif not self._is_free(row, found.entry):
+            elif not (row.key in self._begun or found.is_free(self._inherited_entry(row))):
                 text = "another Factotum Server has it"
         if text:
             await self._lose(row.key, row.job_id, text)
         return text
 
-    def _is_free(self, row: Row, stored: StoredValue) -> bool:
-        """Whether an entry without a claim leaves a job to us."""
-        entry = Entry.parse(stored.value) if stored.value else None
-        if entry is None or entry.state == EntryState.DONE or row.key in self._begun:
-            return True
-        return (
-            row.key in self._inherited
-            and entry.last_run_from == self._name
-            and entry.request == entry_of(row, self._name).request
-        )
+    def _inherited_entry(self, row: Row) -> Entry | None:
+        return entry_of(row, self._name) if row.key in self._inherited else None
 
     def may_start(self, row: Row) -> bool:
         """Whether a runner may have a job: not while others may think that this box is gone."""

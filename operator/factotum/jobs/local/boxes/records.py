@@ -35,6 +35,18 @@ class Found(NamedTuple):
         entry = Entry.parse(self.entry.value) if self.entry.value else None
         return entry is not None and entry.state != EntryState.DONE and entry.last_run_from != name
 
+    def is_free(self, own: Entry | None) -> bool:
+        """Whether an entry without a claim leaves the job to this box.
+
+        Args:
+            own: the entry that this box may have written before there were claims; None: none.
+        """
+        entry = Entry.parse(self.entry.value) if self.entry.value else None
+        if entry is None or entry.state == EntryState.DONE:
+            return True
+        is_ours = own is not None and entry.last_run_from == own.last_run_from
+        return own is not None and is_ours and entry.request == own.request
+
 
 class Records:
     """Claims and entries.

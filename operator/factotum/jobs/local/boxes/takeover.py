@@ -158,7 +158,9 @@ class Takeover:
             args=own,
         )
         problem = "what another run needs is only there"
-        if claim.is_whole and (claim.factfile is not None or asked.factfile_path != INLINE):
+        if not claim.is_sealed(self._entries.secret, asked):
+            problem = "no box that knows this one's token has written that down"
+        elif claim.is_whole and (claim.factfile is not None or asked.factfile_path != INLINE):
             try:
                 request = await self._check(submission, appended)
             except SubmissionError as error:
@@ -277,9 +279,8 @@ class _Case:
             loss = Loss(job_id=self._job_id, fate=fate, host=membership.host)
             more.append(unchanged(keys.box(self._box), self._gone.revision))
             more.append(put(keys.loss(self._box, claim.job), loss.to_json()))
-        ours = None
-        if row is not None:  # the factfile is not in this box's file of jobs yet
-            ours = replace(self._entries.claim_of(row), factfile=claim.factfile, is_whole=True)
+        # An inline factfile is not in this box's file of jobs yet.
+        ours = None if row is None else self._entries.claim_of(row, claim.factfile)
         await self._records.write(self._job_id, found, ours, entry, *more)
 
 
