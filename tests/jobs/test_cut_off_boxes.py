@@ -14,8 +14,10 @@ import pytest
 from factotum.core.wire.judging import Granted, Later
 from factotum.jobs.errors import BackendError, DuplicateJobError
 from factotum.jobs.local.boxes.claims import Claim, Phase
+from factotum.jobs.local.boxes.takeover import Case
 from factotum.jobs.local.running import course
 from factotum.jobs.local.running.desk import Desk
+from factotum.persistence.errors import StoreConflictError
 from support.consul.process import ConsulProcess
 from support.server.backends import PREFIX, ended, in_state, with_reason
 from support.server.boxes import (
@@ -197,6 +199,26 @@ async def test_who_could_not_see_the_others_counts_their_absence_anew(consul, ma
         again = await until(lambda: membership.gone_for(0.0).get(box), "seen again")
 
         assert again.since > first.since
+
+
+async def test_a_box_that_is_back_at_the_last_moment_loses_nothing(consul, make, path):
+    one, two = make("one", workers=1), make("two", patience_seconds=60.0)
+    async with boxes(one, two):
+        jobs = [await one.submit(path, "--tag", f"n,{n}") for n in ("m1", "m2")]
+        await in_state(one.service, jobs[0].key, "WORKING")
+        await until_entry(consul, jobs[0].job_id, state="WORKING")
+        await one.die()
+        box = one.entries.membership.box
+        gone = await until(lambda: two.entries.membership.gone_for(0.0).get(box), "seen")
+        await one.start()
+        await one.until_in()
+        # What the other one has seen is not so any more.
+        for job in jobs:
+            before = stored(consul, job.job_id)
+            with pytest.raises(StoreConflictError):
+                await Case(two._takeover, job.job_id, box, gone).see_to(is_late=True)
+            assert stored(consul, job.job_id) == before
+        assert not consul.keys(KEYS.losses(box))
 
 
 async def test_jobs_of_servers_that_know_no_claims_are_theirs(consul, make, tmp_path, path):

@@ -16,6 +16,7 @@ from factotum.jobs.local.entries import OwnEntries
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import JobService
 from factotum.jobs.views import JobView, Submission
+from factotum.persistence.access import Access
 from factotum.persistence.consul import ConsulStore
 from support.consul.process import ConsulProcess
 from support.server.backends import PREFIX
@@ -45,6 +46,7 @@ class Box:
         *,
         patience_seconds: float = PATIENCE_SECONDS,
         secret: str = "",
+        access: Access | None = None,
         **settings: Any,
     ) -> None:
         self._settings = LocalSettings(folder=folder / name, **settings)
@@ -52,6 +54,7 @@ class Box:
         self._checker = checker
         self._patience_seconds = patience_seconds
         self._secret = secret
+        self._access = access
         self.name = name
         self._is_up = False
 
@@ -65,7 +68,7 @@ class Box:
     async def start(self) -> None:
         """Start a server on the folder."""
         self.entries = SharedEntries(
-            ConsulStore(self._address),
+            ConsulStore(self._address, self._access),
             OwnEntries(self.name, PREFIX),
             self.name,
             PREFIX,

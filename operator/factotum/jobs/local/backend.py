@@ -151,7 +151,7 @@ class LocalBackend:
 
     # --- what other boxes do ---------------------------------------------------------------
 
-    async def adopt(self, job: Adopted, seize: Callable[[Row], Awaitable[bool]]) -> bool:
+    async def adopt(self, job: Adopted, seize: Callable[[Row], Awaitable[None]]) -> bool:
         """Take over another box's job (see ``Keeper.adopt``)."""
         request = job.request
         if self.ledger.holder(request.job_id) is not None or request.job_id in self._taking:
@@ -163,8 +163,7 @@ class LocalBackend:
             except QueueFullError:
                 return False
             row = course.taken_over(self._new(request), job)
-            if not await seize(row):
-                return False
+            await seize(row)
             await self.ledger.add(row, rows.keep_factfile(row.factfile_hash, request.factfile))
         finally:
             self._taking.discard(request.job_id)

@@ -51,11 +51,11 @@ class Keeper(Protocol):
             BackendError: that cannot be kept now.
         """
 
-    async def adopt(self, job: Adopted, seize: Callable[[Row], Awaitable[bool]]) -> bool:
+    async def adopt(self, job: Adopted, seize: Callable[[Row], Awaitable[None]]) -> bool:
         """Put another box's job into the queue, unless there is one of its id, or no room.
 
         Args:
-            seize: makes it ours, and says whether it is.
+            seize: makes it ours; what it raises ends it.
 
         Raises:
             BackendError: it is ours, but cannot be kept now.

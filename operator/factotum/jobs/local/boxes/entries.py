@@ -387,8 +387,8 @@ class SharedEntries(ConsulEntries):
         """Return the entry of a job id, whichever box's it is (see ``Entries.entry``)."""
         path = self.path(job_id)
         bare = job_id if path is None else path.rpartition("/")[2]
-        holder = self.ledger.holder(bare)
-        if holder is not None and holder.key in self._private:
+        row = self._rows.get(bare)
+        if row is not None and row.key in self._private:
             return await self._own.entry(bare)
         return await super().entry(job_id)
 

@@ -114,7 +114,7 @@ class Takeover:
                 if claim.box == self._membership.box:
                     await self._see_to_own(job_id, claim)
                 elif claim.box in gone:
-                    case = _Case(self, job_id, claim.box, gone[claim.box])
+                    case = Case(self, job_id, claim.box, gone[claim.box])
                     await case.see_to(is_late=claim.box in late)
         await self._forget_boxes({claim.box for claim in claims.values()}, late)
         self._told &= set(claims)
@@ -135,7 +135,7 @@ class Takeover:
                 self._entries.note_again(row)
             return
         # A server ended between the claim and the file of jobs, or the file was lost.
-        await _Case(self, job_id, claim.box, None).see_to(is_late=True)
+        await Case(self, job_id, claim.box, None).see_to(is_late=True)
 
     async def _forget_boxes(self, busy: set[str], late: Mapping[str, Gone]) -> None:
         """Remove the keys of boxes that have nothing any more; they make them again."""
@@ -186,7 +186,7 @@ class Takeover:
             return problem or ""
         return ""
 
-    async def adopt(self, job: Adopted, seize: Callable[[Row], Awaitable[bool]]) -> bool:
+    async def adopt(self, job: Adopted, seize: Callable[[Row], Awaitable[None]]) -> bool:
         """Put a job into this box's queue (see ``Keeper.adopt``)."""
         return await self._keeper.adopt(job, seize)
 
@@ -201,7 +201,7 @@ class Takeover:
         return self._resumes
 
 
-class _Case:
+class Case:
     """One job that nobody sees to.
 
     Args:
@@ -253,13 +253,10 @@ class _Case:
         is_suspended = claim.phase == Phase.SUSPENDED
         job = Adopted(request=request, kept=claim.kept, is_suspended=is_suspended, text=text)
 
-        async def seize(row: Row) -> bool:
-            with contextlib.suppress(StoreConflictError):
-                entry = entry_of(row, self._entries.name)
-                await self._write(found, claim, row, entry, Fate.TAKEN)
-                self._entries.know(row, entry)
-                return True
-            return False
+        async def seize(row: Row) -> None:
+            entry = entry_of(row, self._entries.name)
+            await self._write(found, claim, row, entry, Fate.TAKEN)
+            self._entries.know(row, entry)
 
         if await self._takeover.adopt(job, seize):
             logger.warning("job %s is %s", self._job_id, text)
