@@ -90,15 +90,18 @@ async def test_what_a_lost_box_had_queued_runs_on_another_and_what_it_ran_has_fa
     assert not claim(consul, working.job_id)
 
 
+@pytest.mark.parametrize("shared", ["", "factotum"])
 async def test_a_box_that_comes_back_stops_what_was_closed_and_runs_nothing_that_was_taken(
-    consul, make, noting
+    consul, make, noting, shared
 ):
     path, gate, ran = noting
-    one, two = make("one", workers=1), make("two", workers=2)
+    one = make("one", workers=1, consul_name=shared)
+    two = make("two", workers=2, consul_name=shared)
     async with boxes(one, two):
-        working, waiting = await queued_behind(one, path, 3, 4)
+        working, waiting = await queued_behind(one, path, f"3{shared}", f"4{shared}")
+        mine = two.entries.membership.box
         await one.die()
-        await until_entry(consul, waiting.job_id, lastRunFrom="two")
+        await until(lambda: claim(consul, waiting.job_id).get("box") == mine, "taken over")
         await until_entry(consul, working.job_id, state="DONE")
 
         await one.start()
@@ -113,10 +116,10 @@ async def test_a_box_that_comes_back_stops_what_was_closed_and_runs_nothing_that
         assert "closed it as failed" in lost.message
         assert "took it over" in given_up.message
         assert stored(consul, working.job_id)["lastOutcome"] == "FAILED"
-        again = await one.submit(path, "--tag", "n,3")
+        again = await one.submit(path, "--tag", f"n,3{shared}")
         assert (await ended(one.service, again.key)).job.outcome == "SUCCEEDED"
 
-    assert sorted(lines(ran)) == ["3", "4"]
+    assert sorted(lines(ran)) == [f"3{shared}", f"4{shared}"]
 
 
 async def test_a_run_of_a_lost_box_is_taken_up_again_where_that_is_wished(consul, make, tmp_path):
@@ -241,12 +244,14 @@ async def test_a_job_that_one_box_has_is_refused_by_the_others(make, noting):
     assert lines(ran) == ["once", "once"]
 
 
-async def test_one_job_sent_to_all_boxes_at_once_is_accepted_by_one(consul, make, noting):
+@pytest.mark.parametrize("shared", ["", "factotum"])
+async def test_one_job_sent_to_all_boxes_at_once_is_accepted_by_one(consul, make, noting, shared):
     path, gate, ran = noting
-    made = [make(name) for name in ("one", "two", "three")]
+    # The original's default name is everybody's.
+    made = [make(name, consul_name=shared) for name in ("one", "two", "three")]
     async with boxes(*made):
         for trial in range(10):
-            tags = ("--tag", f"n,t{trial}")
+            tags = ("--tag", f"n,t{trial}{shared}")
             answers = await asyncio.gather(
                 *(each.submit(path, *tags) for each in made), return_exceptions=True
             )
@@ -258,7 +263,7 @@ async def test_one_job_sent_to_all_boxes_at_once_is_accepted_by_one(consul, make
             await until_entry(consul, job_id, state="DONE")
         await until(lambda: len(lines(ran)) >= 10, "all ran")
 
-    assert sorted(lines(ran)) == sorted(f"t{trial}" for trial in range(10))
+    assert sorted(lines(ran)) == sorted(f"t{trial}{shared}" for trial in range(10))
 
 
 @pytest.mark.parametrize("knows", [True, False])

@@ -28,8 +28,9 @@ def make(consul, checker, tmp_path):
     def make(rules):
         token = consul.token(rules)
         ca_file = str(consul.files / "ca.crt")
-        access = Access(tls=True, ca_file=ca_file, server_name=SERVER, token=token)
-        return Box(tmp_path, consul.address, checker, "one", access=access)
+        made = Box(tmp_path, consul.address, checker, "one")
+        made.access = Access(tls=True, ca_file=ca_file, server_name=SERVER, token=token)
+        return made
 
     return make
 

@@ -33,9 +33,12 @@ class Box:
     Args:
         folder: of all boxes.
         address: of Consul, or of what stands between.
-        name: of this one, its ``--consul-name`` as well.
+        name: of this one, its ``--consul-name`` as well unless that is given.
         settings: of the backend.
     """
+
+    access: Access | None = None
+    """How Consul lets it in."""
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class Box:
         *,
         patience_seconds: float = PATIENCE_SECONDS,
         secret: str = "",
-        access: Access | None = None,
+        consul_name: str = "",
         **settings: Any,
     ) -> None:
         self._settings = LocalSettings(folder=folder / name, **settings)
@@ -54,7 +57,7 @@ class Box:
         self._checker = checker
         self._patience_seconds = patience_seconds
         self._secret = secret
-        self._access = access
+        self._consul_name = consul_name or name
         self.name = name
         self._is_up = False
 
@@ -68,9 +71,9 @@ class Box:
     async def start(self) -> None:
         """Start a server on the folder."""
         self.entries = SharedEntries(
-            ConsulStore(self._address, self._access),
-            OwnEntries(self.name, PREFIX),
-            self.name,
+            ConsulStore(self._address, self.access),
+            OwnEntries(self._consul_name, PREFIX),
+            self._consul_name,
             PREFIX,
             settings=self._settings,
             ttl_seconds=TTL_SECONDS,
