@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 from factotum.jobs.checking.own import INLINE
-from factotum.jobs.errors import BackendError, DuplicateJobError
+from factotum.jobs.errors import BackendError, DuplicateJobError, UnknownJobError
 from factotum.jobs.local.boxes.claims import Claim, Keys, Loss, Phase
 from factotum.jobs.local.boxes.membership import Membership
 from factotum.jobs.local.boxes.records import Found, Records
@@ -75,6 +75,7 @@ class SharedEntries(ConsulEntries):
         )
         self._resumes = settings.resumes
         self.secret = secret
+        self.name: Final = name
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._rows: dict[str, Row] = {}
         self._wanted: dict[str, tuple[Entry, Phase | None, str]] = {}
@@ -150,11 +151,16 @@ class SharedEntries(ConsulEntries):
         task.add_done_callback(self._tasks.discard)
 
     async def _remove_loss(self, key: int) -> None:
-        with suppress(StoreError):
+        with suppress(StoreError, BackendError):
+            with suppress(UnknownJobError):
+                row = self.ledger.get(str(key))
+                if row.is_done:
+                    await self.ledger.told(row)  # no later server is to tell its end either
             await self.sessions.transact(deleted(self.keys.loss(self.membership.box, key)))
 
     def _forget(self, job_id: str) -> None:
         self._unwritten.pop(job_id, None)
+        self._ends.pop(job_id, None)
         self._written.pop(job_id, None)
         self._rows.pop(job_id, None)
         self._wanted.pop(job_id, None)
@@ -203,11 +209,6 @@ class SharedEntries(ConsulEntries):
             raise DuplicateJobError(job_id)
         if found.is_foreign(self._name):
             raise DuplicateJobError(job_id)
-
-    @property
-    def name(self) -> str:
-        """The ``--consul-name``."""
-        return self._name
 
     def claim_of(self, row: Row, factfile: str | None) -> Claim:
         """Return the claim of a job that this box takes over.
@@ -312,10 +313,12 @@ class SharedEntries(ConsulEntries):
     def note(self, row: Row) -> None:
         """Write a job's change, soon and in order."""
         job_id = row.job_id
-        if row.key in self._lost:
+        if row.key in self._lost or row.reason == Reason.DUPLICATE:
+            self._lost.add(row.key)
             if row.is_done:
                 self._bury(row.key)
             return
+        self._note_end(row)
         if row.state == JobState.QUEUED:
             self._begun.discard(row.key)
         entry = entry_of(row, self._name)
