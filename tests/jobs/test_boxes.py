@@ -56,7 +56,8 @@ def noting(tmp_path):
     command = f"while ! [ -e {gate} ]; do sleep 0.02; done; echo {{{{tag:n}}}} >> {ran}"
     document = factfile("sh")
     document["data"]["tasks"][0]["arguments"] = ["-c", command]
-    return write(tmp_path / "job.factfile", document), gate, ran
+    yield write(tmp_path / "job.factfile", document), gate, ran
+    gate.touch()  # runners outlive their boxes
 
 
 async def queued_behind(box, path, *numbers):
@@ -218,7 +219,10 @@ async def test_a_suspended_job_stays_so_elsewhere(consul, make, noting):
         await one.die()
         await until_entry(consul, job.job_id, lastRunFrom="two")
         gate.touch()
-        theirs = await two.service.find(job.job_id)
+        async with asyncio.timeout(20):
+            # Consul hears of it before it is in the box's own file.
+            while (theirs := await two.service.find(job.job_id)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         assert (theirs.state, theirs.reason) == ("QUEUED", "Suspended")
         await two.service.resume(theirs.key)
         entry = await until_entry(consul, job.job_id, state="DONE")
