@@ -145,7 +145,8 @@ def test_check_never_leaves_the_namespace(zygote, gate, tmp_path, asked):
 
         assert answer.status == 400
         assert b"No job entry found" in answer.body
-        assert not gate.seen
+        asked_for = [each.path for each in gate.seen if each.path.startswith("/v1/kv/")]
+        assert all(path.startswith(f"/v1/kv/{PREFIX}-boxes/") for path in asked_for)
         assert server.ask("/check?id=unknown").status == 400
         assert server.ask("/submit", {}).status == 400
 

@@ -16,6 +16,7 @@ from factotum.jobs.local.entries import OwnEntries
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import JobService
 from factotum.persistence.consul import ConsulStore
+from support.builders.local_jobs import row
 from support.consul.process import ConsulProcess
 from support.server.backends import PREFIX, asking, ended, in_state
 from support.server.running import factfile
@@ -106,3 +107,19 @@ async def test_every_box_answers_for_every_job(consul, checker, tmp_path):
 
     assert seen[0] == seen[1]
     assert seen[0].last_run_from == "one"
+
+
+async def test_a_change_that_comes_as_the_one_before_it_was_written_is_written(consul, tmp_path):
+    async with box(tmp_path, consul, "one"):
+        entries = ConsulEntries(
+            ConsulStore(consul.address), OwnEntries("one", PREFIX), "one", PREFIX
+        )
+        entries.note(row(1, job_id="moment", state="WORKING", outcome="RUNNING"))
+        # Looked at in every turn of the loop: the writer has nothing left, and is there still.
+        while "moment" in entries._unwritten:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+        entries.note(row(1, job_id="moment", state="DONE", outcome="SUCCEEDED"))
+        end = await until(consul, "moment", "DONE")
+        await entries.stop()
+
+    assert end["lastOutcome"] == "SUCCEEDED"

@@ -188,7 +188,7 @@ async def test_progress_that_cannot_be_written_is_written_later(tmp_path):
     ledger = Ledger(database)
     settings = LocalSettings(folder=tmp_path / "data")
     told = []
-    crew = Crew(ledger, Folders(settings.folder), settings, told.append)
+    crew = Crew(ledger, Folders(settings.folder), settings, told.append, OwnEntries("box", PREFIX))
     for key in (1, 2, 3):
         work = row(key, state="WORKING", outcome="RUNNING", reason="Claimed")
         work.launch, work.token, work.claim_id = 1, "t", "a" * 32

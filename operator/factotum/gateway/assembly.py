@@ -3,8 +3,9 @@
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from factotum.core.errors import FactotumError
 from factotum.gateway.chronicle import Chronicle
@@ -20,7 +21,10 @@ from factotum.jobs.local.backend import LocalBackend
 from factotum.jobs.local.entries import Entries, OwnEntries
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import Appended, JobService
-from factotum.jobs.views import JobView, Load, Webhook
+from factotum.jobs.views import JobRequest, JobView, Load, Submission, Webhook
+
+if TYPE_CHECKING:
+    from factotum.jobs.local.boxes.takeover import Takeover
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +32,9 @@ NAME: Final = "factotum"
 NAMESPACE: Final = "com.snowplowanalytics/factotum"
 _LOG_BYTES: Final = 16 * 1024 * 1024
 _KEEP_DAYS: Final = 30
+_TAKEOVER_SECONDS: Final = 30
+
+Check = Callable[[Submission, tuple[str, ...]], Awaitable[JobRequest]]
 
 
 class SettingsError(FactotumError):
@@ -51,19 +58,18 @@ class Assembly:
         self.checker = CheckingProcesses(shown) if is_ours else Program(program)
         self._figures = Figures()
         self._chronicle = Chronicle(shown, self._load, None if is_ours else self._last_words)
-        self.backend = LocalBackend(
-            LocalSettings(
-                folder=_data_folder(given),
-                workers=given.max_workers,
-                max_waiting=given.max_jobs,
-                resumes=given.text("--interrupted") == "resume",
-                log_bytes=given.number("--log-size", _LOG_BYTES),
-                keep_days=int(given.text("--keep") or _KEEP_DAYS),
-                program="" if is_ours else program,
-            ),
-            _entries(given),
-            self._hear,
+        settings = LocalSettings(
+            folder=_data_folder(given),
+            workers=given.max_workers,
+            max_waiting=given.max_jobs,
+            resumes=given.text("--interrupted") == "resume",
+            log_bytes=given.number("--log-size", _LOG_BYTES),
+            keep_days=int(given.text("--keep") or _KEEP_DAYS),
+            program="" if is_ours else program,
         )
+        entries = _entries(given, settings)
+        self.backend = LocalBackend(settings, entries, self._hear)
+        self._takeover = _takeover(given, settings, entries, self.backend, self.checker.check)
         self.service = JobService(self.backend, self.checker, appended(given))
         token = shared_token(given)
         self.guard = Guard(token)
@@ -83,9 +89,13 @@ class Assembly:
     async def start(self) -> None:
         """Begin to run jobs."""
         await self.backend.start()
+        if self._takeover is not None:
+            self._takeover.start()
 
     async def stop(self) -> None:
         """Let go of everything; the queue is kept, and running jobs go on."""
+        if self._takeover is not None:
+            await self._takeover.stop()
         await self.backend.stop()
         if isinstance(self.checker, CheckingProcesses):
             await self.checker.stop()
@@ -121,7 +131,7 @@ def hosts(given: Options) -> frozenset[str]:
     return frozenset(name.strip() for name in names if name.strip())
 
 
-def _entries(given: Options) -> Entries:
+def _entries(given: Options, settings: LocalSettings) -> Entries:
     name = given.text("--consul-name", NAME)
     namespace = given.text("--consul-namespace", NAMESPACE)
     own = OwnEntries(name, namespace.strip("/"))
@@ -132,8 +142,26 @@ def _entries(given: Options) -> Entries:
     from factotum.persistence.consul import ConsulStore
 
     address = f"{given.text('--consul-ip', '127.0.0.1')}:{given.consul_port}"
-    access = Access.from_environment(os.environ)
-    return ConsulEntries(ConsulStore(address, access), own, name, namespace)
+    store = ConsulStore(address, Access.from_environment(os.environ))
+    if not given.shares:
+        return ConsulEntries(store, own, name, namespace)
+    from factotum.jobs.local.boxes.entries import SharedEntries
+
+    secret = shared_token(given)
+    return SharedEntries(store, own, name, namespace, settings=settings, secret=secret)
+
+
+def _takeover(
+    given: Options, settings: LocalSettings, entries: Entries, backend: LocalBackend, check: Check
+) -> "Takeover | None":
+    if not given.shares:
+        return None
+    from factotum.jobs.local.boxes.entries import SharedEntries
+    from factotum.jobs.local.boxes.takeover import Takeover
+
+    assert isinstance(entries, SharedEntries)  # noqa: S101 - for mypy
+    patience = given.number("--takeover-after", _TAKEOVER_SECONDS)
+    return Takeover(entries, backend, check, patience_seconds=patience, resumes=settings.resumes)
 
 
 def appended(given: Options) -> Appended:

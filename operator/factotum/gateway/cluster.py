@@ -36,7 +36,10 @@ from factotum.persistence.entries import EntrySettings
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _AUDIENCE: Final = "factotum-server"
 _DAY_SECONDS: Final = 86_400
-_LOCAL_ONLY: Final = ("--factotum-bin", "--data-dir", "--interrupted", "--log-size")
+_LOCAL_ONLY: Final = (
+    *("--factotum-bin", "--data-dir", "--interrupted", "--log-size"),
+    *("--boxes", "--takeover-after"),
+)
 
 
 class ClusterAssembly:

@@ -23,7 +23,8 @@ _ORIGINAL_OPTIONS: Final = (
 )
 _LATER_OPTIONS: Final = (
     "[--data-dir=<folder>] [--interrupted=<fail|resume>] [--log-size=<bytes>] [--keep=<days>]"
-    " [--token-file=<file>] [--allow-host=<names>] [--rate=<requests>]"
+    " [--boxes=<alone|share>] [--takeover-after=<seconds>] [--token-file=<file>]"
+    " [--allow-host=<names>] [--rate=<requests>]"
 )
 _CLUSTER_OPTIONS: Final = (
     "--backend=kubernetes [--namespace=<name>] [--factfiles=<folders>] [--operator=<host:port>]"
@@ -91,6 +92,19 @@ OPTIONS: Final = {
     "--keep": Option(
         "days", "How long ended jobs are kept (default 30; 0: for ever).", "u32", _U32, True
     ),
+    "--boxes": Option(
+        "alone|share",
+        "With Consul: jobs are this box's own (default of factotum-server), or a box that is lost"
+        " has its jobs taken over by others that share (default of factotum server).",
+        is_later=True,
+    ),
+    "--takeover-after": Option(
+        "seconds",
+        "With --boxes=share: how long another box must be seen to be gone (default 30).",
+        "u32",
+        _U32,
+        is_later=True,
+    ),
     "--token-file": Option(
         "file", "Who asks must show the token in this file (Authorization: Bearer).", is_later=True
     ),
@@ -154,7 +168,11 @@ OPTIONS: Final = {
     ),
 }
 _SHORT: Final = {"-h": "--help", "-v": "--version"}
-_WORDS: Final = {"--interrupted": ("fail", "resume"), "--backend": ("local", "kubernetes")}
+_WORDS: Final = {
+    "--interrupted": ("fail", "resume"),
+    "--backend": ("local", "kubernetes"),
+    "--boxes": ("alone", "share"),
+}
 _CONSUL: Final = ("--consul-name", "--consul-ip", "--consul-port", "--consul-namespace")
 
 
@@ -206,6 +224,12 @@ class Options:
     def uses_consul(self) -> bool:
         """Whether entries are kept in Consul: always, for who calls the server as it was called."""
         return self.program == ORIGINAL or any(map(self.has, _CONSUL))
+
+    @property
+    def shares(self) -> bool:
+        """Whether boxes on the same Consul take over from each other."""
+        default = "alone" if self.program == ORIGINAL else "share"
+        return self.uses_consul and self.text("--boxes", default) == "share"
 
     @property
     def uses_cluster(self) -> bool:
@@ -275,7 +299,11 @@ def _long(program: str, word: str, rest: list[str]) -> tuple[str, str]:
     name, attached, value = word.partition("=")
     option = OPTIONS.get(name)
     if option is None:
-        similar = find_similar(name, OPTIONS)
+        # Under the original's name its own are meant: it knows no others.
+        is_ours = program != ORIGINAL
+        similar = find_similar(
+            name, [each for each in OPTIONS if is_ours or not OPTIONS[each].is_later]
+        )
         hint = f". Did you mean '{similar}'?" if similar is not None else ""
         raise _error(program, f"Unknown flag: '{name}'{hint}")
     if not option.value:

@@ -81,7 +81,9 @@ class Store(Protocol):
 
 
 class _KV(Protocol):
-    def get(self, key: str, *, recurse: bool = False) -> tuple[str | None, Any]: ...
+    def get(
+        self, key: str, *, recurse: bool = False, consistency: str | None = None
+    ) -> tuple[str | None, Any]: ...
 
     def put(self, key: str, value: bytes, *, cas: int) -> bool: ...
 
@@ -90,7 +92,7 @@ class _Txn(Protocol):
     def put(self, payload: list[dict[str, Mapping[str, Any]]]) -> Any: ...
 
 
-class _Client(Protocol):
+class Client(Protocol):
     """The part of python-consul2's client that is used here."""
 
     kv: _KV
@@ -117,7 +119,7 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _connect(host: str, port: int, credentials: Credentials) -> _Client:
+def _connect(host: str, port: int, credentials: Credentials) -> Client:
     with warnings.catch_warnings():
         # Each client warns of Consul's old ACL calls, which it has and we do not use.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -132,7 +134,7 @@ def _connect(host: str, port: int, credentials: Credentials) -> _Client:
         read_seconds=_READ_SECONDS,
         credentials=credentials,
     )
-    return cast("_Client", client)
+    return cast("Client", client)
 
 
 class ConsulStore:
@@ -156,7 +158,7 @@ class ConsulStore:
         self._may_write = may_write
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consul")
         # Made here, since silencing a warning concerns all threads; each is used by one at a time.
-        self._clients: SimpleQueue[_Client] = SimpleQueue()
+        self._clients: SimpleQueue[Client] = SimpleQueue()
         self._is_closed = False
         for _ in range(_THREADS):
             self._clients.put(_connect(self._host, self._port, credentials))
@@ -195,26 +197,40 @@ class ConsulStore:
             StoreConflictError: it is not.
         """
 
-        def call(client: _Client) -> bool:
+        def call(client: Client) -> bool:
             self._may_write()
             return bool(client.kv.put(path, value, cas=revision))
 
-        if not await self._ask(call):
+        if not await self.ask(call):
             raise StoreConflictError(f"{path} has changed")
 
     async def entries(self, prefix: str) -> Mapping[str, StoredValue]:
         """Read every key below a prefix."""
-        _, items = await self._ask(lambda client: client.kv.get(f"{prefix}/", recurse=True))
+        _, items = await self.ask(lambda client: client.kv.get(f"{prefix}/", recurse=True))
         return {item["Key"]: _stored(item) for item in items or ()}
 
     async def probe(self, path: str) -> int:
         """Ask for a key that nobody writes; return the store's own revision."""
-        revision, _ = await self._ask(lambda client: client.kv.get(path))
+        revision, _ = await self.ask(lambda client: client.kv.get(path))
         return int(revision or 0)
+
+    async def transact(self, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Do operations on keys together or not at all; return an item for each key concerned.
+
+        Raises:
+            StoreConflictError: a condition among them does not hold.
+        """
+        try:
+            return await self._transact(operations, before=self._may_write)
+        except _TransactionError as exc:
+            for failure in exc.failures.values():
+                if isinstance(failure, StoreUnreachableError):
+                    raise failure from exc  # forbidden
+            raise
 
     async def _get_all(self, paths: Sequence[str]) -> Sequence[StoredValue]:
         if len(paths) == 1:
-            _, item = await self._ask(lambda client: client.kv.get(paths[0]))
+            _, item = await self.ask(lambda client: client.kv.get(paths[0]))
             return [ABSENT if item is None else _stored(item)]
         # The verb "get" would fail for a key that is not there.
         reads = [{"Verb": "get-tree", "Key": path} for path in dict.fromkeys(paths)]
@@ -246,17 +262,18 @@ class ConsulStore:
         """Do operations together or not at all; return one item for each key concerned."""
         request = [{"KV": operation} for operation in operations]
 
-        def call(client: _Client) -> list[Mapping[str, Any]]:
+        def call(client: Client) -> list[Mapping[str, Any]]:
             before()
             return [each["KV"] for each in client.txn.put(request)["Results"] or ()]
 
-        return await self._ask(call)
+        return await self.ask(call)
 
-    async def _ask(self, call: Callable[[_Client], _T]) -> _T:
+    async def ask(self, call: Callable[[Client], _T]) -> _T:
+        """Make one request off the event loop; for ``persistence`` alone."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._blocking, call)
 
-    def _blocking(self, call: Callable[[_Client], _T]) -> _T:
+    def _blocking(self, call: Callable[[Client], _T]) -> _T:
         """Make one request in a pool thread; each client keeps its own connection."""
         client = self._clients.get_nowait()
         try:

@@ -119,6 +119,8 @@ class ConsulProcess:
         return {
             "ports": ports,
             "performance": {"raft_multiplier": 1},
+            # Tests that wait for a session's end wait for seconds instead of half a minute.
+            "session_ttl_min": "1s",
             "leave_on_terminate": False,
         }
 

@@ -6,6 +6,7 @@ it takes requests and never answers.
 
 import contextlib
 import http.client
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
@@ -87,6 +88,8 @@ class ConsulGate:
         key = seen.path.partition("?")[0].removeprefix("/v1/kv/")
         if seen.method == "PUT" and seen.path.startswith("/v1/kv/"):
             self._written.add(unquote(key))
+        if seen.path == "/v1/txn":
+            self._written |= {each["KV"]["Key"] for each in json.loads(body)}
         return self._ask(seen.method, seen.path, body)
 
     def get(self, key: str) -> str | None:

@@ -37,6 +37,7 @@ class Server:
     Args:
         folder: where it works, and keeps its data.
         options: beside its port and folder.
+        data: where it keeps its data; None: in its folder.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Server:
         folder: Path,
         *options: str,
         program: str = "factotum server",
+        data: Path | None = None,
     ) -> None:
         self._zygote = zygote
         self.folder = folder
         self.port = free_ports(1)[0]
-        self._argv = [f"--port={self.port}", "--ip=127.0.0.1", f"--data-dir={folder / 'data'}"]
+        self.data = data or folder / "data"
+        self._argv = [f"--port={self.port}", "--ip=127.0.0.1", f"--data-dir={self.data}"]
         self._argv += options
         self._program = program
         self.process: Forked | None = None

@@ -4,11 +4,10 @@ import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from factotum.core.factfile.references import content_hash
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState, RunState
 from factotum.jobs.backend import CHANGES_AT_ONCE, GATHER_SECONDS
@@ -20,12 +19,11 @@ from factotum.jobs.errors import (
     QueueFullError,
     UnknownJobError,
 )
-from factotum.jobs.local.entries import Entries
+from factotum.jobs.local.entries import Adopted, Entries
 from factotum.jobs.local.running import course, outputs
 from factotum.jobs.local.running.crew import SOCKET, Crew
 from factotum.jobs.local.running.door import Door
 from factotum.jobs.local.running.folders import Folders
-from factotum.jobs.local.running.programs import TASK
 from factotum.jobs.local.settings import DAY_MS, LocalSettings
 from factotum.jobs.local.store import listing, rows
 from factotum.jobs.local.store.database import Database
@@ -77,7 +75,7 @@ class LocalBackend:
         self._database = Database(settings.folder)
         self._folders = Folders(settings.folder)
         self.ledger = Ledger(self._database)
-        self.crew = Crew(self.ledger, self._folders, settings, self._note)
+        self.crew = Crew(self.ledger, self._folders, settings, self._note, entries)
         self._door = Door(settings.folder / SOCKET, self.crew.desk)
         self._listing = listing.Listing(self._database)
         self._taking: set[str] = set()
@@ -85,7 +83,7 @@ class LocalBackend:
 
     async def start(self) -> None:
         """Take up where the last server was, and begin to run jobs."""
-        await self._entries.start(self.ledger)
+        await self._entries.start(self.ledger, self)
         await self._door.open()
         await self.crew.start()
         if self._settings.keep_days:
@@ -110,7 +108,7 @@ class LocalBackend:
             raise DuplicateJobError(job_id)
         self._taking.add(job_id)
         try:
-            row = self._row(request)
+            row = self._new(request)
             await self._entries.take(row, self._check_room)
             await self._add(row, request.factfile)
         finally:
@@ -146,53 +144,58 @@ class LocalBackend:
         free = self._settings.workers - len(self.crew.active)
         return max(0, len(self._taking) - 1 - max(0, free))
 
-    def _row(self, request: JobRequest) -> Row:
-        options = request.options
-        spec: dict[str, object] = {"program": True}
-        if options is not None:
-            spec = {
-                "start": options.start,
-                "env": dict(options.env),
-                "tags": dict(options.tags),
-                "constraints": dict(options.constraints),
-                "scheduling": "Eager" if options.eager else "Levels",
-                "maxParallel": options.max_parallel,
-                "no_colour": options.no_colour,
-            }
-            if options.webhook is not None:
-                spec["webhook"] = {
-                    "url": options.webhook.url,
-                    "maxStdouterrSize": options.webhook.max_stdouterr_size,
-                    "heartbeatIntervalSeconds": options.webhook.heartbeat_seconds,
-                }
-        return Row(
-            key=self.ledger.next_key(),
-            job_id=request.job_id,
-            name=request.name,
-            factfile_path=request.factfile_path,
-            factfile_hash=content_hash(request.factfile),
-            args=json.dumps(request.args),
-            tags=json.dumps(dict(request.tags)),
-            spec=json.dumps(spec),
-            task_names=json.dumps(request.task_names or [TASK]),
-            submitted_ms=now_ms(),
-            state=JobState.QUEUED,
-            outcome=RunState.WAITING,
-            reason=Reason.WAITING_FOR_WORKER,
-            message="",
-            wanted=str(Order.RUN),
-            place=self.ledger.next_place(),
-            attempt=1,
-            launch=0,
-            token="",
-            claim_id=None,
-            report=None,
-            kept=None,
-            report_sequence=0,
-            started_ms=None,
-            ended_ms=None,
-            sequence=0,
-        )
+    def _new(self, request: JobRequest) -> Row:
+        key, place = self.ledger.next_key(), self.ledger.next_place()
+        return course.submitted(request, key, place, now_ms())
+
+    # --- what other boxes do ---------------------------------------------------------------
+
+    async def adopt(self, job: Adopted, seize: Callable[[Row], Awaitable[None]]) -> bool:
+        """Take over another box's job (see ``Keeper.adopt``)."""
+        request = job.request
+        if self.ledger.holder(request.job_id) is not None or request.job_id in self._taking:
+            return False
+        self._taking.add(request.job_id)
+        try:
+            try:
+                self._check_room()
+            except QueueFullError:
+                return False
+            row = course.taken_over(self._new(request), job)
+            await seize(row)
+            await self.ledger.add(row, rows.keep_factfile(row.factfile_hash, request.factfile))
+        finally:
+            self._taking.discard(request.job_id)
+        self._begun(row)
+        return True
+
+    async def lose(self, key: int, text: str) -> None:
+        """Give up a job that another box has (see ``Keeper.lose``)."""
+        row = self.ledger.get(str(key))
+        if row.is_done:
+            return
+        if row.claim_id is not None and row.reason != Reason.SUSPENDED:
+            self.crew.desk.lost[key] = text  # its end follows, whatever it comes to
+            return
+        self.crew.leave(key)
+        row = course.step(course.fenced(row), Reason.DUPLICATE, text)
+        row = replace(row, ended_ms=now_ms())
+        try:
+            await self.ledger.put(row)
+        except BackendError:
+            self.crew.join(key)
+            raise
+        self.crew.give_up(key)
+        self._note(row)
+        self.crew.fill()
+
+    def go_on(self) -> None:
+        """Begin what could not be begun (see ``Keeper.go_on``)."""
+        self.crew.go_on()
+
+    def is_arriving(self, job_id: str) -> bool:
+        """Whether a job of this id is being written."""
+        return job_id in self._taking
 
     # --- questions -------------------------------------------------------------------------
 

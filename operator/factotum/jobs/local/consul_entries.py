@@ -12,11 +12,12 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from typing import Final
 
 from factotum.jobs.errors import BadEntryError, DuplicateJobError
-from factotum.jobs.local.entries import OwnEntries, entry_of
+from factotum.jobs.local.entries import Keeper, OwnEntries, Start, entry_of
 from factotum.jobs.local.store.database import DatabaseError
 from factotum.jobs.local.store.ledger import Ledger
 from factotum.jobs.local.store.rows import Row
@@ -66,9 +67,9 @@ class ConsulEntries:
         self._rests_until = 0.0
         self._closing: asyncio.Task[None] | None = None
 
-    async def start(self, ledger: Ledger) -> None:
+    async def start(self, ledger: Ledger, keeper: Keeper) -> None:
         """Bring the entries level: of jobs that have not ended, and of ends it never heard of."""
-        await self._own.start(ledger)
+        await self._own.start(ledger, keeper)
         self._ledger, ledger.has_to_tell = ledger, True
         for row in (*ledger.open.values(), *ledger.untold()):
             self.note(row)
@@ -82,6 +83,7 @@ class ConsulEntries:
         """
         try:
             stored = await self._store.entries(self._prefix)
+            claimed = await self._claimed()
         except StoreError as error:
             logger.warning("Entries of jobs that are gone are not closed: %s", error)
             return
@@ -92,10 +94,24 @@ class ConsulEntries:
             job_id = path.rpartition("/")[2]
             if entry.state == EntryState.DONE or ledger.holder(job_id) is not None:
                 continue
+            if job_id in claimed:
+                continue
             with contextlib.suppress(StoreError):  # it has changed: somebody knows it
                 payload = entry.closed().to_json()
                 await self._store.swap(path, payload, revision=value.revision)
                 logger.warning("The entry of job %s, which is gone, is closed", job_id)
+
+    async def _claimed(self) -> Collection[str]:
+        """Return the ids of jobs that a box has: here nobody but this one is known."""
+        return ()
+
+    async def begin(self, row: Row) -> Start:  # noqa: ARG002 - the protocol's
+        """Nobody takes a job from this box."""
+        return Start.NOW
+
+    def may_start(self, row: Row) -> bool:  # noqa: ARG002 - the protocol's
+        """Nobody takes a job from this box."""
+        return True
 
     async def stop(self) -> None:
         """Write what can be written at once; the rest is known to the file of jobs."""
@@ -183,16 +199,26 @@ class ConsulEntries:
         entry = entry_of(row, self._name)
         waiting = self._unwritten.get(job_id)
         newest = waiting[-1] if waiting else self._written.get(job_id)
+        self._note_end(row)
+        if newest != entry:
+            self._push(job_id, entry)
+
+    def _note_end(self, row: Row) -> None:
+        """Remember an end until its entry says it."""
         if row.is_done:
-            self._ends[job_id] = row
+            self._ends[row.job_id] = row
         else:
-            self._ends.pop(job_id, None)
-        if newest == entry:
-            return
+            self._ends.pop(row.job_id, None)
+
+    def _push(self, job_id: str, entry: Entry) -> None:
+        """Have an entry written after those that wait."""
         self._unwritten.setdefault(job_id, deque()).append(entry)
         if job_id in self._writers:
             self._news[job_id].set()
             return
+        self._begin_writing(job_id)
+
+    def _begin_writing(self, job_id: str) -> None:
         self._news[job_id] = asyncio.Event()
         task = asyncio.create_task(self._write_all(job_id))
         self._writers[job_id] = task
@@ -201,8 +227,12 @@ class ConsulEntries:
     def _end_writer(self, job_id: str, task: asyncio.Task[None]) -> None:
         self._writers.pop(job_id, None)
         self._news.pop(job_id, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             logger.error("unexpected: %r", error, exc_info=error)
+        elif self._unwritten.get(job_id):
+            self._begin_writing(job_id)  # it came while the writer was about to end
 
     async def _write_all(self, job_id: str) -> None:
         path = self._key(job_id)
@@ -260,12 +290,12 @@ class ConsulEntries:
         return path
 
     async def _get(self, path: str) -> StoredValue:
-        with _Rest(self):
+        with self.resting():
             return await self._store.get(path)
 
     async def _put(self, path: str, job_id: str, entry: Entry, revision: int) -> None:
         logger.debug("Persist [%s]::[%s]", job_id, entry.state)
-        with _Rest(self):
+        with self.resting():
             await self._store.swap(path, entry.to_json(), revision=revision)
 
     def _complain_of_reading(self, job_id: str, error: StoreError) -> None:
@@ -284,6 +314,10 @@ class ConsulEntries:
         logger.error("Persistence Error: Failed to update [%s] to [%s]", job_id, state)
         logger.info("%s", error)
 
+    def resting(self) -> AbstractContextManager[None]:
+        """Return what a request is made within, so that only one waits for who does not answer."""
+        return _Rest(self)
+
     def rest(self) -> None:
         """Ask nothing for a while."""
         self._rests_until = time.monotonic() + _REST_SECONDS
@@ -298,7 +332,7 @@ class ConsulEntries:
             raise StoreUnreachableError("Consul did not answer a moment ago")
 
 
-class _Rest:
+class _Rest(AbstractContextManager[None]):
     """Notices a Consul that does not answer: only the first to ask waits for it."""
 
     def __init__(self, entries: ConsulEntries) -> None:

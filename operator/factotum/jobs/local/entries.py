@@ -1,18 +1,74 @@
 """Factotum Server's entries of our jobs: made of the file of jobs alone, or kept in Consul, too."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from factotum.jobs.local.store.ledger import Ledger
 from factotum.jobs.local.store.rows import Row
+from factotum.jobs.views import JobRequest as Submitted
 from factotum.persistence.entries import Entry, EntryOutcome, EntryState, JobRequest
+
+
+class Start(Enum):
+    """Whether a job may be begun."""
+
+    NOW = 1
+    LATER = 2
+    """Somebody else might; ``Keeper.go_on`` says when it is worth another try."""
+    NEVER = 3
+    """Somebody else has it; ``Keeper.lose`` was told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """Another box's job.
+
+    Attributes:
+        request: as it was checked here.
+        kept: the report whose results it begins with, JSON; None: it begins anew.
+        is_suspended: whether it waits for its user's word.
+        text: where it comes from, as a sentence.
+    """
+
+    request: Submitted
+    kept: str | None
+    is_suspended: bool
+    text: str
+
+
+class Keeper(Protocol):
+    """Has the jobs, and does what follows from what other boxes have done."""
+
+    async def lose(self, key: int, text: str) -> None:
+        """Give up a job that is another box's business now.
+
+        What runs of it is stopped, and the job has failed here whatever it comes to.
+
+        Raises:
+            BackendError: that cannot be kept now.
+        """
+
+    async def adopt(self, job: Adopted, seize: Callable[[Row], Awaitable[None]]) -> bool:
+        """Put another box's job into the queue, unless there is one of its id, or no room.
+
+        Args:
+            seize: makes it ours; what it raises ends it.
+
+        Raises:
+            BackendError: it is ours, but cannot be kept now.
+        """
+
+    def go_on(self) -> None:
+        """Begin what could not be begun."""
 
 
 class Entries(Protocol):
     """Keeps entries."""
 
-    async def start(self, ledger: Ledger) -> None:
+    async def start(self, ledger: Ledger, keeper: Keeper) -> None:
         """Begin; the jobs that have not ended are known."""
 
     async def stop(self) -> None:
@@ -27,6 +83,12 @@ class Entries(Protocol):
         Raises:
             DuplicateJobError: another box has it.
         """
+
+    async def begin(self, row: Row) -> Start:
+        """Make sure that nobody else begins a job, right before its runner is started."""
+
+    def may_start(self, row: Row) -> bool:
+        """Whether a runner may have a job that was begun; never waits."""
 
     def note(self, row: Row) -> None:
         """Know of a job's change; never waits."""
@@ -71,7 +133,7 @@ class OwnEntries:
         self._prefix = f"{prefix}/"
         self._ledger: Ledger | None = None
 
-    async def start(self, ledger: Ledger) -> None:
+    async def start(self, ledger: Ledger, keeper: Keeper) -> None:  # noqa: ARG002 - the protocol's
         """Know the jobs."""
         self._ledger = ledger
 
@@ -81,6 +143,14 @@ class OwnEntries:
     async def take(self, row: Row, check_room: Callable[[], None]) -> None:  # noqa: ARG002 - the protocol's
         """Nobody else can have it."""
         check_room()
+
+    async def begin(self, row: Row) -> Start:  # noqa: ARG002 - the protocol's
+        """Nobody else can."""
+        return Start.NOW
+
+    def may_start(self, row: Row) -> bool:  # noqa: ARG002 - the protocol's
+        """Nobody else can have it."""
+        return True
 
     def note(self, row: Row) -> None:
         """Nothing is kept."""

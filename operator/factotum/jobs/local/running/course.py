@@ -4,16 +4,21 @@ What a claim, a report and a runner's last words mean is the policy of
 ``core.wire``; here is only what follows for a row.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from factotum.core.factfile.references import content_hash
 from factotum.core.wire import endings
 from factotum.core.wire.reports import KEPT, Report
 from factotum.core.words.reasons import TABLE, Reason
 from factotum.core.words.states import JobState, RunState
+from factotum.jobs.local.entries import Adopted
+from factotum.jobs.local.running.programs import TASK
+from factotum.jobs.local.store import rows
 from factotum.jobs.local.store.rows import Row
-from factotum.jobs.views import Order
+from factotum.jobs.views import JobRequest, Order
 
 MAX_LAUNCHES: Final = 5
 """After how many launches the next runner that starts nothing is the last.
@@ -28,6 +33,66 @@ def step(row: Row, reason: str, message: str) -> Row:
     return replace(
         row, state=meaning.state, outcome=meaning.outcome, reason=reason, message=message
     )
+
+
+def submitted(request: JobRequest, key: int, place: int, now: int) -> Row:
+    """Return the row of a job that was accepted."""
+    options = request.options
+    spec: dict[str, object] = {"program": True}
+    if options is not None:
+        spec = {
+            "start": options.start,
+            "env": dict(options.env),
+            "tags": dict(options.tags),
+            "constraints": dict(options.constraints),
+            "scheduling": "Eager" if options.eager else "Levels",
+            "maxParallel": options.max_parallel,
+            "no_colour": options.no_colour,
+        }
+        if options.webhook is not None:
+            spec["webhook"] = {
+                "url": options.webhook.url,
+                "maxStdouterrSize": options.webhook.max_stdouterr_size,
+                "heartbeatIntervalSeconds": options.webhook.heartbeat_seconds,
+            }
+    return Row(
+        key=key,
+        job_id=request.job_id,
+        name=request.name,
+        factfile_path=request.factfile_path,
+        factfile_hash=content_hash(request.factfile),
+        args=json.dumps(request.args),
+        tags=json.dumps(dict(request.tags)),
+        spec=json.dumps(spec),
+        task_names=json.dumps(request.task_names or [TASK]),
+        submitted_ms=now,
+        state=JobState.QUEUED,
+        outcome=RunState.WAITING,
+        reason=Reason.WAITING_FOR_WORKER,
+        message="",
+        wanted=str(Order.RUN),
+        place=place,
+        attempt=1,
+        launch=0,
+        token="",
+        claim_id=None,
+        report=None,
+        kept=None,
+        report_sequence=0,
+        started_ms=None,
+        ended_ms=None,
+        sequence=0,
+    )
+
+
+def taken_over(row: Row, job: Adopted) -> Row:
+    """Have a job begin as another box has left it; results of that box's run are kept."""
+    last = rows.read_report(job.kept)
+    if last is not None and len(last.states) == len(row.names) and set(last.states) & set(KEPT):
+        row = replace(row, kept=_only_kept(last).to_json().decode())
+    if job.is_suspended:
+        return replace(step(row, Reason.SUSPENDED, job.text), wanted=str(Order.SUSPEND))
+    return step(row, Reason.WAITING_FOR_WORKER, job.text)
 
 
 def launched(row: Row, token: str) -> Row:

@@ -12,6 +12,7 @@ from factotum.core.wire import variables
 from factotum.core.words import sentences
 from factotum.core.words.reasons import Reason
 from factotum.jobs.errors import BackendError
+from factotum.jobs.local.entries import Entries, Start
 from factotum.jobs.local.running import course
 from factotum.jobs.local.running.desk import Desk
 from factotum.jobs.local.running.folders import TOKEN, VERDICT, Folders
@@ -35,6 +36,7 @@ class Crew:
 
     Args:
         on_change: is told of each job's change once it is durable.
+        entries: say whether a job may be begun.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Crew:
         folders: Folders,
         settings: LocalSettings,
         on_change: Callable[[Row], None],
+        entries: Entries,
     ) -> None:
         self._ledger = ledger
         self._folders = folders
         self._settings = settings
         self._on_change = on_change
-        self.desk = Desk(ledger, folders, settings, on_change, self._free)
+        self._entries = entries
+        self.desk = Desk(ledger, folders, settings, on_change, self._free, entries.may_start)
         self._runners = Runners(self._on_end, settings.folder / "runners.log")
         self.active: dict[int, str] = {}
         """Jobs that have a worker, and the attempt and launch that has it."""
@@ -56,6 +60,7 @@ class Crew:
         self._in_line: dict[int, int] = {}
         self._queue: list[tuple[int, int]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._put_by: set[int] = set()
         self._is_closing = False
 
     # --- start and end -------------------------------------------------------------------
@@ -149,10 +154,31 @@ class Crew:
         self.join(key)
         self.fill()
 
+    def _put_by_if(self, key: int, name: str, *, is_later: bool) -> None:
+        """Let others go first while a job may not be begun; it keeps its place."""
+        if self.active.get(key) == name:
+            del self.active[key]
+        row = self._ledger.open.get(key)
+        if is_later and row is not None and course.is_waiting(row) and key not in self.active:
+            self._in_line[key] = row.place
+            self._put_by.add(key)
+        self.fill()
+
+    def go_on(self) -> None:
+        """Give out workers to jobs that could not be begun."""
+        keys, self._put_by = self._put_by, set()
+        for key in keys:
+            self.join(key)
+        self.fill()
+
     # --- runners -------------------------------------------------------------------------
 
     async def _launch(self, row: Row, name: str) -> None:
         try:
+            start = await self._entries.begin(row)
+            if start is not Start.NOW:
+                self._put_by_if(row.key, name, is_later=start is Start.LATER)
+                return
             problem = await self._find_mismatch(row)
             now = self._ledger.open.get(row.key)
             if now is None or not course.is_waiting(now) or now.launch != row.launch:

@@ -39,6 +39,7 @@ class Desk:
     Args:
         on_change: is told of each job's change once it is durable.
         on_free: is told the name of a runner that needs no worker any more.
+        may_start: whether a job may be begun now.
     """
 
     def __init__(
@@ -48,12 +49,16 @@ class Desk:
         settings: LocalSettings,
         on_change: Callable[[Row], None],
         on_free: Callable[[int, str], None],
+        may_start: Callable[[Row], bool],
     ) -> None:
         self._ledger = ledger
         self._folders = folders
         self._settings = settings
         self._on_change = on_change
         self._on_free = on_free
+        self._may_start = may_start
+        self.lost: dict[int, str] = {}
+        """Jobs that run, but are another box's business now, and why: they are to stop."""
         self.unsaved: set[int] = set()
         """Jobs whose progress the file does not have yet."""
 
@@ -69,6 +74,8 @@ class Desk:
         if verdict is None:
             if row.wanted != Order.RUN:
                 return Denied(status=410, message="the job is not to run")
+            if not self._may_start(row):
+                return Later(message="whether it may run is not known now")
             row = course.claimed(row, claim_id, now_ms())
             try:
                 await self._ledger.put(row, rows.keep_attempt(row))
@@ -106,7 +113,8 @@ class Desk:
         if report.sequence > row.report_sequence:
             self._ledger.hold(course.progressed(row, report))
             self.unsaved.add(key)
-        return Granted(body={"order": None if row.wanted == Order.RUN else Told.STOP})
+        is_on = row.wanted == Order.RUN and key not in self.lost
+        return Granted(body={"order": None if is_on else Told.STOP})
 
     def _late(self, key: int, attempt: int, report: Report) -> Answer:
         """Answer a runner whose job has its verdict."""
@@ -158,11 +166,15 @@ class Desk:
     async def _end(self, before: Row, row: Row) -> None:
         """Keep how a run has ended, and free its worker; another attempt may follow at once."""
         self.unsaved.discard(row.key)
+        text = self.lost.get(row.key)
+        if text is not None:
+            row = course.lost(replace(before, wanted=str(Order.RUN)), Reason.LOST, text, now_ms())
         record = rows.keep_attempt(row)
-        if self._settings.resumes and course.may_follow(row, RECOVERED):
+        if text is None and self._settings.resumes and course.may_follow(row, RECOVERED):
             text = f"attempt {row.attempt} was broken off; attempt {row.attempt + 1} follows"
             row = course.following(row, self._ledger.next_place(), text)
         await self._ledger.put(row, record)
+        self.lost.pop(row.key, None)
         self._folders.tidy(before.key, before.attempt)
         self._on_free(before.key, before.claimant)
         self._on_change(row)

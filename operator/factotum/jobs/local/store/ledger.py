@@ -206,7 +206,7 @@ class Ledger:
             text = "" if found is None else str(found[0])
             if len(self._texts) >= _TEXTS:
                 self._texts.pop(next(iter(self._texts)))
-            if len(text) <= _REMEMBERED:
+            if found is not None and len(text) <= _REMEMBERED:
                 self._texts[digest] = text
         return text
 
