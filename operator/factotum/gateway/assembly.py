@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from factotum.core.errors import FactotumError
 from factotum.gateway.chronicle import Chronicle
@@ -21,6 +21,9 @@ from factotum.jobs.local.entries import Entries, OwnEntries
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import Appended, JobService
 from factotum.jobs.views import JobView, Load, Webhook
+
+if TYPE_CHECKING:
+    from factotum.persistence.access import Access
 
 logger = logging.getLogger(__name__)
 
@@ -128,12 +131,32 @@ def _entries(given: Options) -> Entries:
     if not given.uses_consul:
         return own
     from factotum.jobs.local.consul_entries import ConsulEntries
-    from factotum.persistence.access import Access
     from factotum.persistence.consul import ConsulStore
 
     address = f"{given.text('--consul-ip', '127.0.0.1')}:{given.consul_port}"
-    access = Access.from_environment(os.environ)
-    return ConsulEntries(ConsulStore(address, access), own, name, namespace)
+    return ConsulEntries(ConsulStore(address, consul_access(given)), own, name, namespace)
+
+
+def consul_access(given: Options) -> "Access":
+    """Return how Consul lets us in; its own variables count as well.
+
+    Raises:
+        FactotumError: what is said of it makes no sense.
+    """
+    from factotum.persistence.access import Access
+
+    access = Access.of(
+        os.environ,
+        tls=given.has("--consul-tls"),
+        ca_file=given.text("--consul-ca-file"),
+        cert_file=given.text("--consul-cert-file"),
+        key_file=given.text("--consul-key-file"),
+        server_name=given.text("--consul-tls-name"),
+        token_file=given.text("--consul-token-file"),
+    )
+    if access.shows_token_to_everybody:
+        logger.warning("Consul's token travels in plain text: --consul-tls")
+    return access
 
 
 def appended(given: Options) -> Appended:
