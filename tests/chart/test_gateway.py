@@ -2,8 +2,8 @@
 
 import pytest
 
-from factotum.gateway import options
-from support.cluster.chart_reading import GROUP, containers, named, of_kind, rules
+from factotum.gateway import assembly, options
+from support.cluster.chart_reading import GROUP, containers, mounted, named, of_kind, rules
 from support.cluster.clusters import ROOT
 
 CHART = ROOT / "charts" / "factotum-operator"
@@ -40,6 +40,69 @@ def test_its_arguments_are_the_servers(render):
     assert {name: given.text(name) for name in shown} == shown
     (service,) = [s for s in of_kind(manifests, "Service") if s["metadata"]["name"] == NAME]
     assert service["spec"]["selector"]["app.kubernetes.io/component"] == "gateway"
+
+
+GUARDED = (
+    "consul.address=consul.example:8501,consul.token.secretName=operators",
+    "consul.tls.enabled=true,consul.tls.caSecretName=authority,consul.tls.caSecretKey=pem",
+    "consul.tls.clientSecretName=mine,consul.tls.serverName=server.dc1.consul",
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "token"),
+    [
+        ((), ("operators", "token")),
+        (("gateway.consulToken.secretName=its",), ("its", "token")),
+        (
+            ("gateway.consulToken.secretName=its,gateway.consulToken.secretKey=id",),
+            ("its", "id"),
+        ),
+    ],
+)
+def test_it_gets_into_consul_as_the_operator_does_by_a_token_of_its_own_if_so_said(
+    render, settings, token
+):
+    manifests = render(ON, *GUARDED, *settings)
+    ((pod, container),) = containers([named(manifests, "Deployment", NAME)])
+    access = assembly.consul_access(options.parse(options.OURS, container["args"][1:]))
+    operator = named(manifests, "Deployment", "factotum-operator")["spec"]["template"]["spec"]
+
+    assert mounted(pod, "consul") == {
+        access.token_file: token,
+        access.ca_file: ("authority", "pem"),
+        access.cert_file: ("mine", "tls.crt"),
+        access.key_file: ("mine", "tls.key"),
+    }
+    assert (access.tls, access.server_name) == (True, "server.dc1.consul")
+    assert mounted(operator, "consul")["/consul/token"] == ("operators", "token")
+
+
+def test_without_credentials_nothing_of_consul_is_mounted(render):
+    manifests = render(ON, "consul.address=consul:8500,consul.forceName=true,consul.name=factotum")
+    ((pod, container),) = containers([named(manifests, "Deployment", NAME)])
+
+    assert "consul" not in [each["name"] for each in pod["volumes"]]
+    assert options.parse(options.OURS, container["args"][1:]).text("--consul-name") == "factotum"
+
+
+def test_a_token_for_a_consul_that_is_nowhere_is_refused(told):
+    assert "consul.address is missing" in told(ON, "gateway.consulToken.secretName=its")
+
+
+def test_odd_texts_reach_it_as_they_are(render):
+    odd = "a\"b'c: {{ d }} $(HOME) $$e \\u0000 ü"
+    values = {
+        "gateway": {"enabled": True, "auth": {"audience": odd}, "webhook": f"http://{odd}"},
+        "consul": {"address": "c:1", "name": odd},
+    }
+    ((_, container),) = containers([named(render(values=values), "Deployment", NAME)])
+    words = [word.replace("$$", "$") for word in container["args"]]  # as a kubelet does
+    given = options.parse(options.OURS, words[1:])
+
+    for name in ("--token-audience", "--consul-name"):
+        assert given.text(name) == odd
+    assert given.text("--webhook") == f"http://{odd}"
 
 
 def test_it_has_exactly_these_rights(render):

@@ -76,6 +76,8 @@ PLACES = (
     "consul.kubernetesNamespace",
     "consul.token.secretKey",
     "consul.tls.serverName",
+    "gateway.consulToken.secretName",
+    "gateway.consulToken.secretKey",
     "serviceAccount.name",
     "priorityClassName",
     "fullnameOverride",

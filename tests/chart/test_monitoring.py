@@ -6,18 +6,26 @@ import re
 import promql_parser
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from factotum.core.words.reasons import TABLE
 from support.cluster.chart_reading import of_kind
 from support.cluster.clusters import ROOT
 from support.model.figures import keep
 from support.model.stage import Stage
+from support.server.forking import Zygote
+from support.server.rest import Rest
+from support.server.running import Server
 
 FILES = ROOT / "charts" / "factotum-operator" / "files"
-RULES = [
-    rule for group in yaml.safe_load((FILES / "alerts.yaml").read_text())["groups"]
-    for rule in group["rules"]
-]  # fmt: skip
+
+
+def rules(name):
+    groups = yaml.safe_load((FILES / name).read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+RULES, SERVERS = rules("alerts.yaml"), rules("server-alerts.yaml")
 DASHBOARD = json.loads((FILES / "dashboard.json").read_text())
 PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
 OF_KUBERNETES = {"namespace", "pod", "instance", "le"}
@@ -67,7 +75,34 @@ def kept():
 
 @pytest.mark.parametrize(("place", "query"), QUERIES, ids=lambda text: text[:40])
 def test_a_query_is_promql_and_asks_for_what_there_is(place, query):
-    figures = kept() | {name: set() for name in PROCESS}
+    check(place, query, kept() | {name: set() for name in PROCESS})
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """The figures of a server that has run a job: name of each series, and its labels."""
+    with Zygote() as zygote, Server(zygote, tmp_path_factory.mktemp("server")) as server:
+        rest = Rest(server)
+        rest.wait(rest.submit("true")["key"])
+        text = rest.get("/metrics").body.decode()
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+@pytest.mark.parametrize("rule", SERVERS, ids=lambda rule: rule["alert"])
+def test_the_job_servers_alerts_ask_for_what_it_tells(told, rule):
+    check(rule["alert"], rule["expr"], told)
+
+
+def test_the_reason_of_lost_runs_is_a_reason():
+    (rule,) = [rule for rule in SERVERS if rule["alert"] == "FactotumServerJobsLost"]
+    assert set(re.findall(r'reason="(.+?)"', rule["expr"])) <= set(TABLE)
+
+
+def check(place, query, figures):
     asked = list(selectors(parsed(query)))
 
     assert asked, f"{place}: no figure in it"
@@ -94,7 +129,7 @@ def test_reasons_in_alerts_are_reasons():
 
 
 def test_every_alert_says_what_it_means_and_what_to_do():
-    for rule in RULES:
+    for rule in RULES + SERVERS:
         assert rule["labels"]["severity"] in ("critical", "warning", "info")
         assert set(rule["annotations"]) == {"summary", "description"}
         assert all(text.endswith(".") for text in rule["annotations"].values())
@@ -122,6 +157,19 @@ def test_nothing_of_it_is_installed_unasked(render):
     assert not kinds & {"ServiceMonitor", "PrometheusRule", "ConfigMap"}
 
 
+def monitoring_of_the_job_server(manifests):
+    rules = of_kind(manifests, "PrometheusRule")
+    return [rule for rule in rules if rule["metadata"]["name"].endswith("-gateway")]
+
+
+def test_the_job_servers_alerts_come_with_it(render):
+    switches = ("metrics.prometheusRule.enabled=true", "metrics.prometheusRule.labels.release=p")
+    (rule,) = monitoring_of_the_job_server(render("gateway.enabled=true", *switches))
+
+    assert rule["spec"] == yaml.safe_load((FILES / "server-alerts.yaml").read_text())
+    assert rule["metadata"]["labels"]["release"] == "p"
+
+
 def test_rules_and_dashboard_arrive_as_they_are_in_the_files(render):
     manifests = render(
         "metrics.serviceMonitor.enabled=true",
@@ -131,6 +179,7 @@ def test_rules_and_dashboard_arrive_as_they_are_in_the_files(render):
         "metrics.dashboard.annotations.folder=Jobs",
     )
 
+    assert monitoring_of_the_job_server(manifests) == []
     (rule,) = of_kind(manifests, "PrometheusRule")
     assert rule["spec"] == yaml.safe_load((FILES / "alerts.yaml").read_text())
     (dashboard,) = of_kind(manifests, "ConfigMap")

@@ -15,6 +15,7 @@ from support.cluster.chart_reading import (
     POD,
     arguments,
     containers,
+    mounted,
     named,
     of_kind,
     rules,
@@ -307,15 +308,9 @@ def test_consuls_token_and_certificates_come_from_secrets(render):
         "consul.tls.serverName=server.dc1.consul",
     )
     pod = named(manifests, "Deployment", "factotum-operator")["spec"]["template"]["spec"]
-    (volume,) = [each for each in pod["volumes"] if each["name"] == "consul"]
-    files = {
-        f"/consul/{item['path']}": (source["secret"]["name"], item["key"])
-        for source in volume["projected"]["sources"]
-        for item in source["secret"]["items"]
-    }
     access = Settings.from_arguments(arguments(manifests)).consul_access
 
-    assert files == {
+    assert mounted(pod, "consul") == {
         access.token_file: ("consul-token", "token"),
         access.ca_file: ("consul-ca", "ca.crt"),
         access.cert_file: ("mine", "tls.crt"),

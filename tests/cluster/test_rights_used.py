@@ -10,46 +10,17 @@ import time
 
 import pytest
 
-from support.cluster.audit import Audit
+from support.cluster.audit import Audit, granted
 from support.cluster.kube_api import jobs_path, pods_path
 from support.cluster.operator_process import ACCOUNT, LEASE, OPERATOR_NAMESPACE, RELEASE
 
 pytestmark = pytest.mark.cluster
 
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 OWN = f"namespaces/{OPERATOR_NAMESPACE}"
 SECRET = f"/api/v1/{OWN}/secrets/{RELEASE}-tls"
 LEASE_PATH = f"/apis/coordination.k8s.io/v1/{OWN}/leases/{LEASE.partition('/')[2]}"
 NOBODY = "127.0.0.1:1"
 """An address where no Consul is: for its entries the cluster's identity is read all the same."""
-
-
-def granted(api):
-    """Return every right that a binding gives to the operator's account, with its names."""
-    subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": OPERATOR_NAMESPACE}
-    rights = {}
-    for kind in ("clusterrolebindings", "rolebindings"):
-        for binding in api.items(f"{RBAC}/{kind}"):
-            if subject not in (binding.get("subjects") or ()):
-                continue
-            for rule in api.get(_role_path(binding))["rules"]:
-                for right in _rights(rule):
-                    rights[right] = set(rule.get("resourceNames") or ())
-    return rights
-
-
-def _role_path(binding):
-    role = binding["roleRef"]
-    if role["kind"] == "ClusterRole":
-        return f"{RBAC}/clusterroles/{role['name']}"
-    return f"{RBAC}/namespaces/{binding['metadata']['namespace']}/roles/{role['name']}"
-
-
-def _rights(rule):
-    for group in rule["apiGroups"]:
-        for resource in rule["resources"]:
-            for verb in rule["verbs"]:
-                yield group, resource, verb
 
 
 def its_certificates_are_lost(bench):
@@ -178,7 +149,7 @@ def test_every_right_is_used_and_none_is_missing(bench):
         for each in audit.requests()
         if each.resource
     ]
-    rights, used = granted(bench.api), {right for right, _, _ in seen}
+    rights, used = granted(bench.api, ACCOUNT), {right for right, _, _ in seen}
     assert len(seen) > 20
     assert set(rights) - used == set(), "granted and never used"
     assert used - set(rights) == set(), "used and not granted"

@@ -20,6 +20,8 @@ from factotum.gateway.access.routes import deed_of
         ("GET", "/v1/jobs/a-1.b/events", Deed.WATCH),
         ("GET", "/v1/jobs/a-1.b/log", Deed.READ_LOG),
         ("GET", "/v1/jobs/a-1.b/log/events", Deed.READ_LOG),
+        ("GET", "/v1/jobs/a-1.b/log/lines", Deed.READ_LOG),
+        ("GET", "/v1/jobs/a-1.b/log/search", Deed.READ_LOG),
         ("GET", "/v1/jobs//log", Deed.READ_LOG),
         ("GET", "/v1/whatever", Deed.GET),
         ("GET", "/", Deed.GET),

@@ -46,6 +46,7 @@
 {{- if and .enabled .address }}{{ fail "consul.enabled and consul.address exclude each other: a Consul for trying out, or the one at the address" }}{{ end }}
 {{- if and .enabled (or .token.secretName .tls.enabled) }}{{ fail "consul.token and consul.tls are for the Consul at consul.address: the one of consul.enabled has neither" }}{{ end }}
 {{- if and (not .tls.enabled) (or .tls.caSecretName .tls.clientSecretName .tls.serverName) }}{{ fail "consul.tls: set consul.tls.enabled=true, or leave the rest of it out" }}{{ end }}
+{{- if and $.Values.gateway.consulToken.secretName (not .address) }}{{ fail "consul.address is missing: gateway.consulToken says how to get in there" }}{{ end }}
 {{- if and (not .address) (or .token.secretName .tls.enabled) }}{{ fail "consul.address is missing: consul.token and consul.tls say how to get in there" }}{{ end }}
 {{- if and (eq .name "factotum") (not .forceName) }}{{ fail "consul.name: old Factotum Servers share the name factotum; choose another one, or say consul.forceName=true if none uses this Consul" }}{{ end }}
 {{- end }}

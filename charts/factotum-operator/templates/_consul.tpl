@@ -3,26 +3,35 @@
 {{- else if .Values.consul.enabled }}{{ include "factotum-operator.fullname" . }}-consul.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:8500{{ end }}
 {{- end }}
 
+{{/* Where the job server's token is: it may have one of its own. */}}
+{{- define "factotum-operator.gatewayToken" -}}
+{{- with .Values }}{{ ne .gateway.consulToken.secretName "" | ternary .gateway.consulToken .consul.token | toYaml }}{{ end }}
+{{- end }}
+
+{{/* Operator and job server come to Consul in the same way, by whose token may differ: what follows is given the root, and
+where the token is. */}}
+
 {{/* Whether credentials for Consul come as files. */}}
 {{- define "factotum-operator.consulFiles" -}}
-{{- with .Values.consul }}{{ if or .token.secretName .tls.caSecretName .tls.clientSecretName }}yes{{ end }}{{ end }}
+{{- $token := index . 1 }}
+{{- with (index . 0).Values.consul.tls }}{{ if or $token.secretName .caSecretName .clientSecretName }}yes{{ end }}{{ end }}
 {{- end }}
 
 {{- define "factotum-operator.consulArguments" -}}
+{{- $token := index . 1 }}
+{{- with index . 0 }}
+{{- $root := . }}
 {{- with include "factotum-operator.consulAddress" . -}}
 - {{ include "factotum-operator.flag" (list "consul-address" .) }}
-- {{ include "factotum-operator.flag" (list "consul-namespace" $.Values.consul.namespace) }}
-- {{ include "factotum-operator.flag" (list "consul-kubernetes-namespace" $.Values.consul.kubernetesNamespace) }}
-{{- with $.Values.consul.name }}
+- {{ include "factotum-operator.flag" (list "consul-namespace" $root.Values.consul.namespace) }}
+- {{ include "factotum-operator.flag" (list "consul-kubernetes-namespace" $root.Values.consul.kubernetesNamespace) }}
+{{- with $root.Values.consul.name }}
 - {{ include "factotum-operator.flag" (list "consul-name" .) }}
 {{- end }}
-{{- if $.Values.consul.forceName }}
-- --force-consul-name
-{{- end }}
-{{- if $.Values.consul.token.secretName }}
+{{- if $token.secretName }}
 - --consul-token-file=/consul/token
 {{- end }}
-{{- with $.Values.consul.tls }}
+{{- with $root.Values.consul.tls }}
 {{- if .enabled }}
 - --consul-tls
 {{- if .caSecretName }}
@@ -39,21 +48,23 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end }}
 
-{{/* The kubelet renews what is mounted so, and the operator reads it again. */}}
+{{/* The kubelet renews what is mounted so, and it is read again. */}}
 {{- define "factotum-operator.consulVolume" -}}
+{{- $token := index . 1 }}
 {{- if include "factotum-operator.consulFiles" . -}}
 - name: consul
   projected:
     sources:
-      {{- with .Values.consul.token }}
+      {{- with $token }}
       {{- if .secretName }}
       - secret:
           name: {{ .secretName | quote }}
           items: [{key: {{ .secretKey | toJson }}, path: token}]
       {{- end }}
       {{- end }}
-      {{- with .Values.consul.tls }}
+      {{- with (index . 0).Values.consul.tls }}
       {{- if .caSecretName }}
       - secret:
           name: {{ .caSecretName | quote }}

@@ -20,6 +20,7 @@ gateway:
   namespace: "default"
   port: 3000
   auth: {"enabled": true, "audience": "factotum-server"}
+  consulToken: {secretName: "", secretKey: token}
   factfiles: []
   sidecars: []
   keepDays: null

@@ -8,13 +8,12 @@ import argparse
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from factotum.controller.pod_template.judging import MOST_TOLD, Bounds, violations
 from factotum.kube import names, paths
-from factotum.persistence.access import Access, ConsulVariableError
+from factotum.persistence.access import Access, ConsulFilesError, ConsulVariableError
 
 
 def split(text: str | None) -> list[str]:
@@ -138,20 +137,15 @@ def _judged(flag: str, template: dict[str, Any], audience: str, place: str = "")
 
 def consul_access(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Access:
     """Read how Consul lets us in; what Consul's own variables say counts as well."""
-    given = (arguments.consul_ca_file, arguments.consul_cert_file, arguments.consul_tls_name)
-    if bool(arguments.consul_cert_file) is not bool(arguments.consul_key_file):
-        msg = "--consul-cert-file and --consul-key-file go together"
-        raise SystemExit(f"factotum-operator: {msg}")
     try:
-        access = Access.from_environment(environment)
-    except ConsulVariableError as exc:
+        return Access.of(
+            environment,
+            tls=arguments.consul_tls,
+            ca_file=arguments.consul_ca_file,
+            cert_file=arguments.consul_cert_file,
+            key_file=arguments.consul_key_file,
+            server_name=arguments.consul_tls_name,
+            token_file=arguments.consul_token_file,
+        )
+    except (ConsulVariableError, ConsulFilesError) as exc:
         raise SystemExit(f"factotum-operator: {exc}") from exc
-    return replace(
-        access,
-        tls=access.tls or arguments.consul_tls or any(given),
-        ca_file=arguments.consul_ca_file,
-        cert_file=arguments.consul_cert_file,
-        key_file=arguments.consul_key_file,
-        server_name=arguments.consul_tls_name,
-        token_file=arguments.consul_token_file,
-    )

@@ -303,7 +303,7 @@ class Operator:
         access = settings.consul_access
         how = "by TLS" if access.tls else "in plain text"
         logger.info("mirroring to Consul at %s, %s, as %s", settings.consul_address, how, name)
-        if (access.token or access.token_file) and not access.tls:
+        if access.shows_token_to_everybody:
             logger.warning("Consul's token travels in plain text: --consul-tls")
         store = CountedStore(
             ConsulStore(settings.consul_address, access, may_write=self._term.check),

@@ -25,6 +25,7 @@ from factotum.jobs.views import JobRequest, JobView, Load, Submission, Webhook
 
 if TYPE_CHECKING:
     from factotum.jobs.local.boxes.takeover import Takeover
+    from factotum.persistence.access import Access
 
 logger = logging.getLogger(__name__)
 
@@ -138,11 +139,10 @@ def _entries(given: Options, settings: LocalSettings) -> Entries:
     if not given.uses_consul:
         return own
     from factotum.jobs.local.consul_entries import ConsulEntries
-    from factotum.persistence.access import Access
     from factotum.persistence.consul import ConsulStore
 
     address = f"{given.text('--consul-ip', '127.0.0.1')}:{given.consul_port}"
-    store = ConsulStore(address, Access.from_environment(os.environ))
+    store = ConsulStore(address, consul_access(given))
     if not given.shares:
         return ConsulEntries(store, own, name, namespace)
     from factotum.jobs.local.boxes.entries import SharedEntries
@@ -162,6 +162,28 @@ def _takeover(
     assert isinstance(entries, SharedEntries)  # noqa: S101 - for mypy
     patience = given.number("--takeover-after", _TAKEOVER_SECONDS)
     return Takeover(entries, backend, check, patience_seconds=patience, resumes=settings.resumes)
+
+
+def consul_access(given: Options) -> "Access":
+    """Return how Consul lets us in; its own variables count as well.
+
+    Raises:
+        FactotumError: what is said of it makes no sense.
+    """
+    from factotum.persistence.access import Access
+
+    access = Access.of(
+        os.environ,
+        tls=given.has("--consul-tls"),
+        ca_file=given.text("--consul-ca-file"),
+        cert_file=given.text("--consul-cert-file"),
+        key_file=given.text("--consul-key-file"),
+        server_name=given.text("--consul-tls-name"),
+        token_file=given.text("--consul-token-file"),
+    )
+    if access.shows_token_to_everybody:
+        logger.warning("Consul's token travels in plain text: --consul-tls")
+    return access
 
 
 def appended(given: Options) -> Appended:

@@ -11,12 +11,13 @@ from factotum.gateway.assembly import (
     NAMESPACE,
     SettingsError,
     appended,
+    consul_access,
     hosts,
     shared_token,
 )
 from factotum.gateway.figures import Figures
 from factotum.gateway.front import RATE, Front
-from factotum.gateway.options import Options
+from factotum.gateway.options import CONSUL_ACCESS, Options
 from factotum.gateway.original.application import OriginalApplication
 from factotum.gateway.original.endpoints import Endpoints
 from factotum.gateway.original.requests import Application, Guard
@@ -29,7 +30,6 @@ from factotum.jobs.service import JobService
 from factotum.kube import paths
 from factotum.kube.client import KubeClient
 from factotum.kube.operators import Operators
-from factotum.persistence.access import Access
 from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import EntrySettings
 
@@ -170,6 +170,9 @@ def _operator(given: Options) -> Operator | None:
 def _store(given: Options) -> ConsulStore | None:
     address = given.text("--consul-address")
     if not address and not (given.has("--consul-ip") or given.has("--consul-port")):
+        for option in CONSUL_ACCESS:
+            if given.has(option):
+                raise SettingsError(f"{option} is for the Consul at --consul-address: say where")
         return None
     address = address or f"{given.text('--consul-ip', '127.0.0.1')}:{given.consul_port}"
-    return ConsulStore(address, Access.from_environment(os.environ))
+    return ConsulStore(address, consul_access(given))

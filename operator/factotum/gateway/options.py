@@ -25,6 +25,8 @@ _LATER_OPTIONS: Final = (
     "[--data-dir=<folder>] [--interrupted=<fail|resume>] [--log-size=<bytes>] [--keep=<days>]"
     " [--boxes=<alone|share>] [--takeover-after=<seconds>] [--token-file=<file>]"
     " [--allow-host=<names>] [--rate=<requests>]"
+    " [--consul-token-file=<file>] [--consul-tls] [--consul-ca-file=<file>]"
+    " [--consul-cert-file=<file> --consul-key-file=<file>] [--consul-tls-name=<name>]"
 )
 _CLUSTER_OPTIONS: Final = (
     "--backend=kubernetes [--namespace=<name>] [--factfiles=<folders>] [--operator=<host:port>]"
@@ -153,6 +155,20 @@ OPTIONS: Final = {
         "With --backend=kubernetes: the operator's flag of that name (default default).",
         is_later=True,
     ),
+    "--consul-token-file": Option(
+        "file", "The token for Consul; read again every few seconds.", is_later=True
+    ),
+    "--consul-tls": Option(
+        "", "Speak TLS to Consul; so do the options that follow.", is_later=True
+    ),
+    "--consul-ca-file": Option(
+        "file", "Who vouches for Consul, PEM (default: whom the system trusts).", is_later=True
+    ),
+    "--consul-cert-file": Option("file", "Certificate to show to Consul, PEM.", is_later=True),
+    "--consul-key-file": Option("file", "Its key, PEM.", is_later=True),
+    "--consul-tls-name": Option(
+        "name", "The name in Consul's certificate (default: the address's).", is_later=True
+    ),
     "--allow-host": Option(
         "names",
         "Names by which browsers may call the page and /v1, with commas between (addresses,"
@@ -174,6 +190,15 @@ _WORDS: Final = {
     "--boxes": ("alone", "share"),
 }
 _CONSUL: Final = ("--consul-name", "--consul-ip", "--consul-port", "--consul-namespace")
+CONSUL_ACCESS: Final = (
+    "--consul-token-file",
+    "--consul-tls",
+    "--consul-ca-file",
+    "--consul-cert-file",
+    "--consul-key-file",
+    "--consul-tls-name",
+)
+"""How Consul lets us in."""
 
 
 class UsageError(FactotumError):
@@ -223,7 +248,7 @@ class Options:
     @property
     def uses_consul(self) -> bool:
         """Whether entries are kept in Consul: always, for who calls the server as it was called."""
-        return self.program == ORIGINAL or any(map(self.has, _CONSUL))
+        return self.program == ORIGINAL or any(map(self.has, (*_CONSUL, *CONSUL_ACCESS)))
 
     @property
     def shares(self) -> bool:

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -50,9 +50,51 @@ class Access:
             raise ConsulVariableError("CONSUL_HTTP_TOKEN holds no token")
         return cls(tls=environ.get("CONSUL_HTTP_SSL") == "true", token=token)
 
+    @classmethod
+    def of(
+        cls,
+        environ: Mapping[str, str],
+        *,
+        tls: bool,
+        ca_file: str,
+        cert_file: str,
+        key_file: str,
+        server_name: str,
+        token_file: str,
+    ) -> Self:
+        """Read what a command line says, and beside it Consul's own variables.
+
+        Whoever names an authority, a certificate of his own or a name in Consul's wants TLS.
+
+        Raises:
+            ConsulVariableError: ``CONSUL_HTTP_TOKEN`` holds no token.
+            ConsulFilesError: a certificate comes without its key, or the other way round.
+        """
+        if bool(cert_file) is not bool(key_file):
+            raise ConsulFilesError("--consul-cert-file and --consul-key-file go together")
+        access = cls.from_environment(environ)
+        return replace(
+            access,
+            tls=access.tls or tls or any((ca_file, cert_file, server_name)),
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            server_name=server_name,
+            token_file=token_file,
+        )
+
+    @property
+    def shows_token_to_everybody(self) -> bool:
+        """Whether a token goes over a plain connection."""
+        return bool(self.token or self.token_file) and not self.tls
+
 
 class ConsulVariableError(FactotumError):
     """A variable of Consul's own does not hold what it should."""
+
+
+class ConsulFilesError(FactotumError):
+    """The files that are named do not make sense together."""
 
 
 def is_token(text: str) -> bool:

@@ -60,6 +60,22 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]
             yield from ((pod, container) for container in pod["containers"])
 
 
+def mounted(pod: Manifest, name: str) -> dict[str, tuple[str, str]]:
+    """Read a Pod's projected volume as a table: path of a file -> (name of a Secret, its key)."""
+    (volume,) = [each for each in pod["volumes"] if each["name"] == name]
+    (place,) = {
+        mount["mountPath"]
+        for container in pod["containers"]
+        for mount in container["volumeMounts"]
+        if mount["name"] == name
+    }
+    return {
+        f"{place}/{item['path']}": (source["secret"]["name"], item["key"])
+        for source in volume["projected"]["sources"]
+        for item in source["secret"]["items"]
+    }
+
+
 POD = {"POD_NAME": "factotum-operator-7d4b9-x2x4z", "POD_IP": "10.1.2.3"}
 """What the kubelet tells the operator of its Pod."""
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from factotum import __version__
 from factotum.gateway.doorkeeper import Refusal
 from factotum.gateway.original.requests import Application
-from factotum.gateway.v1 import problems, resources
+from factotum.gateway.v1 import logs, problems, resources
 from factotum.gateway.v1.streams import Streams, TooManyStreamsError
 from factotum.jobs.errors import JobsError
 from factotum.jobs.service import JobService
@@ -39,9 +39,10 @@ def make(service: JobService, streams: Streams, *, wants_token: bool) -> FastAPI
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.routes = resources.router.routes
+    app.state.routes = [*resources.router.routes, *logs.router.routes]
     app.state.parts = resources.Parts(service, streams)
     app.include_router(resources.router)
+    app.include_router(logs.router)
     app.add_exception_handler(JobsError, problems.on_error)
     app.add_exception_handler(TooManyStreamsError, _on_many_streams)
     app.add_exception_handler(HTTPException, problems.on_http)

@@ -95,13 +95,15 @@ _EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
-class _Value(BaseModel):
+class Value(BaseModel):
+    """Whatever is taken or shown."""
+
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True
     )
 
 
-class WebhookBody(_Value):
+class WebhookBody(Value):
     """Where this job's events go, in place of the server's own."""
 
     url: Annotated[Word, Field(min_length=1, max_length=2000)]
@@ -109,7 +111,7 @@ class WebhookBody(_Value):
     heartbeat_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = None
 
 
-class SubmissionBody(_Value):
+class SubmissionBody(Value):
     """A job to run: a factfile's text or its path on the server, and how to run it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -167,7 +169,7 @@ def _name_in(factfile: str | dict[str, Any] | None) -> str:
     return name[:256] if isinstance(name, str) else ""
 
 
-class TaskCounts(_Value):
+class TaskCounts(Value):
     """How far a job's newest attempt is."""
 
     total: int
@@ -175,7 +177,7 @@ class TaskCounts(_Value):
     failed: int
 
 
-class Job(_Value):
+class Job(Value):
     """A job as a list shows it."""
 
     key: str = Field(description="Names this submission in paths; never given out again.")
@@ -239,7 +241,7 @@ def moment(milliseconds: int | None) -> str | None:
     return f"{when:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
 
 
-class Task(_Value):
+class Task(Value):
     """A task of a job's newest attempt."""
 
     index: int = Field(description="Its place in level order; names its log.")
@@ -264,7 +266,7 @@ class Task(_Value):
         )
 
 
-class Attempt(_Value):
+class Attempt(Value):
     """One attempt to run a job."""
 
     number: int
@@ -285,7 +287,7 @@ class Attempt(_Value):
         )
 
 
-class Detail(_Value):
+class Detail(Value):
     """A job with its tasks and attempts."""
 
     job: Job
@@ -304,7 +306,7 @@ class Detail(_Value):
         )
 
 
-class Jobs(_Value):
+class Jobs(Value):
     """A page of a list."""
 
     jobs: list[Job]
@@ -323,7 +325,7 @@ class Jobs(_Value):
         )
 
 
-class BoxShape(_Value):
+class BoxShape(Value):
     """A box of the graph: one task, or several that hang together with the same others."""
 
     tasks: list[int] = Field(description="Places of its tasks in level order.")
@@ -336,7 +338,7 @@ class BoxShape(_Value):
     columns: int = Field(description="Tiles in a row; 0: a single task.")
 
 
-class GraphShape(_Value):
+class GraphShape(Value):
     """A job's graph, laid out: levels from left to right."""
 
     name: str
@@ -346,7 +348,7 @@ class GraphShape(_Value):
     height: float
 
 
-class Checked(_Value):
+class Checked(Value):
     """What a submission would become."""
 
     job_id: str
@@ -356,14 +358,14 @@ class Checked(_Value):
     graph: GraphShape
 
 
-class OrdersBody(_Value):
+class OrdersBody(Value):
     """One order for several jobs."""
 
     action: Annotated[Action, Field(strict=False)]
     keys: Annotated[list[Annotated[str, Field(pattern=KEY)]], Field(min_length=1, max_length=500)]
 
 
-class OrderResult(_Value):
+class OrderResult(Value):
     """What became of an order for one job."""
 
     key: str
@@ -371,13 +373,13 @@ class OrderResult(_Value):
     problem: Problem | None = None
 
 
-class OrderResults(_Value):
+class OrderResults(Value):
     """What became of each, in the order of the keys."""
 
     results: list[OrderResult]
 
 
-class ServerState(_Value):
+class ServerState(Value):
     """How the server is."""
 
     version: str

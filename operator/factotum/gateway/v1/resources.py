@@ -1,7 +1,6 @@
 """The resources: what may be asked of jobs, and what each question is called."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -13,6 +12,7 @@ from factotum.gateway.doorkeeper import MAY_STAY
 from factotum.gateway.drawing import pictures
 from factotum.gateway.v1 import problems
 from factotum.gateway.v1.graphs import Graphs, shape
+from factotum.gateway.v1.lines import Lines
 from factotum.gateway.v1.models import (
     KEY,
     Action,
@@ -32,11 +32,10 @@ from factotum.gateway.v1.models import (
 from factotum.gateway.v1.streams import Streams
 from factotum.jobs.errors import EmptyFieldError, JobsError
 from factotum.jobs.service import JobService
-from factotum.jobs.views import JobQuery, JobView, LogPiece, LogQuery
+from factotum.jobs.views import JobQuery, JobView
 
 router: Final = APIRouter(prefix="/v1", responses=problems.RESPONSES)
-_MAX_OFFSET: Final = 2**53
-_PIECE: Final = 1024 * 1024
+MAX_OFFSET: Final = 2**53
 _EVENTS: Final = "text/event-stream"
 
 
@@ -47,6 +46,7 @@ class Parts:
         self.service = service
         self.streams = streams
         self.graphs = Graphs()
+        self.lines = Lines(service)
 
 
 def _parts(request: Request) -> Parts:
@@ -70,7 +70,7 @@ AttemptNumber = Annotated[
 ]
 Offset = Annotated[
     int,
-    Query(ge=-_MAX_OFFSET, le=_MAX_OFFSET, description="First byte; negative: from the end."),
+    Query(ge=-MAX_OFFSET, le=MAX_OFFSET, description="First byte; negative: from the end."),
 ]
 _TO_JOB: Final[dict[str, Any]] = {
     name: {"operationId": operation, "parameters": {"key": "$response.body#/key"}}
@@ -259,74 +259,13 @@ async def get_graph(
     return shape(drawn)
 
 
-@router.get(
-    "/jobs/{key}/log",
-    operation_id="get_log",
-    tags=["logs"],
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}}}},
-)
-async def get_log(  # noqa: PLR0913 - a query's parameters
-    key: Key,
-    parts: Wired,
-    may_stay: Stays,
-    task: TaskIndex = None,
-    attempt: AttemptNumber = None,
-    offset: Offset = 0,
-    limit: Annotated[
-        int | None, Query(ge=1, le=_MAX_OFFSET, description="At most so many bytes; none: all.")
-    ] = None,
-    follow: Annotated[bool, Query(description="Go on until the run is over.")] = False,  # noqa: FBT002 - a query's parameter
-) -> Response:
-    """Return what a run or one of its tasks has printed, as it is, byte by byte."""
-    query = LogQuery(task=task, attempt=attempt, offset=offset, limit=min(limit or _PIECE, _PIECE))
-    first = await parts.service.log(key, query)
-    headers = {
-        "Factotum-Log-Offset": str(first.offset),
-        "Factotum-Log-Size": str(first.size),
-        "Factotum-Log-Dropped": str(first.dropped),
-        "Factotum-Log-Complete": str(first.complete).lower(),
-    }
-    if follow:
-        parts.streams.check_room()
-        body = parts.streams.given(_followed(parts, key, query, first), may_stay)
-    else:
-        body = _whole(parts, key, query, first, _MAX_OFFSET if limit is None else limit)
-    return StreamingResponse(body, headers=headers, media_type="text/plain; charset=utf-8")
-
-
-async def _whole(
-    parts: Parts, key: str, query: LogQuery, piece: LogPiece, left: int
-) -> AsyncIterator[bytes]:
-    """Yield so many bytes of a log, from a piece of it on, to the end that it had then."""
-    end = piece.size
-    while piece.data:
-        yield piece.data
-        left -= len(piece.data)
-        offset = piece.offset + len(piece.data)
-        if left <= 0 or offset >= end:
-            return
-        piece = await parts.service.log(key, replace(query, offset=offset, limit=min(left, _PIECE)))
-
-
-async def _followed(
-    parts: Parts, key: str, query: LogQuery, first: LogPiece
-) -> AsyncIterator[bytes]:
-    """Yield a log from a piece of it on, until its run is over."""
-    if first.data:
-        yield first.data
-    offset = first.offset + len(first.data)
-    async for piece in parts.streams.pieces(key, replace(query, offset=offset)):
-        if piece is not None and piece.data:
-            yield piece.data
-
-
-def _stream(events: AsyncIterator[bytes]) -> StreamingResponse:
+def stream(events: AsyncIterator[bytes]) -> StreamingResponse:
+    """Answer with events as they come."""
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, headers=headers, media_type=_EVENTS)
 
 
-_STREAMED: Final[dict[int | str, dict[str, Any]]] = {
+STREAMED: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {_EVENTS: {"schema": {"type": "string"}}}, "description": "Events"}
 }
 LastEvent = Annotated[
@@ -340,12 +279,12 @@ LastEvent = Annotated[
     operation_id="watch_jobs",
     tags=["events"],
     response_class=StreamingResponse,
-    responses=_STREAMED,
+    responses=STREAMED,
 )
 async def watch_jobs(parts: Wired, may_stay: Stays, last_event_id: LastEvent = None) -> Response:
     """Tell of each job after each change: `ready`, `job`, and `reset` for who missed many."""
     parts.streams.check_room()
-    return _stream(parts.streams.given(parts.streams.all_jobs(last_event_id), may_stay))
+    return stream(parts.streams.given(parts.streams.all_jobs(last_event_id), may_stay))
 
 
 @router.get(
@@ -353,37 +292,10 @@ async def watch_jobs(parts: Wired, may_stay: Stays, last_event_id: LastEvent = N
     operation_id="watch_job",
     tags=["events"],
     response_class=StreamingResponse,
-    responses=_STREAMED,
+    responses=STREAMED,
 )
 async def watch_job(key: Key, parts: Wired, may_stay: Stays) -> Response:
     """Tell of one job: how it is with all tasks, then each change with the tasks it changed."""
     parts.streams.check_room()
     await parts.service.get(key)
-    return _stream(parts.streams.given(parts.streams.one_job(key), may_stay))
-
-
-@router.get(
-    "/jobs/{key}/log/events",
-    operation_id="watch_log",
-    tags=["logs"],
-    response_class=StreamingResponse,
-    responses=_STREAMED,
-)
-async def watch_log(
-    key: Key,
-    parts: Wired,
-    may_stay: Stays,
-    task: TaskIndex = None,
-    attempt: AttemptNumber = None,
-    offset: Offset = 0,
-    last_event_id: LastEvent = None,
-) -> Response:
-    """Tell of a log as it grows: events `log` with text, `end` once the run is over.
-
-    An event's id is the offset of the next one: `Last-Event-ID` takes the place of `offset`.
-    """
-    parts.streams.check_room()
-    begin = offset if last_event_id is None else last_event_id
-    query = LogQuery(task=task, attempt=attempt, offset=begin)
-    await parts.service.log(key, LogQuery(task=task, attempt=attempt, limit=1))
-    return _stream(parts.streams.given(parts.streams.log(key, query), may_stay))
+    return stream(parts.streams.given(parts.streams.one_job(key), may_stay))

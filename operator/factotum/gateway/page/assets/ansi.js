@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 
 // CSI, OSC (titles, links), other strings, and short escapes.
-const ESCAPES = /\u001b(?:\[([0-9;:]*)([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[PX^_][^\u001b]*(?:\u001b\\)?|[ -/]*[0-~])/g;
+const ESCAPES = /\u001b(?:\[([0-?]*)[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[PX^_][^\u001b]*(?:\u001b\\)?|[ -/]*[0-~])/g;
 
 /** Turn one line into nodes; returns the style that goes on in the next one. */
 export function render(line, style) {

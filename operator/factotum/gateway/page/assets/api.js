@@ -84,6 +84,20 @@ export async function get(path, signal) {
   return (await ask(path, { signal })).json();
 }
 
+/** Get a document, from a server that may be away for a while. */
+export async function getAtLast(path, signal) {
+  for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {
+    try {
+      return await get(path, signal);
+    } catch (problem) {
+      const isAway = problem.status === 0 || problem.status === 429 || problem.status >= 500;
+      if (signal.aborted || !isAway) throw problem;
+    }
+    await sleep(wait, signal);
+    signal.throwIfAborted();
+  }
+}
+
 /** Post a document. */
 export async function post(path, document, signal) {
   const options = { method: "POST", signal, headers: {} };

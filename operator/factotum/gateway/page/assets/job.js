@@ -33,7 +33,12 @@ export function show(main, key, { onState, onTitle }) {
   const buttons = Object.fromEntries(ACTIONS.map(([action, word]) =>
     [action, h("button", { type: "button", disabled: true, onclick: () => order(action, word) }, word)]));
   const tasksTable = table({ linkOf: (index) => route.jobLink(key, { task: index }), onSelect: choose });
-  const log = logs.view({ onAttempt: (number) => route.change({ attempt: number }) });
+  const log = logs.view({
+    onAttempt: (number) => route.change({ attempt: number, line: "" }),
+    onLine: (line) => route.change({ ...exactly(log.place()), line }),
+    onFind: (find) => route.change({ find }),
+    linkOf: (shown, line) => route.jobLink(key, { ...exactly(shown), line }),
+  });
   const place = h("div", { class: "graph-place" }, h("p", { class: "empty" }, "Drawing …"));
   const files = [
     ["Factfile", `${base}/factfile`, `job-${key}.factfile`],
@@ -125,7 +130,12 @@ export function show(main, key, { onState, onTitle }) {
 
   function choose(index) {
     isChosen = true;
-    route.change({ task: index ?? "run", attempt: "" }, { replace: true });
+    route.change({ task: index ?? "run", attempt: "", line: "" }, { replace: true });
+  }
+
+  /** What a link to a line has to say, for it to be the same line whatever happens to the job. */
+  function exactly({ task, attempt }) {
+    return { task: task ?? "run", attempt: attempt || "" };
   }
 
   function select(index) {
@@ -143,11 +153,13 @@ export function show(main, key, { onState, onTitle }) {
 
   function showLog() {
     if (!job) return;
-    const wanted = Number(route.read().query.get("attempt")) || job.attempt;
+    const { query } = route.read();
+    const wanted = Number(query.get("attempt")) || job.attempt;
+    const line = /^[1-9]\d{0,8}$/.test(query.get("line") ?? "") ? Number(query.get("line")) : null;
     const words = selected === null || selected === undefined ? "Log of the run" : `Log: ${visible(tasks.get(selected).name)}`;
     log.setAttempts(job.attempt, wanted);
     log.setError(selected === null || selected === undefined ? "" : visible(tasks.get(selected).error));
-    log.show({ key, task: selected ?? null, attempt: wanted }, words);
+    log.show({ key, task: selected ?? null, attempt: wanted, line, find: (query.get("find") ?? "").slice(0, 200) }, words);
   }
 
   async function order(action, word) {
@@ -221,6 +233,7 @@ export function show(main, key, { onState, onTitle }) {
       s: () => buttons.suspend.click(),
       c: () => buttons.cancel.click(),
       f: () => log.toggleFollow(),
+      l: () => log.search(),
       g: () => main.querySelector(".stage")?.focus(),
       "/": () => tasksTable.filter(),
       w: () => choose(null),

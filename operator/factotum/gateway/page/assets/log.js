@@ -1,184 +1,277 @@
-// A log: its end first, older parts on demand, followed until the reader scrolls up.
+// A log: its end first and followed, or the lines around one that a link leads to; other parts on demand.
 
-import { ask, follow, open } from "./api.js";
-import { PLAIN, render } from "./ansi.js";
+import { ask, follow, getAtLast, open } from "./api.js";
 import { flash, h, setText } from "./dom.js";
 import { bytes, plural } from "./format.js";
+import * as shownLines from "./loglines.js";
+import { search as makeSearch } from "./logsearch.js";
 
-const TAIL = 64 * 1024;
+const PART = 64 * 1024;
 const MOST = 5000; // lines kept as text, so that the browser's search and copying work
-const LONGEST = 10_000; // characters of a line that are shown
+const NEAR = 400; // pixels to the end at which more is fetched
 
-/** Make the view; returns {element, show, toggleFollow, end, close}. */
-export function view({ onAttempt }) {
+/**
+ * Make the view; returns {element, show, toggleFollow, search, close, ...}.
+ *
+ * @param onAttempt (number) is told of an attempt that is chosen.
+ * @param onLine (number or null) is told of the line that is to be in the address.
+ * @param onFind (text) is told of the text that is.
+ * @param linkOf (place, line) gives a line's own address.
+ */
+export function view({ onAttempt, onLine, onFind, linkOf }) {
   let ending = new AbortController();
-  let place = null; // {key, task, attempt}
-  let first = 0; // offset of the first byte shown
+  let place = null; // {key, task, attempt, line, find}
+  let begin = 0; // offset of the first byte shown; null: lines before were let go of
+  let end = 0; // where the next part begins
+  let isLive = false; // what comes is added; or else there is more below
   let isFollowing = true;
-  let rest = "";
-  let style = PLAIN;
+  let isFetching = false;
+  let isOurs = false; // the next scrolling is not the reader's
   let missed = 0;
-  let openLine = null; // the element of a line that has no end yet
 
   const title = h("h2", {}, "Log");
   const size = h("span", { class: "count" });
   const attempts = h("select", { "aria-label": "Attempt", hidden: true, onchange: () => onAttempt(attempts.value) });
   const box = h("input", { type: "checkbox", checked: true, onchange: () => setFollowing(box.checked) });
-  const wrap = h("input", { type: "checkbox", onchange: () => lines.classList.toggle("wrap", wrap.checked) });
-  const lines = h("div", { class: "lines", role: "log", "aria-live": "off", "aria-label": "Log" });
+  const wrap = h("input", { type: "checkbox", onchange: () => lines.element.classList.toggle("wrap", wrap.checked) });
+  const lines = shownLines.lines({ linkOf: (number) => linkOf(place, number), onPick: onLine });
+  const search = makeSearch({
+    addressOf: (values) => address(values, "/search"),
+    markOf: () => place.line,
+    placeOf: () => lineInView()?.number ?? 1,
+    onText: (text, isExact) => {
+      lines.find(text, isExact);
+      onFind(text);
+    },
+    onLine: (number, offset) => (number ? onLine(number) : load({ offset, before: PART / 2 })),
+  });
   const older = h("button", { type: "button", class: "quiet older", hidden: true, onclick: loadOlder }, "Show what came before");
-  const cut = h("p", { class: "log-state", hidden: true }, "Only the end is shown; Download has all of it.");
+  const newer = h("button", { type: "button", class: "quiet older", hidden: true, onclick: loadNewer }, "Show what came after");
   const state = h("p", { class: "log-state" });
   const news = h("button", { type: "button", class: "news", hidden: true, onclick: () => setFollowing(true) });
   const error = h("p", { class: "reason failed", hidden: true });
   const pane = h("div", {
     class: "scroll pane", tabindex: 0, role: "region", "aria-label": "Log's text", onscroll: scrolled,
+    onfocus: () => lines.reach(lines.at(place?.line) ?? lineInView()),
     onkeydown: (event) => {
       if (event.key === "End") setFollowing(true);
+      if (event.key === "Home" && !older.hidden) load({ line: 1 });
     },
-  }, older, cut, lines, state);
+  }, older, lines.element, newer, state);
   const element = h("section", { class: "log", "aria-label": "Log of the task" },
     h("div", { class: "row" }, title, size, attempts,
       h("label", {}, box, " Follow"), h("label", {}, wrap, " Wrap"),
       h("button", { type: "button", class: "quiet", onclick: download }, "Download")),
+    search.element,
     error,
     h("div", { class: "pane-box" }, pane, news));
 
-  function query(more) {
+  search.element.hidden = true; // until there is a log
+
+  function address(more, below = "") {
     const values = new URLSearchParams(more);
     if (place.task !== null) values.set("task", place.task);
     if (place.attempt) values.set("attempt", place.attempt);
-    return values;
-  }
-
-  function address(more, below = "") {
-    return `/v1/jobs/${encodeURIComponent(place.key)}/log${below}?${query(more)}`;
+    return `/v1/jobs/${encodeURIComponent(place.key)}/log${below}?${values}`;
   }
 
   function show(wanted, name) {
-    if (place && place.key === wanted.key && place.task === wanted.task && place.attempt === wanted.attempt) return;
+    const before = place;
+    place = wanted;
+    search.element.hidden = false;
+    const isSame = before && ["key", "task", "attempt"].every((part) => before[part] === wanted[part]);
+    setText(title, name);
+    if (!isSame) {
+      setText(size, "");
+      load(wanted.line ? { line: wanted.line, before: PART / 2 } : {});
+    } else if (before.line !== wanted.line) mark();
+    search.show(wanted.find, { isNew: !isSame });
+  }
+
+  /** Go to the line that the address says, which may be among those that are shown. */
+  function mark() {
+    const line = lines.mark(place.line);
+    if (line) {
+      setFollowing(false);
+      const { top, bottom } = line.getBoundingClientRect();
+      const around = pane.getBoundingClientRect();
+      if (top < around.top || bottom > around.bottom) center(line);
+    } else if (place.line) load({ line: place.line, before: PART / 2 });
+  }
+
+  /** Within the pane alone: the page stays where it is. */
+  function center(line) {
+    const { top, height } = line.getBoundingClientRect();
+    const before = pane.scrollTop;
+    pane.scrollTop += top + height / 2 - pane.getBoundingClientRect().top - pane.clientHeight / 2;
+    isOurs = pane.scrollTop !== before;
+  }
+
+  // --- parts -----------------------------------------------------------------------------------
+
+  /** Show a part, and nothing of what was shown; without a place the end, and what comes. */
+  async function load(where) {
     ending.abort();
     ending = new AbortController();
-    place = wanted;
-    first = null;
-    rest = "";
-    style = PLAIN;
-    openLine = null;
-    lines.replaceChildren();
-    older.hidden = true;
-    cut.hidden = true;
-    setText(title, name);
-    setText(size, "");
-    setText(state, "Waiting for output …");
-    setFollowing(true);
     const { signal } = ending;
-    follow(address({ offset: -TAIL }, "/events"), {
+    const isEnd = !Object.keys(where).length;
+    begin = end = 0;
+    isLive = false;
+    older.hidden = newer.hidden = true;
+    lines.reset(1);
+    lines.mark(place.line);
+    setText(state, "Waiting for output …");
+    setFollowing(isEnd);
+    if (place.attempt === 0) return; // it has not begun
+    let part;
+    try {
+      part = await getAtLast(address({ limit: PART, ...(isEnd ? { offset: -PART } : where) }, "/lines"), signal);
+    } catch (problem) {
+      if (!signal.aborted) setText(state, problem.message);
+      return;
+    }
+    if (signal.aborted) return;
+    ({ offset: begin } = part.first);
+    lines.reset(part.first.line);
+    take(part);
+    older.hidden = begin === 0;
+    if (isEnd || end >= part.size) listen();
+    else newer.hidden = false;
+    if (isEnd) pane.scrollTop = pane.scrollHeight;
+    else if (part.wanted?.line) {
+      center(lines.at(part.wanted.line));
+    }
+    if (where.line && !part.wanted) flash(`It has no line ${where.line.toLocaleString()}`, "bad");
+  }
+
+  /** Add a part behind what is shown. */
+  function take({ first, text, end: next, size: whole }) {
+    if (end && first.offset > end) lines.note(leftOut(first.offset - end));
+    end = next;
+    setText(size, bytes(whole));
+    if (text) setText(state, "");
+    return lines.append(text);
+  }
+
+  function leftOut(count) {
+    return `[${bytes(count)} were left out here: the log was too large]`;
+  }
+
+  /** Add what comes, until the run is over. */
+  function listen() {
+    const { signal } = ending;
+    let known = end;
+    isLive = true;
+    newer.hidden = true;
+    follow(address({ offset: end }, "/events"), {
       signal,
       onEvent(kind, document) {
         if (signal.aborted) return true;
-        if (kind === "log") take(document);
-        else if (kind === "end") {
-          setText(state, lines.childElementCount ? "— end —" : "It printed nothing.");
+        if (kind === "end") {
+          setText(state, lines.count ? "— end —" : "It printed nothing.");
           return true;
         }
+        if (kind !== "log") return false;
+        const { offset, text, size: whole, dropped } = document;
+        if (dropped || (known !== null && offset > known)) lines.note(leftOut(dropped ?? offset - known));
+        known = null;
+        setText(size, bytes(whole));
+        if (text) setText(state, "");
+        come(lines.append(text));
         return false;
       },
     });
   }
 
-  function take({ offset, text, size: whole, dropped }) {
-    let begin = text;
-    if (first === null) {
-      first = offset;
-      if (offset > 0) {
-        // It begins within a line: leave out what is not whole.
-        const at = text.indexOf("\n") + 1;
-        first += new TextEncoder().encode(text.slice(0, at)).length;
-        begin = text.slice(at);
-      }
-      older.hidden = first === 0;
-    }
-    if (dropped) begin = `\n[${bytes(dropped)} were left out here: the log was too large]\n${begin}`;
-    setText(size, bytes(whole));
-    if (begin) setText(state, "");
-    const count = append(begin);
-    if (isFollowing) pane.scrollTop = pane.scrollHeight;
-    else if (count) {
+  function come(count) {
+    if (isFollowing) {
+      if (lines.trim(MOST)) letGo();
+      pane.scrollTop = pane.scrollHeight;
+    } else if (count) {
       missed += count;
       news.hidden = false;
       setText(news, `${plural(missed, "new line")} ↓`);
     }
   }
 
-  function append(text) {
-    const parts = (rest + text).split("\n");
-    rest = parts.pop();
-    openLine?.remove();
-    openLine = null;
-    const made = parts.slice(-MOST).map(lineOf);
-    if (rest) {
-      const before = style;
-      openLine = lineOf(rest);
-      style = before;
-      made.push(openLine);
-    }
-    lines.append(...made);
-    while (isFollowing && lines.childElementCount > MOST) {
-      lines.firstElementChild.remove();
-      older.hidden = true;
-      cut.hidden = false;
-    }
-    return parts.length;
+  function letGo() {
+    begin = null;
+    older.hidden = lines.first === null;
   }
 
-  function lineOf(text) {
-    const shown = text.length > LONGEST ? `${text.slice(0, LONGEST)} … ${plural(text.length - LONGEST, "further character")}` : text;
-    const { nodes, style: next } = render(shown, style);
-    style = next;
-    return h("div", {}, nodes.length ? nodes : "\u200b");
+  async function fetched(values) {
+    if (isFetching) return null;
+    const { signal } = ending;
+    isFetching = true;
+    try {
+      const response = await ask(address(values, "/lines"), { signal });
+      const part = await response.json();
+      return signal.aborted ? null : part;
+    } catch (problem) {
+      if (!signal.aborted) flash(problem.message, "bad");
+      return null;
+    } finally {
+      isFetching = false;
+    }
   }
 
   async function loadOlder() {
-    const { signal } = ending;
-    const begin = Math.max(0, first - TAIL);
-    let response;
-    let text;
-    try {
-      response = await ask(address({ offset: begin, limit: first - begin }), { signal });
-      text = await response.text();
-    } catch (problem) {
-      if (!signal.aborted) flash(problem.message, "bad");
-      return;
-    }
-    let from = Number(response.headers.get("Factotum-Log-Offset"));
-    if (from > 0 && from >= begin) {
-      const at = text.indexOf("\n") + 1;
-      from += new TextEncoder().encode(text.slice(0, at)).length;
-      text = text.slice(at);
-    }
+    const where = begin === null ? { line: lines.first } : { offset: begin };
+    const part = await fetched({ ...where, before: PART, limit: 0 });
+    if (!part) return;
     const before = pane.scrollHeight - pane.scrollTop;
-    const now = style;
-    style = PLAIN;
-    const made = text.replace(/\n$/, "").split("\n").map(lineOf);
-    style = now;
-    lines.prepend(...made);
-    first = from;
-    older.hidden = from === 0 || lines.childElementCount > 4 * MOST;
+    const gap = begin === null ? 0 : begin - part.end;
+    if (part.text) lines.prepend(part.text, part.first.line, gap > 0 ? leftOut(gap) : "");
+    begin = part.first.offset;
+    const isBounded = lines.count > 4 * MOST;
+    older.hidden = begin === 0 || !part.text || isBounded;
+    if (isBounded) flash("So many lines are shown: Home goes to the first one, Download has all");
     pane.scrollTop = pane.scrollHeight - before;
   }
 
+  async function loadNewer() {
+    if (isLive || newer.hidden) return;
+    const part = await fetched({ offset: end, limit: PART });
+    if (!part) return;
+    take(part);
+    if (end >= part.size) listen();
+    const before = pane.scrollHeight - pane.scrollTop;
+    if (lines.trim(4 * MOST)) {
+      letGo();
+      pane.scrollTop = pane.scrollHeight - before;
+    }
+  }
+
+  // --- following -------------------------------------------------------------------------------
+
+  function lineInView() {
+    const { left, top } = pane.getBoundingClientRect();
+    return document.elementFromPoint(left + 30, top + 24)?.closest(".line");
+  }
+
   function scrolled() {
-    const isAtEnd = pane.scrollHeight - pane.scrollTop - pane.clientHeight < 24;
+    if (isOurs) {
+      isOurs = false;
+      return;
+    }
+    const left = pane.scrollHeight - pane.scrollTop - pane.clientHeight;
+    if (!isLive) {
+      if (left < NEAR) loadNewer();
+      return;
+    }
+    const isAtEnd = left < 24;
     if (isAtEnd !== isFollowing) setFollowing(isAtEnd, { isScrolled: true });
   }
 
   function setFollowing(value, { isScrolled = false } = {}) {
+    const isBelow = value && !isScrolled && !newer.hidden;
     isFollowing = value;
     box.checked = value;
     if (!value) return;
     missed = 0;
     news.hidden = true;
-    if (!isScrolled) pane.scrollTop = pane.scrollHeight;
+    if (isBelow) load({});
+    else if (!isScrolled) pane.scrollTop = pane.scrollHeight;
   }
 
   function download() {
@@ -189,6 +282,8 @@ export function view({ onAttempt }) {
   return {
     element,
     show,
+    place: () => place,
+    search: () => search.focus(),
     setAttempts(count, number) {
       attempts.hidden = count < 2;
       if (attempts.childElementCount !== count) {
@@ -202,6 +297,9 @@ export function view({ onAttempt }) {
       setText(error, text);
     },
     toggleFollow: () => setFollowing(!isFollowing),
-    close: () => ending.abort(),
+    close() {
+      ending.abort();
+      search.close();
+    },
   };
 }

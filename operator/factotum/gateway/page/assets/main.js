@@ -86,7 +86,7 @@ if (theme === "dark" || theme === "light") document.documentElement.dataset.them
 const HELP = [
   ["n", "Submit a job"], ["/", "Search"], ["j  k", "Next and previous job"], ["x", "Select it"],
   ["Enter", "Open it"], ["u", "Back to the list"], ["g", "To the graph, then arrows, + − 0"],
-  ["w", "Log of the whole run"], ["f", "Follow the log"], ["r  s  c", "Resume, suspend, cancel"],
+  ["w", "Log of the whole run"], ["f", "Follow the log"], ["l", "Search the log"], ["r  s  c", "Resume, suspend, cancel"],
   ["t", "Dark or light"], ["?", "This help"], ["Esc", "Close"],
 ];
 

@@ -321,12 +321,11 @@ class SharedEntries(ConsulEntries):
         self._note_end(row)
         if row.state == JobState.QUEUED:
             self._begun.discard(row.key)
-        entry = entry_of(row, self._name)
-        wanted = self._wish(row, entry)
+        wanted = self._wish(row, entry_of(row, self._name))
         self._rows[job_id] = row
         if self._wanted.get(job_id) != wanted:
             self._wanted[job_id] = wanted
-            self._push(job_id, entry)
+            self._push(job_id, wanted[0])
 
     def know(self, row: Row, entry: Entry) -> None:
         """Remember what was written at once."""
