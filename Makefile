@@ -34,7 +34,7 @@ SYSTEM := cluster or node or consul or images or browser
 SEEDS ?= 1
 JOBS ?= 500
 PROCESSES = hack/pytest -n $(or $(WORKERS),4) $(SHARED) -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
-SYSTEMS = hack/pytest -n $(or $(WORKERS),6) $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
+SYSTEMS = hack/pytest -n $(or $(WORKERS),5) $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
 # Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
 BENCH ?=
 export CLUSTER REGISTRY PULL_CONFIG

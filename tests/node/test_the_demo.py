@@ -17,6 +17,8 @@ from support.cluster.clusters import ROOT
 from support.cluster.kube_api import KubeApi
 from support.cluster.registries import PASSWORD, USER
 
+pytestmark = pytest.mark.acceptance
+
 SYSTEM = "factotum-system"
 SECRET = "factotum-registry"
 SOCKET = "/run/factotum-node/containerd.sock"
