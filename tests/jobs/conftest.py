@@ -4,9 +4,17 @@ import pytest
 
 from factotum.jobs.checking.processes import CheckingProcesses
 from factotum.jobs.service import JobService
+from support.consul.process import ConsulProcess
 from support.server.backends import local
 from support.server.ground import Ground
 from support.server.running import factfile
+
+
+@pytest.fixture(scope="module")
+def consul(tmp_path_factory):
+    """A Consul for the tests of one file."""
+    with ConsulProcess.fresh(tmp_path_factory.mktemp("consul")) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import JobService
 from factotum.jobs.views import Submission
 from factotum.persistence.consul import ConsulStore
-from support.consul.process import ConsulProcess
 from support.server.backends import PREFIX, asking, ended, in_state, with_reason
 from support.server.boxes import (
     KEYS,
@@ -33,12 +32,6 @@ from support.server.boxes import (
 from support.server.running import factfile
 
 pytestmark = pytest.mark.consul
-
-
-@pytest.fixture(scope="module")
-def consul(tmp_path_factory):
-    with ConsulProcess.fresh(tmp_path_factory.mktemp("consul")) as process:
-        yield process
 
 
 @pytest.fixture

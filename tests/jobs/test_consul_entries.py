@@ -17,17 +17,10 @@ from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import JobService
 from factotum.persistence.consul import ConsulStore
 from support.builders.local_jobs import row
-from support.consul.process import ConsulProcess
 from support.server.backends import PREFIX, asking, ended, in_state
 from support.server.running import factfile
 
 pytestmark = pytest.mark.consul
-
-
-@pytest.fixture(scope="module")
-def consul(tmp_path_factory):
-    with ConsulProcess.fresh(tmp_path_factory.mktemp("consul")) as process:
-        yield process
 
 
 @asynccontextmanager

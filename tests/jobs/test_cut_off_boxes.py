@@ -38,12 +38,6 @@ from support.server.running import factfile, job_id_of
 pytestmark = pytest.mark.consul
 
 
-@pytest.fixture(scope="module")
-def consul(tmp_path_factory):
-    with ConsulProcess.fresh(tmp_path_factory.mktemp("consul")) as process:
-        yield process
-
-
 @pytest.fixture
 def way(consul):
     """Make ways to Consul that can be shut."""

@@ -12,8 +12,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from local_cluster.api import UNREACHABLE
@@ -42,7 +41,8 @@ class Processes:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._started: dict[str, subprocess.Popen[bytes]] = {}
-        self._again: dict[str, Iterator[Callable[[], None]]] = {}
+        self._impatient: dict[str, list[str | Path]] = {}
+        self._left: dict[str, int] = {}
 
     def log(self, name: str) -> Path:
         """Give the log file of a program."""
@@ -53,9 +53,9 @@ class Processes:
 
         Not for ever, for it may end for a reason of its own.
         """
-        words = list(command)
-        self._again[name] = repeat(lambda: self.start(name, words), _PATIENCE)
-        self.start(name, words)
+        self._impatient[name] = list(command)
+        self._left[name] = _PATIENCE
+        self.start(name, self._impatient[name])
 
     def start(self, name: str, command: Iterable[str | Path], **environment: str) -> None:
         """Start a program in a session of its own, so that it outlives this tool."""
@@ -82,10 +82,10 @@ class Processes:
             code = process.poll()
             if code is None:
                 continue
-            once_more = next(self._again.get(name, iter(())), None)
-            if once_more is None:
+            if not self._left.get(name):
                 raise StartError(name, f"ended with code {code}", log_tail(self.log(name)))
-            once_more()
+            self._left[name] -= 1
+            self.start(name, self._impatient[name])
 
     def wait_until(
         self, name: str, ready: Callable[[], bool], *, seconds: float, what: str
