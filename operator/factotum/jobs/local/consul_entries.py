@@ -276,8 +276,8 @@ class ConsulEntries:
 
     async def _forget_end(self, job_id: str, entry: Entry) -> None:
         row = self._ends.get(job_id)
-        if self._ledger is None or row is None or entry.state != EntryState.DONE:
-            return
+        if self._ledger is None or row is None or entry_of(row, self._name) != entry:
+            return  # no end, or that of an earlier job of this id
         del self._ends[job_id]
         with contextlib.suppress(DatabaseError):  # the next server tells it once more
             await self._ledger.told(row)
