@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.cluster import processes
+from benchmarks import processes
 from benchmarks.cluster.ground import CONNECTIONS, Ground, Running
 from benchmarks.cluster.sides import NATIVE, POD, Side
 from test_node.api import ApiError
