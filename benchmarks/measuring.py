@@ -211,7 +211,7 @@ class Report:
         Args:
             name: of the table.
             rows: the figures by label and column; where there is none, a dash is printed.
-            units: theirs, by column.
+            units: theirs, by column; figures without one are shown to a hundredth.
         """
         columns = [column for column in units if any(column in row for row in rows.values())]
         width = [max(9, len(column)) for column in columns]
@@ -222,7 +222,9 @@ class Report:
         self._table.write(f"\n{name}\n  {'':<46} {heads}\n  {'':<46} {under}\n")
         for label, row in rows.items():
             cells = [
-                f"{row[column]:>{size}.1f}" if column in row else f"{'-':>{size}}"
+                f"{row[column]:>{size}.{1 if units[column] else 2}f}"
+                if column in row
+                else f"{'-':>{size}}"
                 for column, size in zip(columns, width, strict=True)
             ]
             self._table.write(f"  {label:<46} {' '.join(cells)}\n")

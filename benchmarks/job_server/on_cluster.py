@@ -69,7 +69,12 @@ def _hand_in(
     who = Person(installation.api, namespace, "caller", JOBS_ONLY)
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/caller/token"
     token = installation.api.create(path, {"spec": {"audiences": [AUDIENCE]}})["status"]["token"]
-    options = (f"--namespace={namespace}", f"--factfiles={factfiles}", "--rate=100000")
+    options = (
+        f"--namespace={namespace}",
+        f"--factfiles={factfiles}",
+        "--rate=100000",
+        "--max-jobs=100000",
+    )
     with (
         Replica(granted, folder / "open", *options, "--no-authentication") as open_to_all,
         Replica(granted, folder / "guarded", *options) as guarded,
