@@ -158,7 +158,7 @@ class Takeover:
             args=own,
         )
         problem = "what another run needs is only there"
-        if not claim.is_sealed(self._entries.secret, asked):
+        if not claim.is_sealed(self._entries.claiming.secret, asked):
             problem = "no box that knows this one's token has written that down"
         elif claim.is_whole and (claim.factfile is not None or asked.factfile_path != INLINE):
             try:
@@ -277,7 +277,7 @@ class Case:
             more.append(unchanged(keys.box(self._box), self._gone.revision))
             more.append(put(keys.loss(self._box, claim.job), loss.to_json()))
         # An inline factfile is not in this box's file of jobs yet.
-        ours = None if row is None else self._entries.claim_of(row, claim.factfile)
+        ours = None if row is None else self._entries.claiming.take_over(row, claim.factfile)
         await self._records.write(self._job_id, found, ours, entry, *more)
 
 
