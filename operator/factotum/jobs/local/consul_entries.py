@@ -249,7 +249,8 @@ class ConsulEntries:
                     waiting.popleft()  # the next one says more
                     continue
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news[job_id].wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._news[job_id].wait()
                 pause = min(_MAX_RETRY_SECONDS, pause * 2)
             else:
                 pause = _RETRY_SECONDS
