@@ -269,6 +269,26 @@ async def test_nobody_else_may_claim_or_report(checker, tmp_path, waiting):
         assert (await ended(service, job.key)).job.outcome == "SUCCEEDED"
 
 
+async def test_a_job_whose_runner_cannot_be_started_says_why_it_waits(checker, tmp_path):
+    async with local(tmp_path) as backend:
+        service = JobService(backend, checker)
+        in_the_way = tmp_path / "data" / "attempts" / "0"
+        in_the_way.parent.mkdir(exist_ok=True)
+        in_the_way.write_text("")
+        job = await service.submit(asking(factfile("echo")))
+        async with asyncio.timeout(20):
+            while not (waits := (await service.get(job.key)).job).message:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+        assert (waits.state, waits.reason) == ("QUEUED", "WaitingForWorker")
+        assert waits.message.startswith("it cannot be started yet: ")
+        assert str(in_the_way) in waits.message
+        in_the_way.unlink()
+
+        end = await ended(service, job.key)
+        assert (end.job.outcome, end.job.message) == ("SUCCEEDED", "1/1 tasks run")
+        assert not backend.crew._why
+
+
 async def test_a_long_path_is_no_hindrance(checker, tmp_path):
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     async with local(deep) as backend:

@@ -262,6 +262,21 @@ class LogPiece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stranded:
+    """A job that waits for its box, which is gone, since the box asked cannot run it.
+
+    Attributes:
+        host: the machine of its box.
+        why: what is in the way of its being run here, as a sentence.
+    """
+
+    job_id: str
+    name: str
+    host: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """How busy a backend is.
 

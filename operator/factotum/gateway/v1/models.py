@@ -377,15 +377,3 @@ class OrderResults(Value):
     """What became of each, in the order of the keys."""
 
     results: list[OrderResult]
-
-
-class ServerState(Value):
-    """How the server is."""
-
-    version: str
-    draining: bool
-    workers: int
-    active: int
-    waiting: int
-    max_waiting: int
-    sequence: int

@@ -9,7 +9,7 @@ nobody else's business, and runs at once.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 from weakref import WeakValueDictionary
@@ -27,6 +27,7 @@ from factotum.jobs.local.entries import Keeper, OwnEntries, Start, entry_of
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.local.store.ledger import Ledger
 from factotum.jobs.local.store.rows import Row
+from factotum.jobs.views import Stranded
 from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import Entry, EntryState
 from factotum.persistence.errors import StoreConflictError, StoreError, StoreUnreachableError
@@ -87,6 +88,8 @@ class SharedEntries(ConsulEntries):
         self._inherited: set[int] = set()
         """Jobs of an earlier server, whose entries may be from before there were claims."""
         self._lost: set[int] = set()
+        self.left_alone: dict[str, Stranded] = {}
+        """By job id, jobs of boxes that are gone which this one cannot run."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_renewed: Callable[[], None] = lambda: None
 
@@ -337,6 +340,10 @@ class SharedEntries(ConsulEntries):
     def is_being_written(self, job_id: str) -> bool:
         """Whether something of a job waits to be written."""
         return job_id in self._writers
+
+    def stranded(self) -> Sequence[Stranded]:
+        """Return jobs of boxes that are gone (see ``Entries.stranded``)."""
+        return tuple(self.left_alone.values())
 
     def note_again(self, row: Row) -> None:
         """Write a job's present state whatever was written of it before."""
