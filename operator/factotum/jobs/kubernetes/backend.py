@@ -208,6 +208,7 @@ class KubernetesBackend:
             factfile=text or "",
             tasks=await self._task_views(job, text),
             attempts=records.attempts(job),
+            task_logs=False,
         )
 
     async def _factfile(self, job: FactotumJob) -> str | None:

@@ -212,6 +212,7 @@ class LocalBackend:
             factfile=self.ledger.factfile(row.factfile_hash),
             tasks=rows.tasks(row),
             attempts=rows.attempts(self.ledger.attempts(row.key)),
+            task_logs=True,
         )
 
     async def find(self, job_id: str) -> JobView | None:
