@@ -29,6 +29,7 @@ _LOOK_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 1.0
 _WARM_UP_SECONDS: Final = 1.0
 SOCKET: Final = "runners.sock"
+_UNSEEN: Final = "it waits for Consul: it is begun once the other boxes see this one there again"
 
 
 class Crew:
@@ -61,6 +62,8 @@ class Crew:
         self._queue: list[tuple[int, int]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._put_by: set[int] = set()
+        self._why: dict[int, str] = {}
+        """What keeps jobs from being begun."""
         self._is_closing = False
 
     # --- start and end -------------------------------------------------------------------
@@ -117,6 +120,11 @@ class Crew:
     def leave(self, key: int) -> None:
         """Take a job out of the line."""
         self._in_line.pop(key, None)
+        self._why.pop(key, None)
+
+    def why_waiting(self, key: int) -> str:
+        """Return what keeps a job from being begun, as a sentence; empty: nothing is known."""
+        return self._why.get(key, "")
 
     def waiting(self) -> list[int]:
         """Return the keys of those in line, in order."""
@@ -162,12 +170,14 @@ class Crew:
         if is_later and row is not None and course.is_waiting(row) and key not in self.active:
             self._in_line[key] = row.place
             self._put_by.add(key)
+            self._why[key] = _UNSEEN
         self.fill()
 
     def go_on(self) -> None:
         """Give out workers to jobs that could not be begun."""
         keys, self._put_by = self._put_by, set()
         for key in keys:
+            self._why.pop(key, None)
             self.join(key)
         self.fill()
 
@@ -206,8 +216,10 @@ class Crew:
             if '"no_colour": true' in row.spec:
                 environ[f"{variables.TASK_PREFIX}CLICOLOR"] = "0"
             await self._runners.start(f"{row.key}-{name}", folder, environ)
+            self._why.pop(row.key, None)
         except (BackendError, OSError) as error:
             logger.warning("job %s cannot be started yet: %s", row.job_id, error)
+            self._why[row.key] = f"it cannot be started yet: {error}"
             await asyncio.sleep(_PAUSE_SECONDS)
             self._free(row.key, name)
 
@@ -284,3 +296,4 @@ class Crew:
         """Take back the worker of a job whose launch is not to claim any more."""
         self._adopted.discard(key)
         self.active.pop(key, None)
+        self._why.pop(key, None)
