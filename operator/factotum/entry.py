@@ -13,6 +13,16 @@ from factotum.runner import inherited
 
 def main() -> int:
     """Run the program with its process's arguments; the return value is its exit code."""
+    inherited.keep_to_own_modules()
+    code = _main()
+    if (
+        sys.flags.inspect
+    ):  # PYTHONINSPECT, meant for a task: the interpreter would stay, and end with 1
+        os._exit(code)
+    return code
+
+
+def _main() -> int:
     inherited.open_standard_streams()
     inherited.listen_to_signals()
     argv = _read_arguments()
