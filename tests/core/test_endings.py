@@ -26,9 +26,9 @@ from support.builders.jobs import make_report
         ),
         pytest.param(
             "SSF",
-            {"codes": {2: -1}, "errors": {2: "Error executing process - No such file or directory"}},
+            {"codes": {2: -1}, "errors": {2: "Error executing process - Permission denied"}},
             "TaskFailed",
-            "task 'c' failed (Error executing process - No such file or directory)",
+            "task 'c' failed (Error executing process - Permission denied)",
             id="a failure at the end, before its program ran",
         ),
         pytest.param(
