@@ -7,10 +7,11 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """Have a disk of so many bytes at a folder, which is made."""
+def small_disk(folder: Path, size: int, *, options: str = "rw") -> Iterator[Path]:
+    """Have a disk of so many bytes at a folder, which is made; mounted with these options."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},{options}", "tmpfs", folder]
+    subprocess.run(mount, check=True)
     try:
         yield folder
     finally:
