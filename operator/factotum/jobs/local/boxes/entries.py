@@ -19,7 +19,7 @@ from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 from factotum.jobs.checking.own import INLINE
 from factotum.jobs.errors import BackendError, DuplicateJobError, UnknownJobError
-from factotum.jobs.local.boxes.claims import Claim, Keys, Loss, Phase
+from factotum.jobs.local.boxes.claims import Claim, Keys, Loss, Phase, fits
 from factotum.jobs.local.boxes.membership import Membership
 from factotum.jobs.local.boxes.records import Found, Records
 from factotum.jobs.local.consul_entries import ConsulEntries
@@ -38,8 +38,6 @@ TTL_SECONDS: Final = 10.0
 """Consul allows no less; it waits for twice as long before it says that a box is gone."""
 _TRIES: Final = 5
 _FIRST_SECONDS: Final = 3.0
-_MOST: Final = 64 * 1024
-"""Bytes of a report or factfile that goes into a claim: Consul takes 512 KiB in one request."""
 
 
 class SharedEntries(ConsulEntries):
@@ -190,7 +188,7 @@ class SharedEntries(ConsulEntries):
                 settled = deleted(self.keys.loss(self.membership.box, row.key))
                 try:
                     claim = self._claim(row, Phase.WAITING)
-                    await self.records.write(row.job_id, found, claim, queued, settled)
+                    await self.records.take(row.job_id, found, claim, queued, settled)
                 except StoreConflictError:
                     continue
                 except StoreError as error:
@@ -227,7 +225,7 @@ class SharedEntries(ConsulEntries):
         factfile = self.ledger.factfile(row.factfile_hash) if row.factfile_path == INLINE else None
         is_whole = is_whole and factfile != ""  # not kept yet: written down with the next note
         for text in (kept, factfile):
-            is_whole = is_whole and (text is None or len(text) <= _MOST)
+            is_whole = is_whole and (text is None or fits(text))
         claim = Claim(
             box=self.membership.box,
             host=self.membership.host,
