@@ -1,6 +1,7 @@
 """Who runs: workers are given to waiting jobs in their order, and taken back when runners end."""
 
 import asyncio
+import contextlib
 import heapq
 import logging
 import os
@@ -53,7 +54,7 @@ class Crew:
         self._on_change = on_change
         self._entries = entries
         self.desk = Desk(ledger, folders, settings, on_change, self._free, entries.may_start)
-        self._runners = Runners(self._on_end, settings.folder / "runners.log")
+        self._runners = Runners(self._on_end, self._on_failure, settings.folder / "runners.log")
         self.active: dict[int, str] = {}
         """Jobs that have a worker, and the attempt and launch that has it."""
         self._adopted: set[int] = set()
@@ -85,7 +86,8 @@ class Crew:
         """Have ready what starts runners, unless a job has asked for it meanwhile."""
         await asyncio.sleep(_WARM_UP_SECONDS)
         if not self._runners.was_up:
-            self._runners.start_up()
+            with contextlib.suppress(OSError):  # the first job tries again
+                self._runners.start_up()
 
     async def stop(self) -> None:
         """Give out nothing more; runners go on."""
@@ -175,6 +177,9 @@ class Crew:
 
     async def _launch(self, row: Row, name: str) -> None:
         try:
+            if row.reason == Reason.RELAUNCHING:
+                # What keeps runners from starting anything may be over in a moment.
+                await asyncio.sleep(_PAUSE_SECONDS / 8 * 2**row.launch)
             start = await self._entries.begin(row)
             if start is not Start.NOW:
                 self._put_by_if(row.key, name, is_later=start is Start.LATER)
@@ -206,10 +211,13 @@ class Crew:
             if '"no_colour": true' in row.spec:
                 environ[f"{variables.TASK_PREFIX}CLICOLOR"] = "0"
             await self._runners.start(f"{row.key}-{name}", folder, environ)
-        except (BackendError, OSError) as error:
-            logger.warning("job %s cannot be started yet: %s", row.job_id, error)
-            await asyncio.sleep(_PAUSE_SECONDS)
-            self._free(row.key, name)
+        except Exception as error:  # noqa: BLE001 - its worker would never be given out again
+            # RuntimeError: there is no room for another thread.
+            is_known = isinstance(error, BackendError | OSError | RuntimeError)
+            logger.warning(
+                "job %s cannot be started yet: %s", row.job_id, error, exc_info=not is_known
+            )
+            await self._try_again(row.key, name)
 
     async def _find_mismatch(self, row: Row) -> str:
         """Return why a job is not for this machine, as a sentence; empty: it is."""
@@ -232,6 +240,16 @@ class Crew:
         if self.active.get(key) == f"{attempt}-{launch}":
             self._begin(self._settle(key, attempt, launch, how))
 
+    def _on_failure(self, name: str) -> None:
+        """Try again, as often as it takes: no runner of the job's is to blame."""
+        key, attempt, launch = map(int, name.split("-"))
+        if self.active.get(key) == f"{attempt}-{launch}":
+            self._begin(self._try_again(key, f"{attempt}-{launch}"))
+
+    async def _try_again(self, key: int, name: str) -> None:
+        await asyncio.sleep(_PAUSE_SECONDS)
+        self._free(key, name)
+
     async def _settle(self, key: int, attempt: int, launch: int, how: str) -> None:
         while True:
             try:
@@ -247,6 +265,7 @@ class Crew:
         """Look from time to time: for runners that are nobody's children, and unsaved progress."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            self._runners.look_after()
             if self._runners.was_up and not self._runners.is_up:
                 # Those that it had started are nobody's children now.
                 self._adopted |= set(self.active)
