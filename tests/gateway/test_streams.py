@@ -145,6 +145,15 @@ def test_a_plain_log_is_followed_to_its_end(rest):
     assert answer.body == b"begin\nend\n"
 
 
+def test_of_a_followed_log_no_more_is_given_than_was_asked_for(rest):
+    job = rest.submit("echo begin; sleep 0.5; echo middle; sleep 600", name="bounded")
+    path = f"/v1/jobs/{job['key']}/log?task=0&follow=true"
+
+    assert rest.get(f"{path}&limit=3").body == b"beg"
+    assert rest.get(f"{path}&limit=9").body == b"begin\nmid"
+    rest.post(f"/v1/jobs/{job['key']}/cancel", {})
+
+
 def test_the_log_of_a_job_that_waits_is_followed_when_it_runs(rest, zygote, tmp_path):
     with Server(zygote, tmp_path, "--max-workers=1") as server:
         narrow = Rest(server)

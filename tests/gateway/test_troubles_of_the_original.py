@@ -368,3 +368,31 @@ def test_runners_hold_nothing_of_the_servers(zygote, tmp_path):
     assert "jobs.sqlite" not in opened
     assert "server.lock" not in opened
     assert os.sep in opened
+
+
+def test_a_query_of_a_thousand_and_more_parameters_is_answered(shared):
+    assert shared.ask(f"/status?{'a=1&' * 2000}").status == 200
+    assert shared.ask(f"/check?{'a=1&' * 2000}id=x").status == 400
+
+
+def test_a_reason_that_is_no_text_for_a_header_is_told_all_the_same(shared):
+    document = factfile("true")
+    document["data"]["tasks"][0]["dependsOn"] = ["\x1bno\x00 such task"]
+    path = shared.write("escapes", document)
+    body = {"jobName": "job", "factfilePath": str(path), "factfileArgs": []}
+    answer = shared.ask("/submit", body)
+
+    assert answer.status == 400
+    assert "such task" in answer.headers["x-factotum-reason"]
+    assert answer.headers["x-factotum-reason"].isprintable()
+
+
+@pytest.mark.parametrize("token", ["", "geheim-ü", "two words", "half\x7f"])
+def test_a_token_that_no_caller_could_show_is_refused(zygote, tmp_path, token):
+    (tmp_path / "token").write_text(token)
+    server = Server(zygote, tmp_path, f"--token-file={tmp_path / 'token'}")
+    with contextlib.suppress(RuntimeError):  # it listens, and so it may seem to be up for a moment
+        server.start()
+
+    assert server.process.wait() == 1
+    assert "one word of ASCII characters" in server.process.out.read_text()

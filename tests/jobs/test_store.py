@@ -69,6 +69,46 @@ async def test_a_write_that_cannot_be_leaves_memory_as_the_file_is(database):
     assert ledger.get("1").state == "WORKING"
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"name": "half a character: \ud800"}, id="no text"),
+        pytest.param({"ended_ms": 2**63}, id="too large a number"),
+    ],
+)
+async def test_a_write_that_cannot_be_is_nobody_elses_problem(database, wrong):
+    ledger = Ledger(database)
+    await ledger.add(row(ledger.next_key()))
+    # They wait together, so they are committed together if they can be.
+    adding = [ledger.add(row(ledger.next_key())) for _ in range(10)]
+    adding.insert(5, ledger.add(row(ledger.next_key(), **wrong)))
+    ends = await asyncio.gather(*adding, return_exceptions=True)
+    await ledger.add(row(ledger.next_key()))
+
+    assert [number for number, end in enumerate(ends) if end is not None] == [5]
+    assert isinstance(ends[5], DatabaseError)
+    assert len(ledger.changed(0, 100)) == 12
+    assert len(ledger.open) == 12
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_nothing_is_said_to_be_kept_in_a_file_that_is_not_there_any_more(
+    database, tmp_path, is_replaced
+):
+    ledger = Ledger(database)
+    await ledger.add(row(ledger.next_key()))
+    path = tmp_path / "data" / "jobs.sqlite"
+    path.rename(tmp_path / "away")
+    if is_replaced:
+        path.touch()
+    with pytest.raises(DatabaseError, match="removed or replaced"):
+        await ledger.add(row(ledger.next_key()))
+    (tmp_path / "away").rename(path)
+    await ledger.add(row(ledger.next_key()))
+
+    assert sorted(ledger.open) == [1, 3]
+
+
 async def test_a_file_of_a_newer_version_is_left_alone(tmp_path):
     Database(tmp_path / "data").close()
     with sqlite3.connect(tmp_path / "data" / "jobs.sqlite") as connection:

@@ -19,6 +19,7 @@ from factotum.persistence.errors import (
     StoreRefusedError,
     StoreUnreachableError,
 )
+from factotum.persistence.sessions import Sessions
 from support.consul.process import ConsulProcess, free_ports, silent_listener
 
 pytestmark = pytest.mark.consul
@@ -227,3 +228,16 @@ async def test_the_last_look_is_when_a_write_is_sent_and_not_when_it_is_asked_fo
         await asyncio.gather(*(store.put(f"look/{n}", b"1", revision=0) for n in range(20)))
     # Batched: a look a request, of which there are fewer than writes.
     assert 1 <= len(looks) < 20
+
+
+async def test_a_session_is_renewed_however_many_writes_wait(store):
+    sessions = Sessions(store)
+    session = await sessions.create("busy", 10.0)
+    await store.get("busy")
+    writes = [asyncio.ensure_future(store.swap(f"busy/{n}", b"x", revision=0)) for n in range(3000)]
+    await asyncio.sleep(0)
+    assert await sessions.renew(session)
+    waiting = sum(not write.done() for write in writes)
+    await asyncio.gather(*writes)
+
+    assert waiting > len(writes) / 2

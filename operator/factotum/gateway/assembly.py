@@ -22,6 +22,7 @@ from factotum.jobs.local.entries import Entries, OwnEntries
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.service import Appended, JobService
 from factotum.jobs.views import JobRequest, JobView, Load, Submission, Webhook
+from factotum.persistence.access import is_token
 
 if TYPE_CHECKING:
     from factotum.jobs.local.boxes.takeover import Takeover
@@ -122,8 +123,12 @@ def _is_ours(program: str) -> bool:
 
 
 def _data_folder(given: Options) -> Path:
-    folder = given.text("--data-dir")
-    return Path(folder or f".factotum/server-{given.port}").absolute()
+    folder = Path(given.text("--data-dir") or f".factotum/server-{given.port}")
+    try:
+        return folder.absolute()
+    except OSError as error:
+        msg = f"--data-dir {folder}: there is no working folder any more: {error}"
+        raise SettingsError(msg) from None
 
 
 def hosts(given: Options) -> frozenset[str]:
@@ -208,8 +213,10 @@ def shared_token(given: Options) -> str:
     except (OSError, ValueError) as error:
         msg = f"--token-file {path}: {error}"
         raise SettingsError(msg) from None
-    if not token:
-        msg = f"--token-file {path}: it is empty; put a secret of your own into it"
+    if not is_token(token):
+        msg = (
+            f"--token-file {path}: it must hold a secret of your own, one word of ASCII characters"
+        )
         raise SettingsError(msg)
     return token
 

@@ -36,6 +36,8 @@ from factotum.persistence.entries import EntrySettings
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _AUDIENCE: Final = "factotum-server"
 _DAY_SECONDS: Final = 86_400
+_LONGEST_SECONDS: Final = 2**31 - 1
+"""What the resource's schema takes; more would have every submission refused."""
 _LOCAL_ONLY: Final = (
     *("--factotum-bin", "--data-dir", "--interrupted", "--log-size"),
     *("--boxes", "--takeover-after"),
@@ -60,14 +62,13 @@ class ClusterAssembly:
         namespace = _namespace(given)
         prefix = given.text("--consul-namespace", NAMESPACE)
         name = given.text("--consul-name", NAME)
-        keep = given.text("--keep")
         self.backend = KubernetesBackend(
             client,
             ClusterSettings(
                 namespace=namespace,
                 workers=given.max_workers,
                 max_waiting=given.max_jobs,
-                keep_seconds=int(keep) * _DAY_SECONDS if keep and int(keep) else None,
+                keep_seconds=keep_seconds(given),
                 name=name,
                 key_prefix=prefix.strip("/"),
             ),
@@ -135,6 +136,12 @@ class ClusterAssembly:
         await self._client.close()
         if self._store is not None:
             self._store.close()
+
+
+def keep_seconds(given: Options) -> int | None:
+    """Return how long an ended job is kept; None: as the operator is told."""
+    seconds = int(given.text("--keep") or "0") * _DAY_SECONDS
+    return min(seconds, _LONGEST_SECONDS) or None
 
 
 def _namespace(given: Options) -> str:

@@ -18,7 +18,6 @@ from prometheus_client import (
 from factotum import __version__
 from factotum.core.words.states import JobState
 from factotum.gateway.original.requests import Application, Receive, Scope, Send
-from factotum.jobs.errors import JobsError
 from factotum.jobs.service import JobService
 from factotum.jobs.views import JobQuery, JobView
 
@@ -148,7 +147,7 @@ class HealthPages:
                 await self._service.list(JobQuery(limit=1))
         except TimeoutError:
             return "the jobs could not be read in time"
-        except JobsError as error:
-            logger.warning("not ready: %s", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, no thread to be had for one
+            logger.warning("not ready: %r", error)
             return "the jobs cannot be read"
         return ""

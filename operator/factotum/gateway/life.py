@@ -37,7 +37,9 @@ def live(given: Options, listener: socket.socket) -> int:
             number = runner.run(_live(given, listener))
         except FactotumError as error:
             log.say(f"Failed to start server - {error}")
+            log.end()
             return _EXIT_BAD
+    log.end()
     # End as the original does, by the signal itself: whoever sent it looks at that.
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)

@@ -40,6 +40,7 @@ _T = TypeVar("_T")
 _CONNECT_SECONDS: Final = 1.0
 _READ_SECONDS: Final = 2.0
 _THREADS: Final = 8
+_URGENT_THREADS: Final = 2
 _REFUSED: Final = ("400 ", "404 ", "405 ", "413 ")
 _STALE: Final = "index is stale"
 _DENIED: Final = "ermission denied"
@@ -157,10 +158,12 @@ class ConsulStore:
         credentials = Credentials(access or Access())
         self._may_write = may_write
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="consul")
+        # A session that waited behind ten thousand writes would be over before it is renewed.
+        self._urgent = ThreadPoolExecutor(_URGENT_THREADS, thread_name_prefix="consul-urgent")
         # Made here, since silencing a warning concerns all threads; each is used by one at a time.
         self._clients: SimpleQueue[Client] = SimpleQueue()
         self._is_closed = False
-        for _ in range(_THREADS):
+        for _ in range(_THREADS + _URGENT_THREADS):
             self._clients.put(_connect(self._host, self._port, credentials))
         self._reads = Batches(self._get_all)
         self._writes = Batches(self._put_all, weigh=lambda write: len(write.value))
@@ -175,7 +178,8 @@ class ConsulStore:
     def close(self) -> None:
         """Let the threads end; one that waits for Consul does not hold up the caller."""
         self._is_closed = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._urgent):
+            threads.shutdown(wait=False, cancel_futures=True)
         with suppress(Empty):
             while True:
                 self._clients.get_nowait().http.close()
@@ -214,14 +218,19 @@ class ConsulStore:
         revision, _ = await self.ask(lambda client: client.kv.get(path))
         return int(revision or 0)
 
-    async def transact(self, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    async def transact(
+        self, operations: Sequence[Mapping[str, Any]], *, is_urgent: bool = False
+    ) -> list[Mapping[str, Any]]:
         """Do operations on keys together or not at all; return an item for each key concerned.
+
+        Args:
+            is_urgent: whether it must not wait behind others (see ``ask``).
 
         Raises:
             StoreConflictError: a condition among them does not hold.
         """
         try:
-            return await self._transact(operations, before=self._may_write)
+            return await self._transact(operations, before=self._may_write, is_urgent=is_urgent)
         except _TransactionError as exc:
             for failure in exc.failures.values():
                 if isinstance(failure, StoreUnreachableError):
@@ -258,6 +267,7 @@ class ConsulStore:
         operations: Sequence[Mapping[str, Any]],
         *,
         before: Callable[[], None] = lambda: None,
+        is_urgent: bool = False,
     ) -> list[Mapping[str, Any]]:
         """Do operations together or not at all; return one item for each key concerned."""
         request = [{"KV": operation} for operation in operations]
@@ -266,12 +276,18 @@ class ConsulStore:
             before()
             return [each["KV"] for each in client.txn.put(request)["Results"] or ()]
 
-        return await self.ask(call)
+        return await self.ask(call, is_urgent=is_urgent)
 
-    async def ask(self, call: Callable[[Client], _T]) -> _T:
-        """Make one request off the event loop; for ``persistence`` alone."""
+    async def ask(self, call: Callable[[Client], _T], *, is_urgent: bool = False) -> _T:
+        """Make one request off the event loop; for ``persistence`` alone.
+
+        Args:
+            call: the request.
+            is_urgent: whether it is one of the few that wait behind no others.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._blocking, call)
+        threads = self._urgent if is_urgent else self._threads
+        return await loop.run_in_executor(threads, self._blocking, call)
 
     def _blocking(self, call: Callable[[Client], _T]) -> _T:
         """Make one request in a pool thread; each client keeps its own connection."""

@@ -140,20 +140,26 @@ class StoredEntry(NamedTuple):
 def _request(document: object) -> JobRequest:
     fields = document if isinstance(document, dict) else {}
     texts = [fields.get(name) for name in ("jobId", "jobName", "factfilePath")]
-    job_id, job_name, path = (text if isinstance(text, str) else "" for text in texts)
+    job_id, job_name, path = (_legible(text) if isinstance(text, str) else "" for text in texts)
     args = fields.get("factfileArgs")
     return JobRequest(
         job_id=job_id,
         job_name=job_name,
         factfile_path=path,
-        factfile_args=tuple(map(str, args)) if isinstance(args, list) else (),
+        factfile_args=tuple(_legible(str(arg)) for arg in args) if isinstance(args, list) else (),
     )
+
+
+def _legible(text: str) -> str:
+    """Return a text without halves of characters (lone surrogates), which nothing can write."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         msg = "not a string"
         raise TypeError(msg)
+    value.encode()  # half a character is no text to the server either
     return value
 
 

@@ -51,19 +51,22 @@ class Sessions:
         how = {"Name": name, "Behavior": "release", "Checks": [], "NodeChecks": []}
         body = json.dumps(how | times)
         answer = await self._store.ask(
-            lambda client: _answer(client, "/v1/session/create", body, allow_missing=False)
+            lambda client: _answer(client, "/v1/session/create", body, allow_missing=False),
+            is_urgent=True,
         )
         return str(answer["ID"])
 
     async def renew(self, session: str) -> bool:
         """Let a session live on; False: there is no such session any more."""
         path = f"/v1/session/renew/{session}"
-        return await self._store.ask(lambda client: _answer(client, path, "")) is not None
+        call = self._store.ask(lambda client: _answer(client, path, ""), is_urgent=True)
+        return await call is not None
 
     async def tree(self, prefix: str) -> dict[str, Held]:
         """Read every key below a prefix, as all of Consul's servers agree it is now."""
         _, items = await self._store.ask(
-            lambda client: client.kv.get(f"{prefix}/", recurse=True, consistency="consistent")
+            lambda client: client.kv.get(f"{prefix}/", recurse=True, consistency="consistent"),
+            is_urgent=True,
         )
         return {
             item["Key"]: Held(
@@ -72,13 +75,17 @@ class Sessions:
             for item in items or ()
         }
 
-    async def transact(self, *operations: Operation) -> dict[str, int]:
+    async def transact(self, *operations: Operation, is_urgent: bool = False) -> dict[str, int]:
         """Do operations together or not at all; return the revisions of the keys concerned.
+
+        Args:
+            operations: conditions and changes.
+            is_urgent: whether they must not wait behind others.
 
         Raises:
             StoreConflictError: a condition among them does not hold.
         """
-        items = await self._store.transact(operations)
+        items = await self._store.transact(operations, is_urgent=is_urgent)
         return {item["Key"]: int(item["ModifyIndex"]) for item in items}
 
 

@@ -58,7 +58,9 @@ def message(
         reason: what the original does not tell; it goes into a header, where no script looks.
     """
     if reason:
-        shown = " ".join(reason.split())[:1000].encode("ascii", "backslashreplace")
+        words = " ".join(reason.split())[:1000]
+        plain = "".join(c if c.isprintable() else "?" for c in words)  # no header has others
+        shown = plain.encode("ascii", "backslashreplace")
         headers = [*headers, (b"x-factotum-reason", shown)]
         logger.info("The runner's reason: %s", shown.decode())
     return Answer(status=status, body={"message": text}, headers=headers, log=log)
@@ -116,7 +118,6 @@ def parameters(query: bytes) -> Mapping[str, str]:
     """Return the parameters of a query; of a repeated one the last counts."""
     text = query.decode("latin-1").partition("#")[0]
     return dict(
-        parse_qsl(
-            text, keep_blank_values=True, encoding="utf-8", errors="replace", max_num_fields=1000
-        )
+        # As many as the head of a request has room for.
+        parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="replace")
     )

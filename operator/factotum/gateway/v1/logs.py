@@ -134,11 +134,12 @@ async def get_log(  # noqa: PLR0913 - a query's parameters
     }
     if first.missing:
         headers["Factotum-Log-Missing"] = first.missing
+    most = MAX_OFFSET if limit is None else limit
     if follow:
         parts.streams.check_room()
-        body = parts.streams.given(_followed(parts, key, query, first), may_stay)
+        body = parts.streams.given(_followed(parts, key, query, first, most), may_stay)
     else:
-        body = _whole(parts, key, query, first, MAX_OFFSET if limit is None else limit)
+        body = _whole(parts, key, query, first, most)
     return StreamingResponse(body, headers=headers, media_type="text/plain; charset=utf-8")
 
 
@@ -157,15 +158,21 @@ async def _whole(
 
 
 async def _followed(
-    parts: Parts, key: str, query: LogQuery, first: LogPiece
+    parts: Parts, key: str, query: LogQuery, first: LogPiece, left: int
 ) -> AsyncIterator[bytes]:
-    """Yield a log from a piece of it on, until its run is over."""
+    """Yield so many bytes of a log, from a piece of it on, until its run is over."""
     if first.data:
         yield first.data
+        left -= len(first.data)
+    if left <= 0:
+        return
     offset = first.offset + len(first.data)
     async for piece in parts.streams.pieces(key, replace(query, offset=offset)):
         if piece is not None and piece.data:
-            yield piece.data
+            yield piece.data[:left]
+            left -= len(piece.data)
+            if left <= 0:
+                return
 
 
 @router.get(

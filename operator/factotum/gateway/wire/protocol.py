@@ -31,6 +31,7 @@ class BoundedProtocol(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._begin = b""
+        self._has_all = False
         self._body_since = 0.0
         self._body_bytes = 0
 
@@ -63,6 +64,16 @@ class BoundedProtocol(H11Protocol):
         elif not is_idle or self._timer is None:
             self._wait(HEAD_SECONDS)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Hear that nothing more will come: who has asked may still wait for his answer.
+
+        Once that has begun, it is taken for the end of who reads it, so that streams end, too.
+        """
+        cycle = self.cycle
+        is_asked = cycle is not None and not cycle.response_started
+        self._has_all = is_asked and self.conn.their_state in (h11.DONE, h11.MUST_CLOSE)
+        return self._has_all
+
     def _wait_for_body(self) -> None:
         now = self.loop.time()
         if self._begin:
@@ -78,6 +89,8 @@ class BoundedProtocol(H11Protocol):
         self._begin = b""
         self._stop_waiting()
         super().on_response_complete()
+        if self._has_all and self.cycle is not None and self.cycle.response_complete:
+            self.transport.close()  # nothing that came with it is left to be answered
 
     def pause_writing(self) -> None:
         """Give a reader who does not keep up some time, but not for ever."""

@@ -27,7 +27,7 @@ from factotum.jobs.local.running.folders import Folders
 from factotum.jobs.local.settings import DAY_MS, LocalSettings
 from factotum.jobs.local.store import listing, rows
 from factotum.jobs.local.store.database import Database
-from factotum.jobs.local.store.ledger import Ledger, forget_statements, now_ms
+from factotum.jobs.local.store.ledger import Age, Ledger, forget_statements, now_ms
 from factotum.jobs.local.store.rows import Row
 from factotum.jobs.views import (
     MAX_LOG_PIECE,
@@ -76,6 +76,8 @@ class LocalBackend:
         self._database = Database(settings.folder)
         self._folders = Folders(settings.folder)
         self.ledger = Ledger(self._database)
+        # Of jobs of another file, which was here before, there may be folders and even runners.
+        self.ledger.begin_behind(self._folders.highest())
         self.crew = Crew(self.ledger, self._folders, settings, self._note, entries)
         self._door = Door(settings.folder / SOCKET, self.crew.desk)
         self._listing = listing.Listing(self._database)
@@ -85,7 +87,11 @@ class LocalBackend:
     async def start(self) -> None:
         """Take up where the last server was, and begin to run jobs."""
         await self._entries.start(self.ledger, self)
-        await self._door.open()
+        try:
+            await self._door.open()
+        except OSError as error:
+            folder = self._settings.folder
+            raise BackendError(f"no runner could report in {folder}: {error}") from None
         await self.crew.start()
         if self._settings.keep_days:
             self._sweeping = asyncio.create_task(self._sweep())
@@ -374,8 +380,9 @@ class LocalBackend:
 
     async def _sweep(self) -> None:
         """Remove what ended long ago, a little at a time."""
+        age = Age()
         while True:
-            before = now_ms() - int(self._settings.keep_days * DAY_MS)
+            before = age.now_ms() - int(self._settings.keep_days * DAY_MS)
             gone = self.ledger.ended_before(before, _SWEEP_JOBS)
             if gone:
                 try:

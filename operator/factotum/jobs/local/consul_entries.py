@@ -132,7 +132,7 @@ class ConsulEntries:
         """Return the key of a job id, which may begin with the prefix; None: it can have none."""
         if self._prefix:
             job_id = job_id.removeprefix(f"{self._prefix}/")
-        if not _ID.fullmatch(job_id):
+        if not is_job_id(job_id):
             return None  # in a request it would lead elsewhere
         return f"{self._prefix}/{job_id}" if self._prefix else job_id
 
@@ -336,6 +336,11 @@ class ConsulEntries:
         """
         if time.monotonic() < self._rests_until:
             raise StoreUnreachableError("Consul did not answer a moment ago")
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a text can be a job's id, and so a part of its keys."""
+    return bool(_ID.fullmatch(text))
 
 
 class _Rest(AbstractContextManager[None]):

@@ -7,14 +7,11 @@ from typing import Final
 from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 from factotum.jobs.checking.own import INLINE
-from factotum.jobs.local.boxes.claims import Claim, Phase
+from factotum.jobs.local.boxes.claims import Claim, Phase, fits
 from factotum.jobs.local.boxes.membership import Membership
 from factotum.jobs.local.entries import entry_of
 from factotum.jobs.local.store.rows import Row, read_report
 from factotum.persistence.entries import Entry
-
-_MOST: Final = 64 * 1024
-"""Bytes of a report or factfile that goes into a claim: Consul takes 512 KiB in one request."""
 
 
 class Claiming:
@@ -55,7 +52,7 @@ class Claiming:
         factfile = self._factfile(row.factfile_hash) if row.factfile_path == INLINE else None
         is_whole = is_whole and factfile != ""  # not kept yet: written down with the next note
         for text in (kept, factfile):
-            is_whole = is_whole and (text is None or len(text) <= _MOST)
+            is_whole = is_whole and (text is None or fits(text))
         claim = Claim(
             box=self._membership.box,
             host=self._membership.host,

@@ -13,6 +13,8 @@ from typing import Final, Self
 
 from factotum.persistence.entries import JobRequest
 
+_MOST: Final = 64 * 1024
+"""Bytes of a text that goes into a claim: Consul takes 512 KiB in one request, in base64."""
 _NO_PREFIX: Final = "factotum"
 _PURPOSE: Final = "factotum claim"
 """Told to the seal, so that nothing else that the secret has sealed passes for a claim."""
@@ -105,9 +107,9 @@ class Claim:
         try:
             found = json.loads(value)
             return cls(
-                box=str(found["box"]),
-                host=str(found["host"]),
-                name=str(found["name"]),
+                box=_whole(str(found["box"])),
+                host=_whole(str(found["host"])),
+                name=_whole(str(found["name"])),
                 job=int(found["job"]),
                 place=int(found["place"]),
                 phase=Phase(found["phase"]),
@@ -116,7 +118,7 @@ class Claim:
                 is_whole=bool(found["whole"]),
                 seal=str(found.get("seal", "")),
             )
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return None
 
     def sealed(self, secret: str, request: JobRequest) -> Self:
@@ -175,7 +177,9 @@ class Loss:
         try:
             found = json.loads(value)
             return cls(
-                job_id=str(found["jobId"]), fate=Fate(found["fate"]), host=str(found["host"])
+                job_id=str(found["jobId"]),
+                fate=Fate(found["fate"]),
+                host=_whole(str(found["host"])),
             )
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
@@ -193,8 +197,19 @@ class Loss:
         return f"the box on {self.host} closed it as failed while this one was thought lost"
 
 
+def fits(text: str) -> bool:
+    """Whether a report or factfile may go into a claim, as it is written there."""
+    return len(text) <= _MOST and len(json.dumps(text)) <= _MOST
+
+
 def _text(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         msg = "not a text"
         raise TypeError(msg)
-    return value
+    return value if value is None else _whole(value)
+
+
+def _whole(text: str) -> str:
+    """Return a text that can be kept and written anywhere: half a character (ValueError) cannot."""
+    text.encode()
+    return text

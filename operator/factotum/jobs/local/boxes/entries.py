@@ -195,7 +195,7 @@ class SharedEntries(ConsulEntries):
                 settled = deleted(self.keys.loss(self.membership.box, row.key))
                 try:
                     claim = self.claiming.make(row, Phase.WAITING)
-                    await self.records.write(row.job_id, found, claim, queued, settled)
+                    await self.records.take(row.job_id, found, claim, queued, settled)
                 except StoreConflictError:
                     continue
                 except StoreError as error:

@@ -141,7 +141,8 @@ class Membership:
 
     async def _lock(self, own: str) -> bool:
         try:
-            await self._sessions.transact(locked(own, self._value, self.session))
+            locking = locked(own, self._value, self.session)
+            await self._sessions.transact(locking, is_urgent=True)
         except StoreConflictError:
             # Nobody else can have our id, except by a copy of the folder.
             self._is_double = True
@@ -199,7 +200,7 @@ class Membership:
 
     def _note_others(self, boxes: dict[str, Held]) -> None:
         now = _now()
-        found = {path.rpartition("/")[2]: held for path, held in boxes.items()}
+        found = {path.removeprefix(f"{self._keys.boxes}/"): held for path, held in boxes.items()}
         self._seen = set(found)
         for box, held in found.items():
             known = self._gone.get(box)

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
+from factotum.jobs.errors import RefusedByPolicyError
 from factotum.jobs.local.boxes.claims import Claim, Keys
 from factotum.persistence.consul import StoredValue
 from factotum.persistence.entries import Entry, EntryState
+from factotum.persistence.errors import StoreRefusedError
 from factotum.persistence.sessions import Operation, Sessions, removed, swap, unchanged
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,19 @@ class Records:
             self._get(self.keys.claim(job_id)), self._get(self._entry_key(job_id))
         )
         return Found(Claim.parse(claim.value) if claim.value else None, claim.revision, entry)
+
+    async def take(
+        self, job_id: str, found: Found, claim: Claim, entry: Entry, *more: Operation
+    ) -> None:
+        """Write the claim of a job that is not accepted yet (see ``write``).
+
+        Raises:
+            RefusedByPolicyError: Consul will never take that: it would wait for ever.
+        """
+        try:
+            await self.write(job_id, found, claim, entry, *more)
+        except StoreRefusedError as error:
+            raise RefusedByPolicyError(f"no other box could know of it: {error}") from None
 
     async def write(
         self, job_id: str, found: Found, claim: Claim | None, entry: Entry | None, *more: Operation

@@ -9,7 +9,7 @@ transaction that holds only if the box is still gone and the job as it was.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -19,11 +19,16 @@ from factotum.jobs.local.boxes.claims import Claim, Fate, Loss, Phase
 from factotum.jobs.local.boxes.entries import SharedEntries
 from factotum.jobs.local.boxes.membership import Gone
 from factotum.jobs.local.boxes.records import Found
+from factotum.jobs.local.consul_entries import is_job_id
 from factotum.jobs.local.entries import Adopted, Keeper, entry_of
 from factotum.jobs.local.store.rows import Row
 from factotum.jobs.views import JobRequest, Stranded, Submission
 from factotum.persistence.entries import Entry, EntryState, StoredEntry
-from factotum.persistence.errors import StoreConflictError, StoreError
+from factotum.persistence.errors import (
+    StoreConflictError,
+    StoreError,
+    StoreUnreachableError,
+)
 from factotum.persistence.sessions import Operation, holds, put, removed, unchanged
 from factotum.runner import host
 
@@ -99,19 +104,14 @@ class Takeover:
             self._renewed.clear()
 
     async def _look(self) -> None:
-        found = await self._records.sessions.tree(self._records.keys.claims)
-        claims = {}
-        for path, held in found.items():
-            claim = Claim.parse(held.value)
-            if claim is not None:
-                claims[path.rpartition("/")[2]] = claim
+        claims = await self._claims()
         self._membership.note_unknown({claim.box for claim in claims.values()})
         gone = self._membership.gone_for(self._patience_seconds)
         late = self._membership.gone_for(self._patience_seconds * _TOO_LATE)
         self._left = {}
         # The earlier in its queue, the sooner.
         for job_id, claim in sorted(claims.items(), key=lambda item: item[1].place):
-            with contextlib.suppress(StoreConflictError):  # somebody else was quicker
+            with _apart(job_id):
                 if claim.box == self._membership.box:
                     await self._see_to_own(job_id, claim)
                 elif claim.box in gone:
@@ -119,6 +119,17 @@ class Takeover:
                     await case.see_to(is_late=claim.box in late)
         await self._forget_boxes({claim.box for claim in claims.values()}, late)
         self._entries.left_alone = self._left
+
+    async def _claims(self) -> dict[str, Claim]:
+        """Return the claims there are, by job id; what else lies there is nobody's."""
+        folder = f"{self._records.keys.claims}/"
+        found = await self._records.sessions.tree(self._records.keys.claims)
+        claims = {
+            path.removeprefix(folder): claim
+            for path, held in found.items()
+            if (claim := Claim.parse(held.value)) is not None
+        }
+        return {job_id: claim for job_id, claim in claims.items() if is_job_id(job_id)}
 
     async def _see_to_own(self, job_id: str, claim: Claim) -> None:
         """See to a job that Consul says is here."""
@@ -286,6 +297,21 @@ class Case:
         # An inline factfile is not in this box's file of jobs yet.
         ours = None if row is None else self._entries.claiming.take_over(row, claim.factfile)
         await self._records.write(self._job_id, found, ours, entry, *more)
+
+
+@contextlib.contextmanager
+def _apart(job_id: str) -> Iterator[None]:
+    """Do something about one job: what is wrong with it keeps nobody from the jobs behind it."""
+    try:
+        yield
+    except StoreConflictError:
+        pass  # somebody else was quicker
+    except StoreUnreachableError:
+        raise  # nor can anything be found out about the others
+    except (StoreError, BackendError) as error:
+        logger.warning("job %s cannot be taken over: %s", job_id, error)
+    except Exception:
+        logger.exception("unexpected, at job %s", job_id)
 
 
 def _split(args: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Who runs: workers are given to waiting jobs in their order, and taken back when runners end."""
 
 import asyncio
+import contextlib
 import heapq
 import logging
 import os
@@ -54,7 +55,7 @@ class Crew:
         self._on_change = on_change
         self._entries = entries
         self.desk = Desk(ledger, folders, settings, on_change, self._free, entries.may_start)
-        self._runners = Runners(self._on_end, settings.folder / "runners.log")
+        self._runners = Runners(self._on_end, self._on_failure, settings.folder / "runners.log")
         self.active: dict[int, str] = {}
         """Jobs that have a worker, and the attempt and launch that has it."""
         self._adopted: set[int] = set()
@@ -88,7 +89,8 @@ class Crew:
         """Have ready what starts runners, unless a job has asked for it meanwhile."""
         await asyncio.sleep(_WARM_UP_SECONDS)
         if not self._runners.was_up:
-            self._runners.start_up()
+            with contextlib.suppress(OSError):  # the first job tries again
+                self._runners.start_up()
 
     async def stop(self) -> None:
         """Give out nothing more; runners go on."""
@@ -185,6 +187,9 @@ class Crew:
 
     async def _launch(self, row: Row, name: str) -> None:
         try:
+            if row.reason == Reason.RELAUNCHING:
+                # What keeps runners from starting anything may be over in a moment.
+                await asyncio.sleep(_PAUSE_SECONDS / 8 * 2**row.launch)
             start = await self._entries.begin(row)
             if start is not Start.NOW:
                 self._put_by_if(row.key, name, is_later=start is Start.LATER)
@@ -217,11 +222,14 @@ class Crew:
                 environ[f"{variables.TASK_PREFIX}CLICOLOR"] = "0"
             await self._runners.start(f"{row.key}-{name}", folder, environ)
             self._why.pop(row.key, None)
-        except (BackendError, OSError) as error:
-            logger.warning("job %s cannot be started yet: %s", row.job_id, error)
+        except Exception as error:  # noqa: BLE001 - its worker would never be given out again
+            # RuntimeError: there is no room for another thread.
+            is_known = isinstance(error, BackendError | OSError | RuntimeError)
+            logger.warning(
+                "job %s cannot be started yet: %s", row.job_id, error, exc_info=not is_known
+            )
             self._why[row.key] = f"it cannot be started yet: {error}"
-            await asyncio.sleep(_PAUSE_SECONDS)
-            self._free(row.key, name)
+            await self._try_again(row.key, name)
 
     async def _find_mismatch(self, row: Row) -> str:
         """Return why a job is not for this machine, as a sentence; empty: it is."""
@@ -244,6 +252,16 @@ class Crew:
         if self.active.get(key) == f"{attempt}-{launch}":
             self._begin(self._settle(key, attempt, launch, how))
 
+    def _on_failure(self, name: str) -> None:
+        """Try again, as often as it takes: no runner of the job's is to blame."""
+        key, attempt, launch = map(int, name.split("-"))
+        if self.active.get(key) == f"{attempt}-{launch}":
+            self._begin(self._try_again(key, f"{attempt}-{launch}"))
+
+    async def _try_again(self, key: int, name: str) -> None:
+        await asyncio.sleep(_PAUSE_SECONDS)
+        self._free(key, name)
+
     async def _settle(self, key: int, attempt: int, launch: int, how: str) -> None:
         while True:
             try:
@@ -259,6 +277,7 @@ class Crew:
         """Look from time to time: for runners that are nobody's children, and unsaved progress."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            self._runners.look_after()
             if self._runners.was_up and not self._runners.is_up:
                 # Those that it had started are nobody's children now.
                 self._adopted |= set(self.active)

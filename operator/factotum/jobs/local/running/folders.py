@@ -37,6 +37,11 @@ class Folders:
         """Return an attempt's folder."""
         return self._root / str(key // _SHARD) / f"{key}-{number}"
 
+    def highest(self) -> int:
+        """Return the highest key that has a folder: what lies there is not another job's."""
+        shard = max(_numbers(self._root), default=0)
+        return max(_numbers(self._root / str(shard)), default=shard * _SHARD)
+
     def prepare(self, key: int, number: int, token: str) -> Path:
         """Make an attempt's folder ready for a launch.
 
@@ -84,27 +89,32 @@ class Folders:
             # Whose id it is holds the lock for life: held by now, it was his when we took hold.
             if self.is_alive(key, number):
                 signal.pidfd_send_signal(process, signal.SIGTERM)
+                signal.pidfd_send_signal(process, signal.SIGCONT)  # who was stopped hears it, too
         except ProcessLookupError:
             pass
         finally:
             os.close(process)
 
     def _runner(self, key: int, number: int) -> int:
-        """Return the process id that a runner has left; its tasks can write there, too."""
-        path = self.attempt(key, number) / LOCK
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            return int(os.read(descriptor, _PID_DIGITS))
-        finally:
-            os.close(descriptor)
+        """Return the process id that a runner has left."""
+        return int(self._begin_of(key, number, LOCK, _PID_DIGITS))
 
     def verdict(self, key: int, number: int) -> termination.Verdict | None:
         """Return what the runner of an attempt wrote last; None: nothing that can be read."""
         try:
-            payload = (self.attempt(key, number) / VERDICT).read_bytes()
+            payload = self._begin_of(key, number, VERDICT, termination.MAX_BYTES * 2)
         except OSError:
             return None
-        return termination.decode(payload[: termination.MAX_BYTES * 2].decode("utf-8", "replace"))
+        return termination.decode(payload.decode("utf-8", "replace"))
+
+    def _begin_of(self, key: int, number: int, name: str, most: int) -> bytes:
+        """Return how a file begins; tasks can write there, too, and make it whatever they like."""
+        path = self.attempt(key, number) / name
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, most)
+        finally:
+            os.close(descriptor)
 
     def tidy(self, key: int, number: int) -> None:
         """Remove what a told attempt does not need any more; its output stays."""
@@ -128,3 +138,12 @@ class Folders:
                 if offset.isdecimal():
                     found.append((int(offset), path))
         yield from sorted(found)
+
+
+def _numbers(folder: Path) -> Iterator[int]:
+    """Yield the numbers that the names in a folder begin with."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - names are all that is wanted
+            number = name.partition("-")[0]
+            if number.isascii() and number.isdecimal() and len(number) < _PID_DIGITS:
+                yield int(number)

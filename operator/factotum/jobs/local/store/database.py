@@ -58,7 +58,8 @@ class Database:
         self._path = folder / "jobs.sqlite"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _lock(folder)
+            # Either may be moved or swept away while a server uses the other.
+            self._locks = [_lock(folder, folder / "server.lock"), _lock(folder, self._path)]
         except OSError as error:
             msg = f"the data folder {folder} cannot be used: {error}; see --data-dir"
             raise DatabaseError(msg) from None
@@ -69,6 +70,7 @@ class Database:
         try:
             self._writer = self._connect()
             self._prepare()
+            self._identity = _identity(self._path)
             self.reader = self._connect(readonly=True)
         except sqlite3.Error as error:
             msg = f"{self._path} cannot be used: {error}; move it away to begin anew"
@@ -84,7 +86,8 @@ class Database:
         self._queue.put(None)
         self._thread.join()
         self.reader.close()
-        os.close(self._lock)
+        for lock in self._locks:
+            os.close(lock)
 
     async def write(self, *statements: Statement) -> None:
         """Write, all of it or nothing; once this returns no crash undoes it.
@@ -131,10 +134,17 @@ class Database:
         if found != "ok":
             raise sqlite3.DatabaseError(f"it is damaged ({found})")
         version = writer.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(self._migrations):
+        if not 0 <= version <= len(self._migrations):
             raise sqlite3.DatabaseError(f"it is of a newer version ({version})")
         for number, script in enumerate(self._migrations[version:], version + 1):
             writer.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
+        if not _tables(writer) >= self._wanted_tables():
+            raise sqlite3.DatabaseError("its tables are not those of this server")
+
+    def _wanted_tables(self) -> set[str]:
+        with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+            fresh.executescript(";".join(self._migrations))
+            return _tables(fresh)
 
     # --- the writer's thread ------------------------------------------------------------
 
@@ -171,28 +181,58 @@ class Database:
         return batch, True
 
     def _commit(self, batch: list[tuple[list[Statement], asyncio.Future[None]]]) -> None:
-        problem: Exception | None = None
+        problem = self._try([statements for statements, _ in batch])
+        if problem is not None and len(batch) > 1 and not isinstance(problem, DiskFullError):
+            # What is wrong with one of them is not the others' fault.
+            for each in batch:
+                self._commit([each])
+            return
+        if problem is not None:
+            logger.warning("%s", problem)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(_settle, [future for _, future in batch], problem)
+
+    def _try(self, batch: list[list[Statement]]) -> DatabaseError | None:
         try:
+            self._check_presence()
             self._writer.execute("BEGIN IMMEDIATE")
-            for statements, _ in batch:
+            for statements in batch:
                 for sql, values in statements:
                     self._writer.execute(sql, values)
             self._writer.execute("COMMIT")
-        except (sqlite3.Error, OverflowError) as error:
-            kind = DiskFullError if _is_full(error) else DatabaseError
-            problem = kind(f"{self._path} cannot be written: {error}")
+        except Exception as error:  # noqa: BLE001 - without this thread nothing is written any more
             # SQLite itself has rolled back what a full disk ended, and says so if asked again.
             if self._writer.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     self._writer.execute("ROLLBACK")
-            logger.warning("%s", problem)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(_settle, [future for _, future in batch], problem)
+            kind = DiskFullError if _is_full(error) else DatabaseError
+            return kind(f"{self._path} cannot be written: {error}")
+        return None
+
+    def _check_presence(self) -> None:
+        """Make sure that it is there: SQLite would write on, and nobody would ever find it."""
+        if _identity(self._path) != self._identity:
+            raise sqlite3.OperationalError("it was removed or replaced: restart the server")
 
     def _checkpoint(self, kind: str, *, above: int) -> None:
         if self.wal_bytes() > above:
             with contextlib.suppress(sqlite3.Error):  # a full disk: tried again later
                 self._writer.execute(f"PRAGMA wal_checkpoint({kind})").fetchall()
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    """Return what a file has: tables and indexes, as they were made."""
+    found = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    return {each[0] for each in found}
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file it is; None: there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - for each write: half the time
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_full(error: Exception) -> bool:
@@ -211,8 +251,12 @@ def _settle(futures: Sequence[asyncio.Future[None]], problem: Exception | None) 
             future.set_exception(problem)
 
 
-def _lock(folder: Path) -> int:
-    descriptor = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _lock(folder: Path, path: Path) -> int:
+    """Hold a file, which is made if need be: only its owner may read it, whoever may its folder.
+
+    What SQLite puts beside its own has the same mode.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

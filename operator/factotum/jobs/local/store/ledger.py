@@ -60,6 +60,10 @@ class Ledger:
         self._key += 1
         return self._key
 
+    def begin_behind(self, key: int) -> None:
+        """Give out no key up to this one."""
+        self._key = max(self._key, key)
+
     def next_place(self) -> int:
         """Return a place behind everybody else's in the queue."""
         self._place += 1
@@ -268,3 +272,19 @@ def forget_statements(gone: Iterable[Row], sequence: int) -> list[Statement]:
 def now_ms() -> int:
     """Return the wall clock's time, to be shown; nothing is decided by it."""
     return time.time_ns() // 1_000_000
+
+
+class Age:
+    """Says what time it would be by the wall clock if nobody had set that meanwhile."""
+
+    def __init__(self) -> None:
+        self._began_ms = now_ms() - _awake_ms()
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the epoch."""
+        return self._began_ms + _awake_ms()
+
+
+def _awake_ms() -> int:
+    """Return milliseconds that go on while the machine sleeps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
