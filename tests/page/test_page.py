@@ -152,6 +152,7 @@ def test_all_goes_by_keys(browser, failed):
     browser.press("?")
     browser.wait_for("dialog h2", "Keys")
     browser.press(Keys.ESCAPE)
+    browser.wait(lambda: not browser.all("dialog"), "no dialog")
     browser.press("j")
     browser.press(Keys.ENTER)
     browser.wait_for("h1", failed["name"])
@@ -166,7 +167,7 @@ def test_all_goes_by_keys(browser, failed):
     browser.press(Keys.ESCAPE)
     browser.wait(lambda: not browser.all("dialog"), "no dialog")
     browser.press("/")
-    assert browser.run("return document.activeElement.id") == "search"
+    browser.wait(lambda: browser.run("return document.activeElement.id") == "search", "the search")
 
 
 def frame(browser):
