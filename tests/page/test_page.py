@@ -194,7 +194,7 @@ def frame(browser):
 def test_two_thousand_tasks_are_drawn_and_move_like_three(browser, failed, big):
     browser.open(f"/ui#/jobs/{failed['key']}")
     browser.wait(lambda: len(browser.all(".stage .task")) == 3, "the small graph")
-    small = frame(browser)
+    small = min(frame(browser) for _ in range(3))
 
     browser.open(f"/ui#/jobs/{big['key']}")
     browser.wait(lambda: browser.all(".stage .task"), "the graph", seconds=120)
@@ -203,7 +203,8 @@ def test_two_thousand_tasks_are_drawn_and_move_like_three(browser, failed, big):
 
     elements = browser.run("return document.querySelectorAll('.stage *').length")
     assert elements < 4000  # in view, not all that there is
-    assert frame(browser) < 6 * small + 50
+    # Whatever else the machine does meanwhile, one of these has the browser's own pace.
+    assert min(frame(browser) for _ in range(3)) < 6 * small + 50
 
 
 def test_many_tabs_share_one_server(browser, rest):
