@@ -117,9 +117,18 @@ def test_a_module_is_small_and_says_why_it_exists(path):
             assert lines < MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=name_of)
+FILES = [path for path in (SOURCE / "factotum").rglob("*") if path.is_file()]
+KEPT = [path for path in FILES if path.suffix != ".pyc"]
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in KEPT}), ids=name_of)
 def test_a_folder_is_taken_in_at_a_glance(folder):
-    assert len(list(folder.glob("*.py"))) <= MAX_FILES
+    assert len([path for path in KEPT if path.parent == folder]) <= MAX_FILES
+
+
+@pytest.mark.parametrize("path", sorted(set(KEPT) - set(MODULES)), ids=name_of)
+def test_a_file_of_another_kind_is_short_too(path):
+    assert len(path.read_text().splitlines()) < MAX_LINES
 
 
 @pytest.mark.parametrize("path", [*MODULES, *PROGRAMS, *TESTS], ids=name_of)

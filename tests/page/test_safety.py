@@ -104,10 +104,10 @@ def test_a_page_of_another_site_neither_frames_nor_changes_nor_reads(browser, re
 
 
 def test_a_token_is_asked_for_and_kept_for_the_tab(zygote, browser, tmp_path):
-    (tmp_path / "token").write_text("open sesame")
+    (tmp_path / "token").write_text("open-sesame")
     with Server(zygote, tmp_path, f"--token-file={tmp_path / 'token'}") as server:
         browser.driver.get(f"http://127.0.0.1:{server.port}/ui")
-        for token in ("wrong", "open sesame"):
+        for token in ("wrong", "open-sesame"):
             browser.wait_for("#token", "")
             browser.type("#token", token)
             field = browser.all("#token")[0]

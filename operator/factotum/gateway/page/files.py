@@ -32,11 +32,13 @@ class PageFiles:
 
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
-        for path in sorted(_ASSETS.iterdir()):
+        for path in sorted(_ASSETS.rglob("*")):
             if path.suffix in _KINDS:
                 data = path.read_bytes()
                 tag = f'"{hashlib.sha256(data).hexdigest()[:24]}"'
-                self._files[f"/ui/{path.name}"] = _File(data, _KINDS[path.suffix], tag)
+                self._files[f"/ui/{path.relative_to(_ASSETS).as_posix()}"] = _File(
+                    data, _KINDS[path.suffix], tag
+                )
         self._files["/ui"] = self._files["/ui/"] = self._files["/ui/index.html"]
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:

@@ -1,7 +1,7 @@
 // The graph: drawn once from the server's layout, only what is in view, coloured by each change.
 
-import { h, s, setAttribute, setText } from "./dom.js";
-import { duration, plural, taskPhase, visible } from "./format.js";
+import { h, s, setAttribute, setText } from "./shared/dom.js";
+import { duration, plural, taskPhase, visible } from "./shared/format.js";
 
 const PAD = 12;
 const HEAD = 26;

@@ -1,10 +1,10 @@
 // One job: what it is, its graph, its tasks, its log, and what may be done with it; live.
 
-import { follow, get, open, post } from "./api.js";
-import { confirm, flash, h, setAttribute, setText, tell } from "./dom.js";
-import { duration, lasted, moment, momentInFull, phase, visible } from "./format.js";
+import { follow, get, open, post } from "./shared/api.js";
+import { confirm, flash, h, setAttribute, setText, tell } from "./shared/dom.js";
+import { duration, lasted, moment, momentInFull, phase, visible } from "./shared/format.js";
 import * as graphs from "./graph.js";
-import * as logs from "./log.js";
+import * as logs from "./log/log.js";
 import * as route from "./route.js";
 import { table } from "./tasks.js";
 

@@ -1,8 +1,8 @@
 // The list of jobs: filters, search, paging, orders for several, live.
 
-import { follow, get, post } from "./api.js";
-import { confirm, flash, h, setAttribute, setText, tell } from "./dom.js";
-import { duration, lasted, moment, momentInFull, phase, plural, visible } from "./format.js";
+import { follow, get, post } from "./shared/api.js";
+import { confirm, flash, h, setAttribute, setText, tell } from "./shared/dom.js";
+import { duration, lasted, moment, momentInFull, phase, plural, visible } from "./shared/format.js";
 import * as route from "./route.js";
 
 const OUTCOMES = [

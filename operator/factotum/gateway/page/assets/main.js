@@ -1,9 +1,9 @@
 // The page: the bar on top, one view below it, keys, files dropped, dark and light.
 
-import { get } from "./api.js";
-import { h, setAttribute, setText } from "./dom.js";
+import { get } from "./shared/api.js";
+import { h, setAttribute, setText } from "./shared/dom.js";
 import * as job from "./job.js";
-import { plural, visible } from "./format.js";
+import { plural, visible } from "./shared/format.js";
 import * as list from "./list.js";
 import * as route from "./route.js";
 import * as submit from "./submit.js";

@@ -1,8 +1,8 @@
 // Submitting: a factfile typed, pasted or dropped, checked by the server as it is typed.
 
-import { get, post } from "./api.js";
-import { flash, h, setText } from "./dom.js";
-import { plural, visible } from "./format.js";
+import { get, post } from "./shared/api.js";
+import { flash, h, setText } from "./shared/dom.js";
+import { plural, visible } from "./shared/format.js";
 import * as graphs from "./graph.js";
 import * as route from "./route.js";
 

@@ -1,7 +1,7 @@
 // The table of a job's tasks: real rows, so that the browser's own search finds them; cells change one by one.
 
-import { h, setAttribute, setText } from "./dom.js";
-import { duration, moment, momentInFull, taskPhase, visible } from "./format.js";
+import { h, setAttribute, setText } from "./shared/dom.js";
+import { duration, moment, momentInFull, taskPhase, visible } from "./shared/format.js";
 
 const ORDERS = {
   order: (a, b) => a.index - b.index,

@@ -1,6 +1,6 @@
 // Colours of terminals as classes; everything else that a terminal would obey is left out.
 
-import { h } from "./dom.js";
+import { h } from "../shared/dom.js";
 
 // CSI, OSC (titles, links), other strings, and short escapes.
 const ESCAPES = /\u001b(?:\[([0-?]*)[ -/]*([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[PX^_][^\u001b]*(?:\u001b\\)?|[ -/]*[0-~])/g;

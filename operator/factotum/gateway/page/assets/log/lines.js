@@ -1,8 +1,8 @@
 // The lines of a log that are shown: numbered, one of them marked, with what is looked for in them.
 
 import { PLAIN, plain, render } from "./ansi.js";
-import { h, setAttribute } from "./dom.js";
-import { plural } from "./format.js";
+import { h, setAttribute } from "../shared/dom.js";
+import { plural } from "../shared/format.js";
 
 const LONGEST = 10_000; // characters of a line that are shown
 const MOST_LIT = 5000; // places that are lit up at once

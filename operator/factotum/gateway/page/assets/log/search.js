@@ -1,7 +1,7 @@
 // Looks for a text in all of a log: the server does, some megabytes at a time.
 
-import { get } from "./api.js";
-import { h, setText } from "./dom.js";
+import { get } from "../shared/api.js";
+import { h, setText } from "../shared/dom.js";
 
 const PAUSE = 200; // milliseconds without a key
 const STEP = 1000; // matches of one answer

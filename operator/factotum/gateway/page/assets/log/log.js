@@ -1,10 +1,10 @@
 // A log: its end first and followed, or the lines around one that a link leads to; other parts on demand.
 
-import { ask, follow, getAtLast, open } from "./api.js";
-import { flash, h, setText } from "./dom.js";
-import { bytes, plural, visible } from "./format.js";
-import * as shownLines from "./loglines.js";
-import { search as makeSearch } from "./logsearch.js";
+import { ask, follow, getAtLast, open } from "../shared/api.js";
+import { flash, h, setText } from "../shared/dom.js";
+import { bytes, plural, visible } from "../shared/format.js";
+import * as shownLines from "./lines.js";
+import { search as makeSearch } from "./search.js";
 
 const PART = 64 * 1024;
 const MOST = 5000; // lines kept as text, so that the browser's search and copying work
