@@ -9,7 +9,7 @@ from pathlib import Path
 import benchmarks
 from benchmarks.measuring import Report
 
-PARTS = ("measuring", "workloads")  # modules here that measure nothing themselves
+PARTS = ("measuring", "processes", "workloads")  # modules here that measure nothing themselves
 
 
 def find_benchmarks() -> list[str]:

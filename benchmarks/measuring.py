@@ -6,12 +6,13 @@ saw of the process or of one that it waited for. A process is started by a small
 its own: a new process counts the size of whoever started it as its own first peak.
 """
 
+import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -93,6 +94,24 @@ def take_turns(sides: Sequence[Side], rounds: int) -> dict[str, list[Cost]]:
     return costs
 
 
+def names_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """Give a parser of an argument that names some of what is known, with commas between."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(text.split(","))
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Parse an argument of whole numbers with commas between."""
+    return tuple(int(part) for part in text.split(","))
+
+
 class Report:
     """Prints tables and writes one JSON object for each of their lines."""
 
@@ -165,12 +184,12 @@ class Report:
             note = ""
             if label != base:
                 ratio = value / values[base]
-                if runs is not None:
+                if runs is not None and label in runs:
                     rounds = zip(runs[label], runs[base], strict=True)
                     ratio = statistics.median(one / other for one, other in rounds)
                 entry["ratio"] = round(ratio, 4)
                 note = f"x {ratio:.2f}"
-            if runs is not None and len(runs[label]) > 1:
+            if runs is not None and len(runs.get(label, ())) > 1:
                 entry["runs"] = [round(each, 4) for each in runs[label]]
                 note += f"  ({min(runs[label]):.2f} to {max(runs[label]):.2f})"
             if recorded is not None and label == recorded.label:
@@ -192,7 +211,7 @@ class Report:
         Args:
             name: of the table.
             rows: the figures by label and column; where there is none, a dash is printed.
-            units: theirs, by column.
+            units: theirs, by column; figures without one are shown to a hundredth.
         """
         columns = [column for column in units if any(column in row for row in rows.values())]
         width = [max(9, len(column)) for column in columns]
@@ -203,7 +222,9 @@ class Report:
         self._table.write(f"\n{name}\n  {'':<46} {heads}\n  {'':<46} {under}\n")
         for label, row in rows.items():
             cells = [
-                f"{row[column]:>{size}.1f}" if column in row else f"{'-':>{size}}"
+                f"{row[column]:>{size}.{1 if units[column] else 2}f}"
+                if column in row
+                else f"{'-':>{size}}"
                 for column, size in zip(columns, width, strict=True)
             ]
             self._table.write(f"  {label:<46} {' '.join(cells)}\n")

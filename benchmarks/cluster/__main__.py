@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.cluster import growth, plans, sides
 from benchmarks.cluster.plans import Plan
 from benchmarks.cluster.sides import HERE, Operator
-from benchmarks.measuring import Report
+from benchmarks.measuring import Report, names_of, numbers
 
 
 def _operator(text: str) -> Operator:
@@ -20,21 +20,6 @@ def _operator(text: str) -> Operator:
     return operator
 
 
-def _list_of(known: tuple[str, ...]) -> object:
-    def parse(text: str) -> tuple[str, ...]:
-        names = tuple(text.split(","))
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
-        return names
-
-    return parse
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
-
-
 def _parser() -> argparse.ArgumentParser:
     default = Plan()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
@@ -44,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         ("--cases", tuple(growth.CASES), default.cases),
     ):
         text = f"some of {', '.join(known)} (default: {','.join(given)})"
-        parser.add_argument(flag, type=_list_of(known), default=given, metavar="A,B", help=text)
+        parser.add_argument(flag, type=names_of(known), default=given, metavar="A,B", help=text)
     parser.add_argument(
         "--operator",
         dest="operators",
@@ -65,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     parser.add_argument(
         "--sizes",
-        type=_numbers,
+        type=numbers,
         default=default.sizes,
         metavar="N,M",
         help="jobs at rest where growth is measured, ascending (default: 100,1000)",

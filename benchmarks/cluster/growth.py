@@ -19,7 +19,8 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.cluster import load, processes, sides
+from benchmarks import processes
+from benchmarks.cluster import load, sides
 from benchmarks.cluster.ground import Ground, Running
 from benchmarks.cluster.sides import FACTOTUM, Operator, Side
 from benchmarks.measuring import Report

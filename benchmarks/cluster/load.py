@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.cluster import processes
+from benchmarks import processes
 from benchmarks.cluster.ground import CONNECTIONS, Ground, Running
 from benchmarks.cluster.sides import NATIVE, POD, Side
 from test_node.api import ApiError
@@ -178,7 +178,8 @@ async def _wait(side: Side, running: Running, load: Load, all_ended: asyncio.Eve
                 f"{side.label}: {len(left)} of {load.count} did not end; last lines:\n{last}"
             )
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(all_ended.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await all_ended.wait()
 
 
 async def _create(

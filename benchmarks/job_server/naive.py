@@ -32,6 +32,7 @@ def work() -> None:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: else every answer waits for an acknowledgement
 
     def log_message(self, *_: object) -> None:
         pass
@@ -42,6 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        self.wfile.flush()
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)

@@ -1,4 +1,4 @@
-"""The console script `factotum`: `work` is the Pod's side, `server` the job server.
+"""The console scripts `factotum`, whose `work` is the Pod's side, and `factotum-server`.
 
 Everything else is the command line.
 """
@@ -13,6 +13,22 @@ from factotum.runner import inherited
 
 def main() -> int:
     """Run the program with its process's arguments; the return value is its exit code."""
+    inherited.keep_to_own_modules()
+    code = _main()
+    if sys.flags.inspect:  # PYTHONINSPECT, meant for a task, would keep the interpreter
+        os._exit(code)
+    return code
+
+
+def serve() -> int:
+    """Run the job server by the original's name, `factotum-server`."""
+    inherited.keep_to_own_modules()
+    from factotum.gateway.main import main as serve_by_that_name
+
+    return serve_by_that_name()
+
+
+def _main() -> int:
     inherited.open_standard_streams()
     inherited.listen_to_signals()
     argv = _read_arguments()

@@ -16,7 +16,7 @@ from support.cluster.operator_process import running_test_node
 from support.cluster.workbench import Workbench
 
 sys.path.append(str(ROOT))
-from benchmarks.cluster.processes import cpu_seconds
+from benchmarks.processes import cpu_seconds
 
 pytestmark = [pytest.mark.cluster, pytest.mark.acceptance]
 

@@ -1,7 +1,11 @@
-"""Commands that wait for their factfile, in a pipe that nobody writes to, and are interrupted."""
+"""Commands that wait for what they need, a factfile or a name server, and are interrupted.
+
+A name server that does not answer is put in place for one process, which needs root.
+"""
 
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -100,4 +104,40 @@ def test_what_is_resumed_may_come_from_a_pipe_that_is_interrupted(tmp_path):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=10)
 
+    assert (process.returncode, out, err) == (2, RECEIVED, "")
+
+
+SILENT_RESOLVER = """
+mount --bind resolv.conf /etc/resolv.conf
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_waits_for_a_name_server_is_interrupted(tmp_path, number):
+    (tmp_path / "job").write_text(CHAIN)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        address = f"127.{1 + os.getpid() % 250}.{1 + os.getpid() // 250 % 250}.{number}"
+        silent.bind((address, 53))
+        silent.settimeout(20)
+        (tmp_path / "resolv.conf").write_text(f"nameserver {address}\n")
+        process = subprocess.Popen(
+            [
+                *own_effects(),
+                *("unshare", "--mount", "sh", "-c", SILENT_RESOLVER, "sh"),
+                *(factotum_command(), "run", "job", "--constraint", "host,nobody.example"),
+            ],
+            cwd=tmp_path,
+            env=clean_environ(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        silent.recv(1000)
+        process.send_signal(number)
+        begun = time.monotonic()
+        out, err = process.communicate(timeout=30)
+
+    assert time.monotonic() - begun < 2
     assert (process.returncode, out, err) == (2, RECEIVED, "")

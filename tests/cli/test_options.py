@@ -12,6 +12,7 @@ import pytest
 
 from support.builders.factfiles import CHAIN, DIAMOND, FAIL, factfile, graph, task
 from support.commands import clean_environ, factotum_command, run_command
+from support.http.receivers import Receiver
 
 
 @pytest.fixture
@@ -184,6 +185,27 @@ def test_arguments_need_not_be_utf8(tmp_path):
 
     assert done.exit == 1
     assert done.stdout.startswith(b"Couldn't open '\xff' for reading: No such file")
+
+
+def test_what_is_written_of_bytes_that_are_not_utf8_is_utf8_and_read_back(tmp_path):
+    jobs = [task("{{tag:a}}", "true"), task("b", "test -e there", after=["{{tag:a}}"])]
+    (tmp_path / "job").write_text(factfile("x {{tag:a}}", *jobs))
+    command = [factotum_command(), "run", "job", "--tag", b"a,\xff\xfe", "--resume", "verdict"]
+
+    with Receiver() as receiver:
+        webhook = ["--webhook", receiver.url, "--verdict", "verdict", "--output-format", "json"]
+        first = run_command([*command[:-2], *webhook], cwd=tmp_path)
+    (tmp_path / "there").touch()
+    second = run_command(command, cwd=tmp_path)
+
+    assert (first.exit, second.exit) == (2, 0)
+    assert second.out.startswith("1/2 tasks run")
+    assert len(receiver.requests) == 7
+    assert json.loads(first.stdout) == json.loads((tmp_path / "verdict").read_text("utf-8"))
+    assert all(
+        json.loads(request.body.decode())["data"]["tags"] == {"a": "\ufffd\ufffd"}
+        for request in receiver.requests
+    )
 
 
 def test_a_path_with_a_nul_is_an_error(tmp_path, monkeypatch, capfd):

@@ -78,6 +78,20 @@ def test_a_link_to_nothing_makes_its_target(write):
     assert (write.folder / "link").is_symlink()
 
 
+def test_a_link_that_the_system_does_not_follow_is_an_error(write):
+    # As it refuses others' links in /tmp, where that is switched on (fs.protected_symlinks).
+    target = write.folder / "target"
+    target.write_text("old")
+    with small_disk(write.folder / "disk", 1 << 20, options="nosymfollow") as disk:
+        (disk / "link").symlink_to(target)
+        (disk / "to nothing").symlink_to(write.folder / "nothing")
+        codes = [write(disk / name).exit for name in ("link", "to nothing")]
+
+    assert codes == [3, 3]
+    assert target.read_text() == "old"
+    assert write.names() == ["disk", "target"]
+
+
 def test_links_in_a_circle_are_an_error(write):
     (write.folder / "one").symlink_to("other")
     (write.folder / "other").symlink_to("one")

@@ -189,3 +189,31 @@ async def test_without_any_consul_jobs_wait_a_second_once_and_say_so():
         assert max(seconds) < 0.5
         assert "refused" in answers[0].message
         assert not mirror.reachable
+
+
+class Interrupting(ConsulStore):
+    """Has something done once an entry was written, in the moment before its writer knows."""
+
+    interrupt = staticmethod(lambda: None)
+
+    async def put(self, path, value, *, revision):
+        revision = await super().put(path, value, revision=revision)
+        asyncio.get_running_loop().call_soon(self.interrupt)
+        return revision
+
+
+async def test_the_mirror_ends_at_whatever_moment_it_is_told_to(tmp_path):
+    jobs = Jobs()
+    with ConsulProcess.fresh(tmp_path) as consul:
+        async with Interrupting(consul.address) as store:
+            mirror = Mirror(store, settings(), jobs)
+            task = asyncio.create_task(mirror.run())
+            store.interrupt = task.cancel
+            jobs.put(JOBS[0])
+            mirror.note(JOBS[0].key, JOBS[0])
+            try:
+                await asyncio.wait({task}, timeout=10)
+                assert task.cancelled()
+            finally:
+                task.cancel()
+                await asyncio.wait({task}, timeout=10)

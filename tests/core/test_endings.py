@@ -26,10 +26,17 @@ from support.builders.jobs import make_report
         ),
         pytest.param(
             "SSF",
-            {"errors": {2: "No such file or directory"}},
+            {"codes": {2: -1}, "errors": {2: "Error executing process - Permission denied"}},
             "TaskFailed",
-            "task 'c' failed (No such file or directory)",
+            "task 'c' failed (Error executing process - Permission denied)",
             id="a failure at the end, before its program ran",
+        ),
+        pytest.param(
+            "SSF",
+            {"codes": {2: -1}},
+            "TaskFailed",
+            "task 'c' failed (return code -1)",
+            id="a program that did not run, and nobody knows why",
         ),
         pytest.param("SSF", {}, "TaskFailed", "task 'c' failed", id="nobody knows how"),
         pytest.param(

@@ -27,6 +27,9 @@ SECOND = 1_000_000_000
         ("the rain,first,, wow,,", ("the rain", "first wow")),
         ("b c, x,y", ("b c", "xy")),
         ("a,", ("a", "")),
+        ("\u3000a\x0b,\n1\u2028", ("a", "1")),
+        ("\x1fa\x1c,\x1d1\x1e", ("\x1fa\x1c", "\x1d1\x1e")),  # no white space to the original
+        ("\u200ba,1", ("\u200ba", "1")),
     ],
 )
 def test_tags_split_at_every_comma(text, pair):

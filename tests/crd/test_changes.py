@@ -212,6 +212,28 @@ def test_state_and_outcome_must_fit(api, namespace):
         )
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param(None, id="all of it goes"),
+        pytest.param({"claim": None}, id="the claim goes"),
+        pytest.param({"claim": CLAIM | {"id": "0" * 32}}, id="another claim"),
+        pytest.param({"claim": None, "launch": 1, "attempt": 1}, id="an older launch"),
+    ],
+)
+def test_a_claim_stays_until_a_new_launch_or_its_tasks_would_run_twice(api, namespace, status):
+    api.apply(make_job(namespace))
+    working = {"state": "WORKING", "outcome": "RUNNING", "attempt": 1, "launch": 1, "claim": CLAIM}
+    patch(api, namespace, "--subresource=status", status=working)
+
+    with pytest.raises(Refused, match="a claim stays until a new launch"):
+        patch(api, namespace, "--subresource=status", status=status)
+    patch(api, namespace, "--subresource=status", status={"progress": "1/2"})
+    patch(api, namespace, "--subresource=status", status={"claim": None, "launch": 2})
+
+    assert "claim" not in api.get("fj", "job", "-n", namespace)["status"]
+
+
 def test_a_verdict_changes_only_by_a_new_attempt(api, namespace):
     api.apply(make_job(namespace))
     done = {"state": "DONE", "outcome": "FAILED", "attempt": 1}

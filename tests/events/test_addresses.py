@@ -176,3 +176,26 @@ def test_time_limit_beyond_what_the_system_counts_is_a_long_one(black_hole, time
 
     assert status == 200
     assert seconds > 1
+
+
+def test_resolver_that_takes_its_time_is_waited_for_no_longer_than_a_try_may_take():
+    asked, may_answer = [], threading.Event()
+
+    def resolve(host, port):
+        asked.append((host, port))
+        may_answer.wait(20)
+        if len(asked) == 2:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again later")
+        return [address(receiver.port)]
+
+    with Receiver() as receiver:
+        client = Poster(parse_webhook_url("http://consumer.invalid/"), 0.3, resolve)
+        late = [post(client) for _ in range(2)]
+        may_answer.set()
+        in_time, failed, again = [post(client)[:2] for _ in range(3)]
+
+    assert [each[:2] for each in late] == [(0, "no answer within 0.3 s")] * 2
+    assert all(seconds < 2 for _, _, seconds in late)
+    # The third try had the answer to the question of the first one.
+    assert (in_time[0], again[0], len(asked)) == (200, 200, 3)
+    assert failed == (0, "failed to lookup address information: try again later")

@@ -1,7 +1,7 @@
 """Delivery of events to a real HTTP server that fails on demand.
 
 Real: threads, sockets, time. Events are stand-ins whose body is their number: what events
-say is the matter of test_updates.py. Left out: the resolver's own time limits.
+say is the matter of test_updates.py, a resolver that is silent that of test_addresses.py.
 """
 
 import itertools

@@ -155,8 +155,17 @@ async def test_of_several_boxes_each_job_is_taken_by_one(consul, make, noting):
     assert not consul.keys(KEYS.claims)
 
 
-@pytest.mark.parametrize("why", ["changed", "gone", "host"])
-async def test_what_cannot_be_run_elsewhere_waits_for_its_box(consul, make, noting, tmp_path, why):
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("changed", "changed.factfile is another job here"),
+        ("gone", "there is no factfile '"),
+        ("host", "could not find any IPv4 addresses"),
+    ],
+)
+async def test_what_cannot_be_run_elsewhere_waits_for_its_box(
+    consul, make, noting, tmp_path, why, told
+):
     path, gate, ran = noting
     one, two = make("one", workers=1), make("two", workers=1)
     other = write(tmp_path / f"{why}.factfile", factfile(f"echo {why} >> {ran};"))
@@ -175,12 +184,19 @@ async def test_what_cannot_be_run_elsewhere_waits_for_its_box(consul, make, noti
         await two.until_looked_at(job.job_id)
         assert stored(consul, job.job_id)["state"] == "QUEUED"
         assert claim(consul, job.job_id)["box"] == one.entries.membership.box
+        (left,) = [each for each in two.service.stranded() if each.job_id == job.job_id]
+        assert (left.name, left.host) == ("job", one.entries.membership.host)
+        assert told in left.why
 
         other.write_text(text)
         if why == "host":
             await one.start()
             gate.touch()
         entry = await until_entry(consul, job.job_id, state="DONE")
+        await until(
+            lambda: job.job_id not in {each.job_id for each in two.service.stranded()},
+            "nothing is left to say of it",
+        )
 
     assert entry["lastOutcome"] == "SUCCEEDED"
     assert entry["lastRunFrom"] == ("one" if why == "host" else "two")

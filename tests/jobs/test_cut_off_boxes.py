@@ -17,6 +17,7 @@ from factotum.jobs.local.boxes.claims import Claim, Phase
 from factotum.jobs.local.boxes.takeover import Case
 from factotum.jobs.local.running import course
 from factotum.jobs.local.running.desk import Desk
+from factotum.jobs.views import JobQuery
 from factotum.persistence.errors import StoreConflictError
 from support.consul.process import ConsulProcess
 from support.server.backends import PREFIX, ended, in_state, with_reason
@@ -96,13 +97,17 @@ async def test_an_outage_of_consul_is_nobodys_death(checker, tmp_path, path):
             private = await one.submit(path, "--tag", "n,private")
             assert (await one.backend.entry(private.job_id)).state != "DONE"
             assert (await ended(one.service, private.key)).job.outcome == "SUCCEEDED"
-            assert (await one.service.get(claimed.key)).job.state == "QUEUED"
+            waits = (await one.service.get(claimed.key)).job
+            assert (waits.state, waits.reason) == ("QUEUED", "WaitingForWorker")
+            assert "waits for Consul" in waits.message
+            assert waits in (await one.service.list(JobQuery())).jobs
             assert one.backend.load().waiting == 1
             await asyncio.to_thread(consul.start)
 
             for job in (running[0], private, claimed):
                 entry = await until_entry(consul, job.job_id, state="DONE")
                 assert (entry["lastOutcome"], entry["lastRunFrom"]) == ("SUCCEEDED", "one")
+            assert not one.backend.crew._why
             assert stored(consul, running[1].job_id)["state"] == "WORKING"
             (tmp_path / "gate-r2").touch()
             entry = await until_entry(consul, running[1].job_id, state="DONE")

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from factotum.core.wire import addresses
 from factotum.jobs.errors import BackendError
 from factotum.jobs.local.running.folders import Folders
+from factotum.jobs.local.running.runners import Runners
 from factotum.jobs.service import JobService
 from factotum.jobs.views import JobQuery, LogQuery
 from support.disks import fill, small_disk
@@ -113,6 +115,63 @@ async def test_a_verdict_that_no_server_heard_is_taken_by_the_next(checker, tmp_
     assert (tmp_path / "ran").read_text() == "first\nthird\n"
 
 
+ALONE = 10.0
+"""Seconds: what a runner that is told to end takes at most, if its tasks end at once and nobody
+takes its report; it tries for two."""
+
+
+async def until_ended(pid, seconds=ALONE):
+    async with asyncio.timeout(seconds):
+        while not is_zombie(pid):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["a deaf socket", "no socket"])
+async def test_a_runner_that_is_told_to_end_while_no_server_runs_leaves_its_verdict_and_ends(
+    checker, tmp_path, waiting, is_there
+):
+    document, release = waiting
+    async with local(tmp_path) as backend:
+        service = JobService(backend, checker)
+        job = await service.submit(asking(document))
+        await first_task_done(service, job.key)
+        runner = runner_of(tmp_path, job.key)
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as deaf:
+        path = tmp_path / "data" / "runners.sock"
+        path.unlink(missing_ok=True)
+        if (
+            is_there
+        ):  # what a server leaves that is stopped, not ended: it takes calls and is silent
+            deaf.bind(os.fspath(path))
+            deaf.listen()
+        os.kill(runner, signal.SIGTERM)
+        await until_ended(runner)
+    async with local(tmp_path) as backend:
+        end = await ended(JobService(backend, checker), job.key)
+    release()
+
+    assert (end.job.outcome, end.job.reason) == ("FAILED", "Interrupted")
+    assert [each.state for each in end.tasks] == ["SUCCEEDED", "FAILED", "SKIPPED"]
+    assert (tmp_path / "ran").read_text() == "first\n"
+
+
+async def test_a_runner_that_has_just_been_made_hears_that_it_is_to_end(tmp_path):
+    folders, status = Folders(tmp_path), asyncio.get_running_loop().create_future()
+    lock = folders.prepare(1, 1, "token") / "lock"
+    runners = Runners(lambda _name, code: status.set_result(code), tmp_path / "errors")
+    lock.touch()
+    with lock.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # for a while it asks for this, and does nothing else
+        await runners.start("1-1-1", lock.parent, {})
+        children = Path(f"/proc/{runners._process.pid}/task/{runners._process.pid}/children")
+        async with asyncio.timeout(20):
+            while not (found := children.read_text().split()):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.002)
+        os.kill(int(found[0]), signal.SIGTERM)
+        assert await asyncio.wait_for(status, 20) == -signal.SIGTERM
+    await runners.shut_down()
+
+
 async def test_the_end_of_what_starts_runners_ends_no_job(checker, tmp_path, waiting):
     document, release = waiting
     async with local(tmp_path, workers=1) as backend:
@@ -208,6 +267,26 @@ async def test_nobody_else_may_claim_or_report(checker, tmp_path, waiting):
         assert await post(tmp_path, addresses.report_path(job.key, "1"), {}, token) == 400
         release()
         assert (await ended(service, job.key)).job.outcome == "SUCCEEDED"
+
+
+async def test_a_job_whose_runner_cannot_be_started_says_why_it_waits(checker, tmp_path):
+    async with local(tmp_path) as backend:
+        service = JobService(backend, checker)
+        in_the_way = tmp_path / "data" / "attempts" / "0"
+        in_the_way.parent.mkdir(exist_ok=True)
+        in_the_way.write_text("")
+        job = await service.submit(asking(factfile("echo")))
+        async with asyncio.timeout(20):
+            while not (waits := (await service.get(job.key)).job).message:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+        assert (waits.state, waits.reason) == ("QUEUED", "WaitingForWorker")
+        assert waits.message.startswith("it cannot be started yet: ")
+        assert str(in_the_way) in waits.message
+        in_the_way.unlink()
+
+        end = await ended(service, job.key)
+        assert (end.job.outcome, end.job.message) == ("SUCCEEDED", "1/1 tasks run")
+        assert not backend.crew._why
 
 
 async def test_a_long_path_is_no_hindrance(checker, tmp_path):

@@ -93,7 +93,7 @@ async def test_a_worker_is_given_out_again_whatever_keeps_its_job_from_starting(
 
 async def test_a_job_waits_while_no_more_files_can_be_made(checker, tmp_path, monkeypatch):
     monkeypatch.setattr(crew, "_PAUSE_SECONDS", 0.05)
-    with small_disk(tmp_path / "data", 8 * 1024 * 1024, files=64) as data:
+    with small_disk(tmp_path / "data", 8 * 1024 * 1024, options="nr_inodes=64") as data:
         async with local(tmp_path) as made:
             service = JobService(made, checker)
             first = await service.submit(asking(factfile("echo")))

@@ -191,6 +191,23 @@ def test_odd_entries_of_the_environment_go_on_or_go_away(tmp_path, added, expect
     assert (b"CLICOLOR=0" in entries) is bool(option)
 
 
+@pytest.mark.parametrize("variable", ["PYTHONPATH", "PYTHONINSPECT"])
+@pytest.mark.parametrize("option", [[], ["--constraint", "host,*"], ["--output-format=json"]])
+def test_what_is_told_to_the_python_of_tasks_does_not_change_the_runner(tmp_path, variable, option):
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    for name in ("select", "errno", "socket", "json", "threading"):  # as some project calls its own
+        (modules / f"{name}.py").write_text("raise SystemExit('a module of the tasks')")
+
+    done = launch(
+        tmp_path,
+        f"entries += [b'{variable}={modules}']; sys.argv += {option!r}",
+        task("t", f'test -n "${variable}"'),
+    )
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done
+
+
 @pytest.mark.parametrize(
     ("command", "accepted", "code"),
     [("exit 0", 0, 0), ("exit 3", 3, 0), ("exit 3", 1, 2), ("exit 1", 0, 2), ("kill -9 $$", 1, 0)],

@@ -149,7 +149,9 @@ def test_nobody_else_in_the_foreground_is_signalled(shell, tmp_path):
 
 
 def test_a_daemon_in_a_session_of_its_own_is_spared(shell, tmp_path):
-    write(tmp_path, task("a", "setsid sleep 3.5 >/dev/null 2>&1 & echo $! >pid; sleep 7401; true"))
+    daemon = "setsid sh -c 'echo $$ >pid; exec sleep 10' >/dev/null 2>&1 &"
+    until_it_is_one = "while ! test -s pid; do sleep 0.01; done"
+    write(tmp_path, task("a", f"{daemon} {until_it_is_one}; sleep 7401; true"))
 
     shell.type("$f run job; echo rc=$?\n")
     wait_until_there(shell, "sleep 7401")

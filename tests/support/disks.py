@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path, size: int, files: int = 0) -> Iterator[Path]:
-    """Have a disk of so many bytes, and for so many files (0: any), at a folder, which is made."""
+def small_disk(folder: Path, size: int, *, options: str = "rw") -> Iterator[Path]:
+    """Have a disk of so many bytes at a folder, which is made; mounted with these options."""
     folder.mkdir()
-    options = f"size={size},nr_inodes={files}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},{options}", "tmpfs", folder]
+    subprocess.run(mount, check=True)
     try:
         yield folder
     finally:

@@ -145,7 +145,8 @@ class PodRun:
             else:
                 return True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._deleted.wait(), _RETRY_SECONDS)
+                async with asyncio.timeout(_RETRY_SECONDS):
+                    await self._deleted.wait()
         return False
 
     def _runner_container(self) -> RawObject | None:

@@ -15,6 +15,7 @@ import time
 
 from factotum.events.answers import Answer, read_answer
 from factotum.events.connecting import LONGEST_WAIT, Race
+from factotum.events.looking_up import Lookup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Poster:
         self._endpoint = endpoint
         self._timeout = timeout
         self._tls: ssl.SSLContext | None = None
+        self._lookup: Lookup | None = None
         self._race: Race | None = None
         self._connection: socket.socket | None = None
         self._aborted = False
@@ -121,7 +123,7 @@ class Poster:
     # How a connection is made.
 
     def _connect(self, deadline: float) -> socket.socket:
-        addresses = self._find_addresses()
+        addresses = self._find_addresses(deadline)
         while True:
             plain = self._connect_to_one(addresses, deadline)
             try:
@@ -139,9 +141,15 @@ class Poster:
                 if not addresses or not isinstance(error, OSError):
                     raise
 
-    def _find_addresses(self) -> list[Address]:
+    def _find_addresses(self, deadline: float) -> list[Address]:
         """Return the addresses: the one that worked first, those that did not last."""
-        found = self._resolve(self._endpoint.host, self._endpoint.port)
+        host, port = self._endpoint.host, self._endpoint.port
+        self._lookup = lookup = self._lookup or Lookup(lambda: self._resolve(host, port))
+        try:
+            found = lookup.wait(deadline)
+        finally:
+            if lookup.has_ended:  # else its answer is the next try's
+                self._lookup = None
         self._bad.intersection_update(found)
         return sorted(found, key=lambda each: (each != self._good, each in self._bad))
 

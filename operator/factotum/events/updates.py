@@ -164,8 +164,11 @@ def task_fragment(run: TaskRun, *, live_output: bool = False) -> bytes:
 
 
 def to_bytes(text: str) -> bytes:
-    """Return UTF-8; what stood for undecodable bytes of an argument becomes them again."""
-    return text.encode("utf-8", "surrogateescape")
+    """Return UTF-8, as JSON has to be: an argument's bytes that are none become U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
 
 
 def _transitions(transitions: Iterable[tuple[str, str, str]]) -> bytes:

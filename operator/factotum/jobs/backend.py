@@ -4,7 +4,7 @@ Both sides speak ``views``: no table's row, no Kubernetes object crosses it.
 Implementations: ``jobs.local`` and ``jobs.kubernetes``.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final, Protocol
 
 from factotum.jobs.views import (
@@ -17,6 +17,7 @@ from factotum.jobs.views import (
     Load,
     LogPiece,
     LogQuery,
+    Stranded,
 )
 from factotum.persistence.entries import Entry
 
@@ -102,6 +103,9 @@ class Backend(Protocol):
 
     def load(self) -> Load:
         """Return how busy it is; never waits for anything."""
+
+    def stranded(self) -> Sequence[Stranded]:
+        """Return jobs of boxes that are gone which cannot be run here; never waits for anything."""
 
     def sequence(self) -> int:
         """Return the newest ``Change.sequence``; never waits for anything."""

@@ -6,7 +6,7 @@ run it, which job is it, is that one at work already, is there room. The first
 that fails answers.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -22,6 +22,7 @@ from factotum.jobs.views import (
     Load,
     LogPiece,
     LogQuery,
+    Stranded,
     Submission,
     Webhook,
 )
@@ -147,6 +148,10 @@ class JobService:
     def load(self) -> Load:
         """Return how busy the backend is; never waits for anything."""
         return self._backend.load()
+
+    def stranded(self) -> Sequence[Stranded]:
+        """Return jobs that wait for boxes that are gone (see ``Backend.stranded``)."""
+        return self._backend.stranded()
 
     def sequence(self) -> int:
         """Return the sequence of the newest change; never waits for anything."""

@@ -167,13 +167,19 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDetail:
-    """A job with all that is known of it; tasks are in level order."""
+    """A job with all that is known of it; tasks are in level order.
+
+    Attributes:
+        task_logs: whether each task has a log of its own (``LogQuery.task``); if not, a run has
+            one for all, in which a task's lines begin with its name in brackets.
+    """
 
     job: JobView
     args: tuple[str, ...]
     factfile: str
     tasks: tuple[TaskView, ...]
     attempts: tuple[AttemptView, ...]
+    task_logs: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +258,7 @@ class LogPiece:
         size: of the whole log as it is now.
         complete: whether nothing more will be written.
         dropped: how many bytes were left out in the middle since the log grew too large.
+        missing: why what was printed is not there any more, as a sentence; empty: it is there.
     """
 
     data: bytes
@@ -259,6 +266,22 @@ class LogPiece:
     size: int
     complete: bool
     dropped: int = 0
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranded:
+    """A job that waits for its box, which is gone, since the box asked cannot run it.
+
+    Attributes:
+        host: the machine of its box.
+        why: what is in the way of its being run here, as a sentence.
+    """
+
+    job_id: str
+    name: str
+    host: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

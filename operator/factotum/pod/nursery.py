@@ -102,6 +102,7 @@ class Nursery:
 
     def _let_go(self) -> None:
         """Become a process that has nothing to do with the nursery any more."""
+        inherited.listen_to_signals()  # first of all: the nursery ignores them; none may be lost
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
@@ -137,7 +138,6 @@ def _run(folder: str, environ: dict[str, str]) -> int:
         os.pwrite(lock, f"{os.getpid():0{_PID_DIGITS}}".encode(), 0)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb") as file:  # noqa: PTH123
         file.write(_KILLED_FIRST)
-    inherited.listen_to_signals()
     surroundings = Surroundings({**os.environ, **environ})
     console = FileConsole(OutputFile(folder, WHOLE, surroundings.log_size))
     return work.run(surroundings, console)

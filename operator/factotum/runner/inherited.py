@@ -7,6 +7,7 @@ meaning), umask, limits, descriptors, the working folder.
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,15 @@ else:
 
 _SET_CHILD_SUBREAPER = 36  # of prctl
 _ENXIO = 6
+
+
+def keep_to_own_modules() -> None:
+    """Look for the standard library before PYTHONPATH, which is there for tasks.
+
+    Their folders may hold a `select.py` or a `socket.py` of their own.
+    """
+    library = os.path.dirname(os.__file__)  # noqa: PTH120 - pathlib costs start-up
+    sys.path.sort(key=lambda path: not path.startswith(library) or path.endswith("-packages"))
 
 
 def open_standard_streams() -> None:

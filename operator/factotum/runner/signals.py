@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
@@ -12,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from factotum.runner.loop import Loop
+
 SIGTERM, SIGINT = 15, 2
+SIGTSTP = int(_signal.SIGTSTP)
 SIGKILL, SIGCONT, SIGCHLD = int(_signal.SIGKILL), int(_signal.SIGCONT), int(_signal.SIGCHLD)
 
 
@@ -82,3 +87,44 @@ class WakeUps:
             _signal.signal(
                 SIGCHLD, _signal.SIG_DFL if self._child_before is None else self._child_before
             )
+
+
+class Pauses:
+    """Tells of Ctrl-Z before the process is stopped by it, and of its going on.
+
+    Args:
+        loop: Whose thread this is; in it both are called.
+        on_pause: What to do before the process is stopped.
+        on_return: What to do when it goes on, after any kind of stop.
+    """
+
+    def __init__(
+        self, loop: Loop, on_pause: Callable[[], None], on_return: Callable[[], None]
+    ) -> None:
+        self._on_pause = on_pause
+        self._before: list[tuple[int, Any]] = []
+        # Between two calls of the loop nothing is half done.
+        self._catch(SIGTSTP, lambda _number, _frame: loop.call_soon(self._pause))
+        self._catch(SIGCONT, lambda _number, _frame: loop.call_soon(on_return))
+
+    def restore(self) -> None:
+        """Put back what was there before."""
+        while self._before:
+            number, effect = self._before.pop()
+            _signal.signal(number, effect)
+
+    def _catch(self, number: int, handler: Any) -> None:
+        try:
+            before = _signal.getsignal(number)
+            if before != _signal.SIG_IGN:  # stays so, as whatever our parent ignores
+                _signal.signal(number, handler)
+                self._before.append((number, before))
+        except ValueError:
+            pass  # beside the main thread, which alone sees signals
+
+    def _pause(self) -> None:
+        self._on_pause()
+        handler = _signal.signal(SIGTSTP, _signal.SIG_DFL)
+        # To this thread, which then is stopped in this very call.
+        _signal.pthread_kill(_thread.get_ident(), SIGTSTP)
+        _signal.signal(SIGTSTP, handler)

@@ -208,10 +208,34 @@ async def test_a_pod_that_is_gone_or_has_not_begun_has_none():
     api = MemoryApi()
     with keeping(api, again_seconds=0.0) as kept:
         # It has printed nothing.
-        assert (await kept.read("pod-1", LogQuery(), lambda: False)).size == 0
+        piece = await kept.read("pod-1", LogQuery(), lambda: False)
+        assert (piece.size, piece.missing) == (0, "")
         api.remove(POD)
         piece = await kept.read("pod-1", LogQuery(), lambda: False)
         assert (piece.size, piece.complete) == (0, False)
+        assert piece.missing == "Pod pod-1 is gone, and what it printed with it."
+
+
+async def test_what_was_read_of_a_pod_that_went_meanwhile_is_shown_with_a_word_on_the_rest():
+    api = LiveApi()
+    with keeping(api, again_seconds=0.0) as kept:
+        api.pieces.put_nowait(b"one")
+        assert (await read_until(kept, lambda piece: piece.size == 3)).missing == ""
+        api.remove(POD)
+        api.pieces.put_nowait(errors.UnreachableError("broken"))
+        piece = await read_until(kept, lambda piece: piece.missing, is_over=True)
+        assert (piece.data, piece.complete) == (b"one", True)
+        assert piece.missing == "Pod pod-1 is gone, and the rest of what it printed with it."
+
+
+async def test_a_log_that_came_to_its_end_lacks_nothing_when_its_pod_goes():
+    api = LiveApi()
+    with keeping(api, again_seconds=0.0) as kept:
+        for piece in (b"one", None):
+            api.pieces.put_nowait(piece)
+        await read_until(kept, lambda piece: piece.complete, is_over=True)
+        api.remove(POD)
+        assert (await kept.read("pod-1", LogQuery(), lambda: True)).missing == ""
 
 
 async def test_what_cannot_be_had_is_told():

@@ -116,7 +116,7 @@ class Box:
 
     async def until_looked_at(self, job_id: str) -> None:
         """Wait until it has said that it cannot run a job of a box that is gone."""
-        await until(lambda: job_id in self._takeover._told, "looked at")
+        await until(lambda: job_id in self.entries.left_alone, "looked at")
 
     async def until_in(self) -> None:
         """Wait until it is among the others."""

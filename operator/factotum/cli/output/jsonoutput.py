@@ -12,4 +12,5 @@ if TYPE_CHECKING:
 def print_json(console: Console, document: object) -> None:
     """Write the document to standard output, wherever the console's own lines go."""
     text = json.dumps(document, ensure_ascii=False, indent=2)
-    console.write(1, text.encode("utf-8", "replace") + b"\n")
+    # An argument's bytes that are not UTF-8 are escapes there.
+    console.write(1, text.encode("utf-8", "backslashreplace") + b"\n")

@@ -1,7 +1,8 @@
 """`--progress`: a live block under the output, one line per running task, counts and time.
 
-Drawn only if standard output is a terminal. The block is taken away before
-anything else is written, and put back afterwards.
+Drawn only if standard output is a terminal that can do it, and while this process is in its
+foreground. The block is taken away before anything else is written, and put back afterwards;
+so it is before Ctrl-Z leaves the terminal to others.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from time import monotonic, time_ns
 from factotum.cli.output.columns import cut
 from factotum.core.run import durations
 from factotum.core.words.states import TaskState
+from factotum.runner import signals
 from factotum.runner.console import Console, encode
 
 TYPE_CHECKING = False
@@ -50,6 +52,8 @@ class _LiveConsole(Console):
             return
         if not self.outlets.at(self.out_fd).is_idle:
             return  # nobody would see it, and it would pile up
+        if not _is_in_foreground(self.out_fd):
+            return  # somebody else writes and types there
         size = _terminal_size(self.out_fd)
         if size != self._made_for:
             self._made_for = size
@@ -66,6 +70,10 @@ class _LiveConsole(Console):
         self._make = make
         self._made_for = (0, 0)
         self.flush()
+
+    def forget(self) -> None:
+        """Leave a block that is shown where it is: others may have written below it."""
+        self._shown = 0
 
     def _put(self, fd: int, data: bytes) -> None:
         self._erase()
@@ -89,12 +97,13 @@ class ProgressView:
         self.console = console
         self._loop: Loop | None = None
         self._execution: Execution | None = None
+        self._pauses: signals.Pauses | None = None
         self._began = monotonic()
 
     @classmethod
     def attach(cls, console: Console) -> ProgressView | None:
-        """Return a view on a console, None if that is not a terminal."""
-        if not os.isatty(console.out_fd):
+        """Return a view on a console, None if that is no terminal which can show one."""
+        if not os.isatty(console.out_fd) or os.environ.get("TERM") == "dumb":
             return None
         return cls(_LiveConsole(console))
 
@@ -102,6 +111,7 @@ class ProgressView:
         """Redraw once a second while the run lasts."""
         self._loop = loop
         self._execution = execution
+        self._pauses = signals.Pauses(loop, self._leave, self._come_back)
         self._tick()
 
     def run_created(self, execution: Execution) -> None:
@@ -130,12 +140,24 @@ class ProgressView:
         """Take the block away for good."""
         self._execution = None
         self.console.show(None)
+        if self._pauses is not None:
+            self._pauses.restore()
 
     def _tick(self) -> None:
         if self._execution is None or self._loop is None:
             return
         self._draw(self._execution)
         self._loop.call_at(monotonic() + _REDRAW_SECONDS, self._tick)
+
+    def _leave(self) -> None:
+        """Take the block away before the process is stopped."""
+        self.console.show(None)
+
+    def _come_back(self) -> None:
+        """Draw it anew, below whatever stands there now."""
+        self.console.forget()
+        if self._execution is not None:
+            self._draw(self._execution)
 
     def _draw(self, execution: Execution) -> None:
         self.console.show(lambda columns, rows: self._lines(execution, columns, rows))
@@ -182,6 +204,13 @@ class ProgressView:
 def _shown(running: Sequence[TaskRun], room: int) -> int:
     """Return how many tasks get a line of their own; the rest may need one as well."""
     return room if len(running) <= room else room - 1 if room > 1 else room
+
+
+def _is_in_foreground(fd: int) -> bool:
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:
+        return True  # it is not the terminal of this session: nobody's shell
 
 
 def _terminal_size(fd: int) -> tuple[int, int]:

@@ -81,6 +81,7 @@ def _follow(path: bytes) -> tuple[bytes, int | None]:
             target = os.readlink(path)  # noqa: PTH115 - pathlib costs start-up
         except OSError:
             return path, None  # no link; what else is wrong shows when it is opened
+        _look(path)  # the system may refuse to follow it: another's link in a folder of everybody's
         path = os.path.join(folder, target)  # noqa: PTH118 - as above
     raise CreateError(_system_error(errno.ELOOP))
 

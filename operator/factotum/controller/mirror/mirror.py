@@ -341,7 +341,8 @@ class Mirror:
 
     async def _ask(self, answer: Awaitable[_T]) -> _T:
         try:
-            return await asyncio.wait_for(answer, self._timing.request)
+            async with asyncio.timeout(self._timing.request):
+                return await answer
         except TimeoutError as exc:
             msg = f"no answer within {self._timing.request:g} s"
             raise StoreUnreachableError(msg) from exc

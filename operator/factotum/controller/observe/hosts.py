@@ -101,9 +101,8 @@ class Resolver:
             return known
         loop = asyncio.get_running_loop()
         try:
-            answer = await asyncio.wait_for(
-                loop.run_in_executor(self._threads, _look_up, name), self._seconds
-            )
+            async with asyncio.timeout(self._seconds):
+                answer = await loop.run_in_executor(self._threads, _look_up, name)
         except TimeoutError as exc:
             msg = f'"{name}" could not be resolved: no answer within {self._seconds:g} s'
             raise UnresolvedError(msg) from exc

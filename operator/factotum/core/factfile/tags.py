@@ -7,14 +7,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+BLANKS = " \t\r\v\f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    chr(code) for code in range(0x2000, 0x200B)
+)
+"""White space but the line feed, as the original's language counts it.
+
+Python's own `strip` takes the control characters 0x1C to 0x1F away as well.
+"""
+
+WHITE_SPACE = BLANKS + "\n"
+
+
 def parse_pair(text: str) -> tuple[str, str] | None:
     """Split at every comma: the first part names, the others joined are the value.
 
     Returns None if the name is empty, which the original ignores silently.
     """
     name, *rest = text.split(",")
-    name = name.strip()
-    return (name, "".join(rest).strip()) if name else None
+    name = name.strip(WHITE_SPACE)
+    return (name, "".join(rest).strip(WHITE_SPACE)) if name else None
 
 
 def parse_pairs(texts: Iterable[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ in the current directory): they render as nothing, as a missing file did.
 from __future__ import annotations
 
 from factotum.core import errors
+from factotum.core.factfile.tags import BLANKS, WHITE_SPACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class _Parser:
             self._add_variable(_ESCAPED, self._name(content))
 
     def _name(self, content: str) -> str:
-        name = content.strip()
+        name = content.strip(WHITE_SPACE)
         if not name:
             raise self._error("a tag is empty")
         return name
@@ -235,9 +236,9 @@ class _Parser:
         # What follows the first gap is the closing one, inner blanks included.
         if len(content) < 3 or not content.endswith("=") or len(parts) < 2:
             raise self._error("the tag that changes the delimiters is malformed")
-        inside = content[1:-1].strip()
+        inside = content[1:-1].strip(WHITE_SPACE)
         self._opening = parts[0]
-        self._closing = inside[len(parts[0]) :].strip()
+        self._closing = inside[len(parts[0]) :].strip(WHITE_SPACE)
 
     def _stands_alone(self) -> bool:
         """Whether the tag just read is alone on its line; if so, remove the line."""
@@ -251,7 +252,7 @@ class _Parser:
             return True
         kind, text, _ = self._tokens[-1]
         if kind == _TEXT:
-            before = text.rstrip(_BLANKS)
+            before = text.rstrip(BLANKS)
             if not text or not (before.endswith("\n") or (not before and len(self._tokens) == 1)):
                 return False
             # An empty text stays in its place: it keeps the next line from standing alone.
@@ -269,12 +270,6 @@ class _Parser:
         if self._template.startswith("\r", self._position):
             self._position += 1
         self._position += 1
-
-
-_BLANKS = " \t\r\v\f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    chr(code) for code in range(0x2000, 0x200B)
-)
-"""White space but the line feed, as the original's language counts it."""
 
 
 def _split(name: str) -> list[str]:

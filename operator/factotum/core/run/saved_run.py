@@ -36,8 +36,12 @@ def describe(execution: Execution) -> dict[str, Any]:
 
 
 def render(execution: Execution) -> str:
-    """Return the document as text."""
-    return json.dumps(describe(execution), ensure_ascii=False, indent=1) + "\n"
+    """Return the document as text.
+
+    Bytes of arguments that are not UTF-8 are escapes there, which `parse_kept` reads as they were.
+    """
+    text = json.dumps(describe(execution), ensure_ascii=False, indent=1) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def factfile_hash(factfile: Factfile) -> str:

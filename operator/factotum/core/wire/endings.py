@@ -107,10 +107,10 @@ def _did(report: Report, names: Sequence[str], which: Sequence[int], what: str) 
 
 
 def _why(report: Report, index: int) -> str:
-    """Return how a task ended, in brackets: a code says it all, else there are words."""
-    if index in report.codes:
-        return f" (return code {report.codes[index]})"
-    error = report.errors.get(index, "").strip()
+    """Return how a task ended, in brackets: a code of its own says it all, else there are words."""
+    code, error = report.codes.get(index), report.errors.get(index, "").strip()
+    if code is not None and (code >= 0 or not error):
+        return f" (return code {code})"
     return f" ({error[:_WHY_LIMIT]})" if error else ""
 
 

@@ -57,6 +57,7 @@ class LogLines(Value):
     size: int = Field(description="Of the whole log as it is now.")
     dropped: int = Field(description="Bytes that were left out since the log grew too large.")
     complete: bool = Field(description="Nothing more will be written.")
+    missing: str = Field(description="Why what was printed is not there any more, if so.")
 
     @classmethod
     def of(cls, part: Part) -> Self:
@@ -69,6 +70,7 @@ class LogLines(Value):
             size=part.piece.size,
             dropped=part.piece.dropped,
             complete=part.piece.complete,
+            missing=part.piece.missing,
         )
 
 
@@ -130,6 +132,8 @@ async def get_log(  # noqa: PLR0913 - a query's parameters
         "Factotum-Log-Dropped": str(first.dropped),
         "Factotum-Log-Complete": str(first.complete).lower(),
     }
+    if first.missing:
+        headers["Factotum-Log-Missing"] = first.missing
     most = MAX_OFFSET if limit is None else limit
     if follow:
         parts.streams.check_room()
@@ -189,6 +193,7 @@ async def watch_log(
 ) -> Response:
     """Tell of a log as it grows: events `log` with text, `end` once the run is over.
 
+    An `end` has `missing`, if what was printed is not there any more: a sentence that says why.
     An event's id is the offset of the next one: `Last-Event-ID` takes the place of `offset`.
     """
     parts.streams.check_room()

@@ -294,6 +294,10 @@ class Detail(Value):
     args: list[str]
     tasks: list[Task]
     attempts: list[Attempt]
+    task_logs: bool = Field(
+        description="Whether each task has a log of its own. If not, there is the run's alone,"
+        " in which a task's lines begin with its name in brackets."
+    )
 
     @classmethod
     def of(cls, detail: JobDetail) -> "Detail":
@@ -303,6 +307,7 @@ class Detail(Value):
             args=list(detail.args),
             tasks=[Task.of(index, task) for index, task in enumerate(detail.tasks)],
             attempts=[Attempt.of(attempt) for attempt in detail.attempts],
+            task_logs=detail.task_logs,
         )
 
 
@@ -377,15 +382,3 @@ class OrderResults(Value):
     """What became of each, in the order of the keys."""
 
     results: list[OrderResult]
-
-
-class ServerState(Value):
-    """How the server is."""
-
-    version: str
-    draining: bool
-    workers: int
-    active: int
-    waiting: int
-    max_waiting: int
-    sequence: int

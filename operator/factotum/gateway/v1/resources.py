@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
-from factotum import __version__
 from factotum.gateway.doorkeeper import MAY_STAY
 from factotum.gateway.drawing import pictures
 from factotum.gateway.v1 import problems
@@ -25,10 +24,10 @@ from factotum.gateway.v1.models import (
     OrderResults,
     OrdersBody,
     Outcome,
-    ServerState,
     State,
     SubmissionBody,
 )
+from factotum.gateway.v1.server import ServerState
 from factotum.gateway.v1.streams import Streams
 from factotum.jobs.errors import EmptyFieldError, JobsError
 from factotum.jobs.service import JobService
@@ -87,17 +86,8 @@ _TO_JOB: Final[dict[str, Any]] = {
 
 @router.get("/server", operation_id="get_server", tags=["server"])
 async def get_server(parts: Wired) -> ServerState:
-    """Tell how busy the server is; waits for nothing."""
-    load = parts.service.load()
-    return ServerState(
-        version=__version__,
-        draining=parts.service.draining,
-        workers=load.workers,
-        active=load.active,
-        waiting=load.waiting,
-        max_waiting=load.max_waiting,
-        sequence=parts.service.sequence(),
-    )
+    """Tell how the server is; waits for nothing."""
+    return ServerState.of(parts.service)
 
 
 @router.post(

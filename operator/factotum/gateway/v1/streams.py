@@ -11,6 +11,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from factotum.core.errors import FactotumError
@@ -161,7 +162,8 @@ class Streams:
                 document["dropped"] = gap
             yield _event("log", expected - unread, document)
         if not self._closing.is_set():
-            yield _event("end", expected or 0, {})
+            missing = await self._missing(key, query)
+            yield _event("end", expected or 0, {"missing": missing} if missing else {})
 
     async def pieces(self, key: str, query: LogQuery) -> AsyncIterator[LogPiece | None]:
         """Yield a log from a place on until its run is over; None after each silence."""
@@ -189,6 +191,12 @@ class Streams:
             if silence >= _SILENCE_SECONDS:
                 yield None
                 silence = 0.0
+
+    async def _missing(self, key: str, query: LogQuery) -> str:
+        """Return why what was printed is not there any more."""
+        with contextlib.suppress(JobsError):
+            return (await self._service.log(key, replace(query, offset=0, limit=0))).missing
+        return ""
 
     async def _is_over(self, key: str, attempt: int) -> bool:
         try:

@@ -41,6 +41,7 @@ from factotum.jobs.views import (
     LogPiece,
     LogQuery,
     Order,
+    Stranded,
     TaskView,
 )
 from factotum.kube import errors, paths
@@ -207,6 +208,7 @@ class KubernetesBackend:
             factfile=text or "",
             tasks=await self._task_views(job, text),
             attempts=records.attempts(job),
+            task_logs=False,
         )
 
     async def _factfile(self, job: FactotumJob) -> str | None:
@@ -325,6 +327,10 @@ class KubernetesBackend:
             waiting=waiting,
             max_waiting=self._settings.max_waiting,
         )
+
+    def stranded(self) -> tuple[Stranded, ...]:
+        """Return nothing: whoever asks, the cluster has the jobs."""
+        return ()
 
     def sequence(self) -> int:
         """Return the newest change's sequence."""

@@ -127,11 +127,13 @@ class _Spool:
     def __init__(self, source: PodLogs, namespace: str, pod: str, limits: Limits) -> None:
         self._source = source
         self._limits = limits
+        self._pod = pod
         self._path = paths.pod_log(namespace, pod, names.RUNNER_CONTAINER, follow=True)
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by close()
         self._size = 0
         self._dropped = 0
         self._has_ended = False
+        self._is_gone = False
         self._failure: errors.KubeError | BackendError | None = None
         self._began = self._moved = self._ended = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -170,6 +172,7 @@ class _Spool:
 
     async def _follow(self) -> None:
         skipped = self._size + self._dropped  # it comes from its beginning each time
+        self._is_gone = False
         try:
             async with contextlib.aclosing(self._source.log(self._path)) as pieces:  # type: ignore[type-var]
                 async for piece in pieces:
@@ -177,8 +180,10 @@ class _Spool:
                     fresh, skipped = piece[skipped:], max(0, skipped - len(piece))
                     self._keep(fresh)
             self._has_ended = True
-        except (errors.NotFoundError, errors.InvalidError):
-            pass  # no such Pod, or nothing has begun in it
+        except errors.NotFoundError:
+            self._is_gone = True  # it has been there: it claimed the attempt
+        except errors.InvalidError:
+            pass  # nothing has begun in it
         except (errors.KubeError, BackendError) as error:
             self._failure = error
         finally:
@@ -213,7 +218,14 @@ class _Spool:
             size=self._size,
             complete=is_over and has_all,
             dropped=self._dropped,
+            missing=self._missing(),
         )
+
+    def _missing(self) -> str:
+        if not self._is_gone:
+            return ""
+        what = "the rest of what it printed" if self._size else "what it printed"
+        return f"Pod {self._pod} is gone, and {what} with it."
 
 
 def _no_room(error: OSError) -> BackendError:

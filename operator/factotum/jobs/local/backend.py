@@ -41,6 +41,7 @@ from factotum.jobs.views import (
     LogPiece,
     LogQuery,
     Order,
+    Stranded,
 )
 from factotum.persistence.entries import Entry
 
@@ -86,11 +87,7 @@ class LocalBackend:
     async def start(self) -> None:
         """Take up where the last server was, and begin to run jobs."""
         await self._entries.start(self.ledger, self)
-        try:
-            await self._door.open()
-        except OSError as error:
-            folder = self._settings.folder
-            raise BackendError(f"no runner could report in {folder}: {error}") from None
+        await self._door.open()
         await self.crew.start()
         if self._settings.keep_days:
             self._sweeping = asyncio.create_task(self._sweep())
@@ -206,7 +203,7 @@ class LocalBackend:
     # --- questions -------------------------------------------------------------------------
 
     def _view(self, row: Row) -> JobView:
-        return rows.view(row, self.crew.position(row.key))
+        return rows.view(row, self.crew.position(row.key), self.crew.why_waiting(row.key))
 
     async def get(self, key: str) -> JobDetail:
         """Return a job (see ``Backend.get``)."""
@@ -217,6 +214,7 @@ class LocalBackend:
             factfile=self.ledger.factfile(row.factfile_hash),
             tasks=rows.tasks(row),
             attempts=rows.attempts(self.ledger.attempts(row.key)),
+            task_logs=True,
         )
 
     async def find(self, job_id: str) -> JobView | None:
@@ -235,7 +233,8 @@ class LocalBackend:
         except sqlite3.Error as error:
             raise BackendError(f"the jobs cannot be listed: {error}") from error
         line = {key: place for place, key in enumerate(self.crew.waiting(), 1)}
-        jobs = tuple(rows.view(row, line.get(row.key)) for row in found)
+        why = self.crew.why_waiting
+        jobs = tuple(rows.view(row, line.get(row.key), why(row.key)) for row in found)
         return JobPage(jobs=jobs, cursor=cursor, total=total)
 
     async def watch(
@@ -301,6 +300,10 @@ class LocalBackend:
             waiting=self.crew.waiting_count(),
             max_waiting=self._settings.max_waiting,
         )
+
+    def stranded(self) -> Sequence[Stranded]:
+        """Return jobs of boxes that are gone (see ``Backend.stranded``)."""
+        return self._entries.stranded()
 
     def sequence(self) -> int:
         """Return the newest change's sequence."""

@@ -12,7 +12,7 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -21,6 +21,7 @@ from factotum.jobs.local.entries import Keeper, OwnEntries, Start, entry_of
 from factotum.jobs.local.store.database import DatabaseError
 from factotum.jobs.local.store.ledger import Ledger
 from factotum.jobs.local.store.rows import Row
+from factotum.jobs.views import Stranded
 from factotum.persistence.consul import ConsulStore, StoredValue
 from factotum.persistence.entries import ORIGINAL_NAME, Entry, EntryState, StoredEntry
 from factotum.persistence.errors import (
@@ -112,6 +113,10 @@ class ConsulEntries:
     def may_start(self, row: Row) -> bool:  # noqa: ARG002 - the protocol's
         """Nobody takes a job from this box."""
         return True
+
+    def stranded(self) -> Sequence[Stranded]:
+        """No other box's jobs are looked at."""
+        return ()
 
     async def stop(self) -> None:
         """Write what can be written at once; the rest is known to the file of jobs."""
@@ -249,7 +254,8 @@ class ConsulEntries:
                     waiting.popleft()  # the next one says more
                     continue
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news[job_id].wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._news[job_id].wait()
                 pause = min(_MAX_RETRY_SECONDS, pause * 2)
             else:
                 pause = _RETRY_SECONDS

@@ -1,7 +1,7 @@
 """Factotum Server's entries of our jobs: made of the file of jobs alone, or kept in Consul, too."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -9,6 +9,7 @@ from typing import Protocol
 from factotum.jobs.local.store.ledger import Ledger
 from factotum.jobs.local.store.rows import Row
 from factotum.jobs.views import JobRequest as Submitted
+from factotum.jobs.views import Stranded
 from factotum.persistence.entries import Entry, EntryOutcome, EntryState, JobRequest
 
 
@@ -93,6 +94,9 @@ class Entries(Protocol):
     def note(self, row: Row) -> None:
         """Know of a job's change; never waits."""
 
+    def stranded(self) -> Sequence[Stranded]:
+        """Return jobs of boxes that are gone which cannot be run here; never waits."""
+
     async def entry(self, job_id: str) -> Entry | None:
         """Return the entry of a job id.
 
@@ -154,6 +158,10 @@ class OwnEntries:
 
     def note(self, row: Row) -> None:
         """Nothing is kept."""
+
+    def stranded(self) -> Sequence[Stranded]:
+        """There are no other boxes."""
+        return ()
 
     async def entry(self, job_id: str) -> Entry | None:
         """Return the entry of a job id."""

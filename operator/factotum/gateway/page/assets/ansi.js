@@ -25,6 +25,11 @@ export function render(line, style) {
   return { nodes, style: now };
 }
 
+/** Return a line without what only a terminal obeys. */
+export function plain(line) {
+  return line.replace(ESCAPES, "");
+}
+
 /** A carriage return begins the line anew: what was there before cannot be seen. */
 function collapse(line) {
   const whole = line.endsWith("\r") ? line.slice(0, -1) : line;

@@ -25,6 +25,7 @@ export function show(main, key, { onState, onTitle }) {
   let graph = null;
   let selected;
   let isChosen = false; // by the reader, not by us
+  let hasTaskLogs = null; // or one log for all tasks of a run; null: the server has not said yet
 
   const badge = h("span", { class: "badge large" });
   const name = h("h1", {});
@@ -134,8 +135,8 @@ export function show(main, key, { onState, onTitle }) {
   }
 
   /** What a link to a line has to say, for it to be the same line whatever happens to the job. */
-  function exactly({ task, attempt }) {
-    return { task: task ?? "run", attempt: attempt || "" };
+  function exactly({ task, of, attempt }) {
+    return { task: task ?? of?.index ?? "run", attempt: attempt || "" };
   }
 
   function select(index) {
@@ -152,14 +153,18 @@ export function show(main, key, { onState, onTitle }) {
   log.element.querySelector(".row h2").after(whole);
 
   function showLog() {
-    if (!job) return;
+    if (!job || hasTaskLogs === null) return;
     const { query } = route.read();
     const wanted = Number(query.get("attempt")) || job.attempt;
     const line = /^[1-9]\d{0,8}$/.test(query.get("line") ?? "") ? Number(query.get("line")) : null;
-    const words = selected === null || selected === undefined ? "Log of the run" : `Log: ${visible(tasks.get(selected).name)}`;
+    const task = tasks.get(selected) ?? null;
+    const of = hasTaskLogs ? null : task; // whose lines are looked for among all tasks'
+    const words = task && !of ? `Log: ${visible(task.name)}` : "Log of the run";
     log.setAttempts(job.attempt, wanted);
-    log.setError(selected === null || selected === undefined ? "" : visible(tasks.get(selected).error));
-    log.show({ key, task: selected ?? null, attempt: wanted, line, find: (query.get("find") ?? "").slice(0, 200) }, words);
+    log.setError(task ? visible(task.error) : "");
+    log.show({
+      key, task: task && !of ? task.index : null, of, attempt: wanted, line, find: (query.get("find") ?? "").slice(0, 200),
+    }, words);
   }
 
   async function order(action, word) {
@@ -177,8 +182,10 @@ export function show(main, key, { onState, onTitle }) {
   async function start() {
     try {
       const detail = await get(base, signal);
+      hasTaskLogs = detail.taskLogs;
       patch(detail.job);
       take(detail.tasks);
+      showLog(); // what the stream told may have come first
       const shape = await get(`${base}/graph`, signal);
       graph = graphs.draw(shape, { onSelect: choose });
       for (const task of tasks.values()) graph.setTask(task.index, task.state, secondsOf(task));
@@ -191,7 +198,11 @@ export function show(main, key, { onState, onTitle }) {
         main.replaceChildren(h("div", { class: "empty" }, h("h1", {}, problem.title ?? "It cannot be shown"),
           h("p", {}, problem.message, " ", problem.cure ?? ""), h("a", { class: "button", href: "#/jobs" }, "All jobs")));
         ending.abort();
-      } else place.replaceChildren(h("p", { class: "empty" }, `The graph cannot be drawn: ${problem.message}`));
+        return;
+      }
+      place.replaceChildren(h("p", { class: "empty" }, `The graph cannot be drawn: ${problem.message}`));
+      hasTaskLogs ??= true;
+      showLog();
     }
   }
 

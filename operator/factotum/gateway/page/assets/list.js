@@ -207,7 +207,9 @@ export function show(main, { onState, onSubmit }) {
   }
 
   function noteOf(job) {
-    if (job.position) return `number ${job.position} in the queue`;
+    const why = job.state === "QUEUED" ? visible(job.message) : "";
+    if (job.position) return `number ${job.position} in the queue${why ? `: ${why}` : ""}`;
+    if (why) return why;
     if (job.outcome === "FAILED") return visible(job.message || job.reason);
     return job.attempt > 1 ? `attempt ${job.attempt}` : "";
   }

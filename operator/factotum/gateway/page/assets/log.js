@@ -2,12 +2,14 @@
 
 import { ask, follow, getAtLast, open } from "./api.js";
 import { flash, h, setText } from "./dom.js";
-import { bytes, plural } from "./format.js";
+import { bytes, plural, visible } from "./format.js";
 import * as shownLines from "./loglines.js";
 import { search as makeSearch } from "./logsearch.js";
 
 const PART = 64 * 1024;
 const MOST = 5000; // lines kept as text, so that the browser's search and copying work
+const OVER = ["SUCCEEDED", "SUCCEEDED_NO_OP", "FAILED"]; // states of tasks that have said all they had to say
+const LAST = 10_000; // lines of a task behind the word of its end: what its pipe may have held back
 const NEAR = 400; // pixels to the end at which more is fetched
 
 /**
@@ -20,7 +22,7 @@ const NEAR = 400; // pixels to the end at which more is fetched
  */
 export function view({ onAttempt, onLine, onFind, linkOf }) {
   let ending = new AbortController();
-  let place = null; // {key, task, attempt, line, find}
+  let place = null; // {key, task, of, attempt, line, find}; of: a task that has no log of its own
   let begin = 0; // offset of the first byte shown; null: lines before were let go of
   let end = 0; // where the next part begins
   let isLive = false; // what comes is added; or else there is more below
@@ -50,6 +52,7 @@ export function view({ onAttempt, onLine, onFind, linkOf }) {
   const state = h("p", { class: "log-state" });
   const news = h("button", { type: "button", class: "news", hidden: true, onclick: () => setFollowing(true) });
   const error = h("p", { class: "reason failed", hidden: true });
+  const note = h("p", { class: "log-note", hidden: true });
   const pane = h("div", {
     class: "scroll pane", tabindex: 0, role: "region", "aria-label": "Log's text", onscroll: scrolled,
     onfocus: () => lines.reach(lines.at(place?.line) ?? lineInView()),
@@ -64,6 +67,7 @@ export function view({ onAttempt, onLine, onFind, linkOf }) {
       h("button", { type: "button", class: "quiet", onclick: download }, "Download")),
     search.element,
     error,
+    note,
     h("div", { class: "pane-box" }, pane, news));
 
   search.element.hidden = true; // until there is a log
@@ -79,10 +83,17 @@ export function view({ onAttempt, onLine, onFind, linkOf }) {
     const before = place;
     place = wanted;
     search.element.hidden = false;
-    const isSame = before && ["key", "task", "attempt"].every((part) => before[part] === wanted[part]);
+    const isSame = before && ["key", "task", "attempt"].every((part) => before[part] === wanted[part])
+      && before.of?.index === wanted.of?.index;
     setText(title, name);
+    note.hidden = !wanted.of;
+    if (wanted.of) {
+      const own = visible(wanted.of.name);
+      setText(note, `On this server a run has one log for all of its tasks: this is it. Lines of “${own}” begin with [${own}]; a bar marks them.`);
+    }
     if (!isSame) {
       setText(size, "");
+      lines.setOwn(wanted.of?.name ?? null);
       load(wanted.line ? { line: wanted.line, before: PART / 2 } : {});
     } else if (before.line !== wanted.line) mark();
     search.show(wanted.find, { isNew: !isSame });
@@ -114,7 +125,7 @@ export function view({ onAttempt, onLine, onFind, linkOf }) {
     ending.abort();
     ending = new AbortController();
     const { signal } = ending;
-    const isEnd = !Object.keys(where).length;
+    let isEnd = !Object.keys(where).length;
     begin = end = 0;
     isLive = false;
     older.hidden = newer.hidden = true;
@@ -125,6 +136,12 @@ export function view({ onAttempt, onLine, onFind, linkOf }) {
     if (place.attempt === 0) return; // it has not begun
     let part;
     try {
+      const found = isEnd && OVER.includes(place.of?.state) ? await endOf(place.of.name, signal) : null;
+      if (found) {
+        where = { offset: found.offset, before: PART / 2 };
+        isEnd = false;
+        setFollowing(false);
+      }
       part = await getAtLast(address({ limit: PART, ...(isEnd ? { offset: -PART } : where) }, "/lines"), signal);
     } catch (problem) {
       if (!signal.aborted) setText(state, problem.message);
@@ -144,12 +161,39 @@ export function view({ onAttempt, onLine, onFind, linkOf }) {
     if (where.line && !part.wanted) flash(`It has no line ${where.line.toLocaleString()}`, "bad");
   }
 
+  /**
+   * Find where a task's words end in the log of all tasks: its last line behind what the runner says of
+   * its end, for the two streams of a container come by ways of their own; else that, else its start.
+   */
+  async function endOf(name, signal) {
+    for (const words of [`Task '${name}': `, `Task '${name}' was started at `]) {
+      const told = (await linesWith(words, { offset: 0, line: 1 }, signal, 1))[0];
+      if (told) return (await linesWith(`[${name}] `, told, signal, LAST)).at(-1) ?? told;
+    }
+    return null;
+  }
+
+  /** Find lines that begin with a text, from a place on, and so many at least; all if there are fewer. */
+  async function linesWith(words, place, signal, enough) {
+    const text = words.slice(0, 200); // nothing longer is looked for
+    const some = [];
+    let next = place;
+    let isFinished = false;
+    while (!isFinished && some.length < enough) {
+      const values = { text, exact: "true", limit: 1000, offset: next.offset, ...(next.line === null ? {} : { line: next.line }) };
+      const found = await getAtLast(address(values, "/search"), signal);
+      some.push(...found.matches.filter((each) => each.text.startsWith(text)));
+      ({ next, finished: isFinished } = found);
+    }
+    return some;
+  }
+
   /** Add a part behind what is shown. */
-  function take({ first, text, end: next, size: whole }) {
+  function take({ first, text, end: next, size: whole, missing }) {
     if (end && first.offset > end) lines.note(leftOut(first.offset - end));
     end = next;
     setText(size, bytes(whole));
-    if (text) setText(state, "");
+    if (text || missing) setText(state, missing);
     return lines.append(text);
   }
 
@@ -168,7 +212,7 @@ export function view({ onAttempt, onLine, onFind, linkOf }) {
       onEvent(kind, document) {
         if (signal.aborted) return true;
         if (kind === "end") {
-          setText(state, lines.count ? "— end —" : "It printed nothing.");
+          setText(state, document.missing ?? (lines.count ? "— end —" : "It printed nothing."));
           return true;
         }
         if (kind !== "log") return false;

@@ -1,6 +1,6 @@
 // The lines of a log that are shown: numbered, one of them marked, with what is looked for in them.
 
-import { PLAIN, render } from "./ansi.js";
+import { PLAIN, plain, render } from "./ansi.js";
 import { h, setAttribute } from "./dom.js";
 import { plural } from "./format.js";
 
@@ -20,6 +20,7 @@ export function lines({ linkOf, onPick }) {
   let openLine = null;
   let style = PLAIN;
   let marked = null;
+  let own = null; // the task whose lines are told apart from others'
   let byNumber = new Map();
   let wanted = { text: "", isExact: false };
   let ranges = [];
@@ -59,7 +60,7 @@ export function lines({ linkOf, onPick }) {
     const shown = left > 0 ? `${text.slice(0, LONGEST)} … ${plural(left, "further character")}` : text;
     const { nodes, style: after } = render(shown, style);
     style = after;
-    const line = h("div", { class: "line" },
+    const line = h("div", { class: isOwn(text) ? "line own" : "line" },
       number === null ? null : h("a", {
         class: "at", href: linkOf(number), tabindex: -1, "aria-label": `Line ${number}`, data: { n: String(number) },
       }),
@@ -68,6 +69,13 @@ export function lines({ linkOf, onPick }) {
     if (number !== null) byNumber.set(number, line);
     if (number !== null && number === marked) show(line, true);
     return line;
+  }
+
+  /** As the runner writes lines where all tasks print into one log; a task cannot begin its lines otherwise. */
+  function isOwn(text) {
+    if (own === null) return false;
+    const line = plain(text);
+    return line.startsWith(`[${own}] `) || line.startsWith(`Task '${own}'`);
   }
 
   function noteOf(text) {
@@ -148,6 +156,11 @@ export function lines({ linkOf, onPick }) {
       byNumber = new Map();
       element.replaceChildren();
       relight();
+    },
+
+    /** Tell apart a task's lines, by its name, among those that are added from now on; null: nobody's. */
+    setOwn(name) {
+      own = name;
     },
 
     /** Add text at the end; returns how many lines it ends. */

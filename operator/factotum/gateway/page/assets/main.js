@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { h, setAttribute, setText } from "./dom.js";
 import * as job from "./job.js";
+import { plural, visible } from "./format.js";
 import * as list from "./list.js";
 import * as route from "./route.js";
 import * as submit from "./submit.js";
@@ -23,6 +24,9 @@ document.getElementById("bar").append(
   h("button", { type: "button", class: "icon", "aria-label": "Dark or light", title: "Dark or light (t)", onclick: toggleTheme }, "◐"),
   h("button", { type: "button", class: "icon", "aria-label": "Keys", title: "Keys (?)", onclick: help }, "?"),
 );
+
+const left = h("details", { class: "stranded", hidden: true }, h("summary", {}), h("ul", {}));
+document.getElementById("bar").after(left);
 
 function onState(state) {
   setAttribute(live, "class", `live ${state}`);
@@ -59,10 +63,24 @@ async function showLoad() {
     const now = await get("/v1/server").catch(() => null);
     if (now) {
       const waiting = now.waiting ? `, ${now.waiting.toLocaleString()} waiting` : "";
+      showStranded(now);
       setText(load, `${now.active} of ${now.workers} workers busy${waiting}${now.draining ? " · draining" : ""}`);
     }
   }
   setTimeout(showLoad, 5000);
+}
+
+/** Name the jobs that nobody's list has: their box is gone, and this one cannot run them. */
+function showStranded({ stranded, strandedTotal: total }) {
+  const text = JSON.stringify(stranded);
+  if (left.dataset.text === text) return;
+  left.dataset.text = text;
+  left.hidden = !total;
+  const isOne = total === 1;
+  setText(left.firstChild, `${plural(total, "job")} of ${isOne ? "a box that is gone waits" : "boxes that are gone wait"} for it: this box cannot run ${isOne ? "it" : "them"}`);
+  left.lastChild.replaceChildren(...stranded.map((job) => h("li", {},
+    h("b", {}, visible(job.name)), " ", h("span", { class: "code", title: job.jobId }, job.jobId.slice(0, 12)), ` of ${visible(job.host)}: ${visible(job.why)}`)),
+  ...(total > stranded.length ? [h("li", {}, `and ${(total - stranded.length).toLocaleString()} more`)] : []));
 }
 
 // --- dark and light --------------------------------------------------------------------------

@@ -9,9 +9,8 @@ nobody else's business, and runs at once.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -19,14 +18,16 @@ from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 from factotum.jobs.checking.own import INLINE
 from factotum.jobs.errors import BackendError, DuplicateJobError, UnknownJobError
-from factotum.jobs.local.boxes.claims import Claim, Keys, Loss, Phase, fits
+from factotum.jobs.local.boxes.claiming import Claiming
+from factotum.jobs.local.boxes.claims import Keys, Loss, Phase
 from factotum.jobs.local.boxes.membership import Membership
 from factotum.jobs.local.boxes.records import Found, Records
 from factotum.jobs.local.consul_entries import ConsulEntries
 from factotum.jobs.local.entries import Keeper, OwnEntries, Start, entry_of
 from factotum.jobs.local.settings import LocalSettings
 from factotum.jobs.local.store.ledger import Ledger
-from factotum.jobs.local.store.rows import Row, read_report
+from factotum.jobs.local.store.rows import Row
+from factotum.jobs.views import Stranded
 from factotum.persistence.consul import ConsulStore
 from factotum.persistence.entries import Entry, EntryState
 from factotum.persistence.errors import StoreConflictError, StoreError, StoreUnreachableError
@@ -71,8 +72,13 @@ class SharedEntries(ConsulEntries):
         self.membership = Membership(
             self.sessions, self.keys, settings.folder, name=name, ttl_seconds=ttl_seconds
         )
-        self._resumes = settings.resumes
-        self.secret = secret
+        self.claiming = Claiming(
+            self.membership,
+            name,
+            lambda factfile_hash: self.ledger.factfile(factfile_hash),
+            resumes=settings.resumes,
+            secret=secret,
+        )
         self.name: Final = name
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._rows: dict[str, Row] = {}
@@ -81,8 +87,9 @@ class SharedEntries(ConsulEntries):
         """Jobs that were accepted without Consul: nobody else knows of them."""
         self._inherited: set[int] = set()
         """Jobs of an earlier server, whose entries may be from before there were claims."""
-        self._begun: set[int] = set()
         self._lost: set[int] = set()
+        self.left_alone: dict[str, Stranded] = {}
+        """By job id, jobs of boxes that are gone which this one cannot run."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._on_renewed: Callable[[], None] = lambda: None
 
@@ -187,7 +194,7 @@ class SharedEntries(ConsulEntries):
                 # An earlier loss of a job that is resumed is settled by that.
                 settled = deleted(self.keys.loss(self.membership.box, row.key))
                 try:
-                    claim = self._claim(row, Phase.WAITING)
+                    claim = self.claiming.make(row, Phase.WAITING)
                     await self.records.take(row.job_id, found, claim, queued, settled)
                 except StoreConflictError:
                     continue
@@ -207,37 +214,6 @@ class SharedEntries(ConsulEntries):
             raise DuplicateJobError(job_id)
         if found.is_foreign(self._name):
             raise DuplicateJobError(job_id)
-
-    def claim_of(self, row: Row, factfile: str | None) -> Claim:
-        """Return the claim of a job that this box takes over.
-
-        Args:
-            factfile: its text, if no path leads to it.
-        """
-        claim = self._claim(row, self._phase(row) or Phase.WAITING)
-        claim = replace(claim, factfile=factfile, is_whole=True)
-        return claim.sealed(self.secret, entry_of(row, self._name).request)
-
-    def _claim(self, row: Row, phase: Phase) -> Claim:
-        kept, is_whole = row.report or row.kept, True
-        if phase == Phase.LAUNCHED and not self._resumes:
-            kept, is_whole = None, False  # nobody is to run it again, with or without results
-        factfile = self.ledger.factfile(row.factfile_hash) if row.factfile_path == INLINE else None
-        is_whole = is_whole and factfile != ""  # not kept yet: written down with the next note
-        for text in (kept, factfile):
-            is_whole = is_whole and (text is None or fits(text))
-        claim = Claim(
-            box=self.membership.box,
-            host=self.membership.host,
-            name=self._name,
-            job=row.key,
-            place=row.place,
-            phase=phase,
-            kept=kept if is_whole else None,
-            factfile=factfile if is_whole else None,
-            is_whole=is_whole,
-        )
-        return claim.sealed(self.secret, entry_of(row, self._name).request)
 
     def _turn(self, job_id: str) -> asyncio.Lock:
         """Return what keeps our own writes of one job apart."""
@@ -271,9 +247,9 @@ class SharedEntries(ConsulEntries):
             return Start.NOW if is_alone and not found.is_claimed else Start.LATER
         lives = holds(self.keys.box(self.membership.box), self.membership.session)
         entry = entry_of(row, self._name)
-        claim = self._claim(row, Phase.LAUNCHED)
+        claim = self.claiming.make(row, Phase.LAUNCHED)
         await self.records.write(row.job_id, found, claim, entry, lives)
-        self._begun.add(row.key)
+        self.claiming.begun.add(row.key)
         self._private.discard(row.key)
         if self._rows.get(row.job_id, row) is row:  # else an order came meanwhile
             self.know(row, entry)
@@ -283,7 +259,7 @@ class SharedEntries(ConsulEntries):
         """Find out who else has a job, which is given up then; empty: nobody."""
         text = ""
         if found.claim is not None and found.claim.box == self.membership.box:
-            if found.is_foreign(self._name) and row.key not in self._begun:
+            if found.is_foreign(self._name) and row.key not in self.claiming.begun:
                 text = "another Factotum Server has it"
                 await self.records.write(row.job_id, found, None, None)
         elif found.is_claimed:
@@ -293,7 +269,7 @@ class SharedEntries(ConsulEntries):
             known = Loss.parse(loss.value) if loss.value else None
             if known is not None and known.job_id == row.job_id:
                 text = known.sentence
-            elif not (row.key in self._begun or found.is_free(self._inherited_entry(row))):
+            elif not (row.key in self.claiming.begun or found.is_free(self._inherited_entry(row))):
                 text = "another Factotum Server has it"
         if text:
             await self._lose(row.key, row.job_id, text)
@@ -318,8 +294,8 @@ class SharedEntries(ConsulEntries):
             return
         self._note_end(row)
         if row.state == JobState.QUEUED:
-            self._begun.discard(row.key)
-        wanted = self._wish(row, entry_of(row, self._name))
+            self.claiming.begun.discard(row.key)
+        wanted = self.claiming.sight(row, entry_of(row, self._name))
         self._rows[job_id] = row
         if self._wanted.get(job_id) != wanted:
             self._wanted[job_id] = wanted
@@ -330,22 +306,7 @@ class SharedEntries(ConsulEntries):
         self._rows[row.job_id] = row
         self._written[row.job_id] = entry
         if row.factfile_path != INLINE:
-            self._wanted[row.job_id] = self._wish(row, entry)
-
-    def _wish(self, row: Row, entry: Entry) -> tuple[Entry, Phase | None, str]:
-        """Return what is to be seen of a job, as far as it is worth a write."""
-        report = read_report(row.report or row.kept)
-        is_told = row.state == JobState.QUEUED or self._resumes
-        return entry, self._phase(row), report.states if report is not None and is_told else ""
-
-    def _phase(self, row: Row) -> Phase | None:
-        if row.is_done:
-            return None
-        if row.reason == Reason.SUSPENDED:
-            return Phase.SUSPENDED
-        if row.state != JobState.QUEUED or row.key in self._begun:
-            return Phase.LAUNCHED
-        return Phase.WAITING
+            self._wanted[row.job_id] = self.claiming.sight(row, entry)
 
     async def _write(self, path: str, job_id: str, entry: Entry) -> None:  # noqa: ARG002 - the other one's
         async with self._turn(job_id):
@@ -361,13 +322,17 @@ class SharedEntries(ConsulEntries):
             if not found.is_claimed and not row.is_done and not self.membership.is_in:
                 raise StoreUnreachableError("this box is not among the others yet")
             is_over = entry.state == EntryState.DONE
-            claim = None if is_over else self._claim(row, self._phase(row) or Phase.LAUNCHED)
+            claim = (
+                None
+                if is_over
+                else self.claiming.make(row, self.claiming.phase(row) or Phase.LAUNCHED)
+            )
             # A server that knows no claims, and has overwritten our entry, tells of the job.
             told = None if found.is_foreign(self._name) else entry
             await self.records.write(job_id, found, claim, told)
             self._private.discard(row.key)
             if is_over:
-                self._begun.discard(row.key)
+                self.claiming.begun.discard(row.key)
                 if self._rows.get(job_id) is row:
                     self._rows.pop(job_id)
                     self._wanted.pop(job_id, None)
@@ -375,6 +340,10 @@ class SharedEntries(ConsulEntries):
     def is_being_written(self, job_id: str) -> bool:
         """Whether something of a job waits to be written."""
         return job_id in self._writers
+
+    def stranded(self) -> Sequence[Stranded]:
+        """Return jobs of boxes that are gone (see ``Entries.stranded``)."""
+        return tuple(self.left_alone.values())
 
     def note_again(self, row: Row) -> None:
         """Write a job's present state whatever was written of it before."""

@@ -181,7 +181,8 @@ class Membership:
     async def tried(self, seconds: float) -> None:
         """Wait until Consul was asked for the first time, for so long at most."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._tried.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._tried.wait()
 
     def gone_for(self, seconds: float) -> dict[str, Gone]:
         """Return the boxes that have been gone for so long at least, as far as this one saw."""

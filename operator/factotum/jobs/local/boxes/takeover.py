@@ -22,7 +22,7 @@ from factotum.jobs.local.boxes.records import Found
 from factotum.jobs.local.consul_entries import is_job_id
 from factotum.jobs.local.entries import Adopted, Keeper, entry_of
 from factotum.jobs.local.store.rows import Row
-from factotum.jobs.views import JobRequest, Submission
+from factotum.jobs.views import JobRequest, Stranded, Submission
 from factotum.persistence.entries import Entry, EntryState, StoredEntry
 from factotum.persistence.errors import (
     StoreConflictError,
@@ -77,7 +77,7 @@ class Takeover:
         self._patience_seconds = patience_seconds
         self._resumes = resumes
         self._renewed = asyncio.Event()
-        self._told: set[str] = set()
+        self._left: dict[str, Stranded] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -108,6 +108,7 @@ class Takeover:
         self._membership.note_unknown({claim.box for claim in claims.values()})
         gone = self._membership.gone_for(self._patience_seconds)
         late = self._membership.gone_for(self._patience_seconds * _TOO_LATE)
+        self._left = {}
         # The earlier in its queue, the sooner.
         for job_id, claim in sorted(claims.items(), key=lambda item: item[1].place):
             with _apart(job_id):
@@ -117,7 +118,7 @@ class Takeover:
                     case = Case(self, job_id, claim.box, gone[claim.box])
                     await case.see_to(is_late=claim.box in late)
         await self._forget_boxes({claim.box for claim in claims.values()}, late)
-        self._told &= set(claims)
+        self._entries.left_alone = self._left
 
     async def _claims(self) -> dict[str, Claim]:
         """Return the claims there are, by job id; what else lies there is nobody's."""
@@ -169,7 +170,7 @@ class Takeover:
             args=own,
         )
         problem = "what another run needs is only there"
-        if not claim.is_sealed(self._entries.secret, asked):
+        if not claim.is_sealed(self._entries.claiming.secret, asked):
             problem = "no box that knows this one's token has written that down"
         elif claim.is_whole and (claim.factfile is not None or asked.factfile_path != INLINE):
             try:
@@ -180,8 +181,9 @@ class Takeover:
                 problem = await self._find_difference(job_id, request)
                 if not problem:
                     return replace(request, factfile_path=asked.factfile_path)
-        if job_id not in self._told:
-            self._told.add(job_id)
+        left = Stranded(job_id=job_id, name=asked.job_name, host=claim.host, why=problem)
+        self._left[job_id] = left
+        if job_id not in self._entries.left_alone:
             logger.warning(
                 "job %s of the box on %s, which is gone, cannot be run here: %s",
                 *(job_id, claim.host, problem),
@@ -196,6 +198,10 @@ class Takeover:
             problem = await asyncio.to_thread(host.find_mismatch, constraints["host"])
             return problem or ""
         return ""
+
+    def forget(self, job_id: str) -> None:
+        """Know of a job that waits for nobody any more."""
+        self._left.pop(job_id, None)
 
     async def adopt(self, job: Adopted, seize: Callable[[Row], Awaitable[None]]) -> bool:
         """Put a job into this box's queue (see ``Keeper.adopt``)."""
@@ -274,6 +280,7 @@ class Case:
 
     async def _close(self, found: Found, claim: Claim, entry: Entry | None) -> None:
         await self._write(found, claim, None, entry, Fate.CLOSED)
+        self._takeover.forget(self._job_id)
         logger.warning(
             "job %s of the box on %s, which is gone, is closed", self._job_id, claim.host
         )
@@ -288,7 +295,7 @@ class Case:
             more.append(unchanged(keys.box(self._box), self._gone.revision))
             more.append(put(keys.loss(self._box, claim.job), loss.to_json()))
         # An inline factfile is not in this box's file of jobs yet.
-        ours = None if row is None else self._entries.claim_of(row, claim.factfile)
+        ours = None if row is None else self._entries.claiming.take_over(row, claim.factfile)
         await self._records.write(self._job_id, found, ours, entry, *more)
 
 

@@ -30,6 +30,7 @@ _LOOK_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 1.0
 _WARM_UP_SECONDS: Final = 1.0
 SOCKET: Final = "runners.sock"
+_UNSEEN: Final = "it waits for Consul: it is begun once the other boxes see this one there again"
 
 
 class Crew:
@@ -62,6 +63,8 @@ class Crew:
         self._queue: list[tuple[int, int]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._put_by: set[int] = set()
+        self._why: dict[int, str] = {}
+        """What keeps jobs from being begun."""
         self._is_closing = False
 
     # --- start and end -------------------------------------------------------------------
@@ -119,6 +122,11 @@ class Crew:
     def leave(self, key: int) -> None:
         """Take a job out of the line."""
         self._in_line.pop(key, None)
+        self._why.pop(key, None)
+
+    def why_waiting(self, key: int) -> str:
+        """Return what keeps a job from being begun, as a sentence; empty: nothing is known."""
+        return self._why.get(key, "")
 
     def waiting(self) -> list[int]:
         """Return the keys of those in line, in order."""
@@ -164,12 +172,14 @@ class Crew:
         if is_later and row is not None and course.is_waiting(row) and key not in self.active:
             self._in_line[key] = row.place
             self._put_by.add(key)
+            self._why[key] = _UNSEEN
         self.fill()
 
     def go_on(self) -> None:
         """Give out workers to jobs that could not be begun."""
         keys, self._put_by = self._put_by, set()
         for key in keys:
+            self._why.pop(key, None)
             self.join(key)
         self.fill()
 
@@ -211,12 +221,14 @@ class Crew:
             if '"no_colour": true' in row.spec:
                 environ[f"{variables.TASK_PREFIX}CLICOLOR"] = "0"
             await self._runners.start(f"{row.key}-{name}", folder, environ)
+            self._why.pop(row.key, None)
         except Exception as error:  # noqa: BLE001 - its worker would never be given out again
             # RuntimeError: there is no room for another thread.
             is_known = isinstance(error, BackendError | OSError | RuntimeError)
             logger.warning(
                 "job %s cannot be started yet: %s", row.job_id, error, exc_info=not is_known
             )
+            self._why[row.key] = f"it cannot be started yet: {error}"
             await self._try_again(row.key, name)
 
     async def _find_mismatch(self, row: Row) -> str:
@@ -303,3 +315,4 @@ class Crew:
         """Take back the worker of a job whose launch is not to claim any more."""
         self._adopted.discard(key)
         self.active.pop(key, None)
+        self._why.pop(key, None)

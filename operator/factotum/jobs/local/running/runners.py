@@ -22,7 +22,10 @@ from factotum.jobs.errors import BackendError
 logger = logging.getLogger(__name__)
 
 _MESSAGE_BYTES: Final = 64 * 1024
-_PROGRAM: Final = "from factotum.pod.nursery import main; main()"
+_PROGRAM: Final = (
+    "from factotum.runner import inherited; inherited.keep_to_own_modules();"
+    " from factotum.pod.nursery import main; main()"
+)
 _BUFFER_BYTES: Final = 1 << 20
 _APPEND: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 _LAST_SECONDS: Final = 2.0

@@ -154,8 +154,13 @@ def read(found: sqlite3.Row) -> Row:
     return Row(**{name: found[name] for name in _COLUMNS})
 
 
-def view(row: Row, position: int | None = None) -> JobView:
-    """Show a job as a list does."""
+def view(row: Row, position: int | None = None, why_waiting: str = "") -> JobView:
+    """Show a job as a list does.
+
+    Args:
+        position: its place in the queue; None: it is in none.
+        why_waiting: what keeps it from being begun, as a sentence; empty: nothing is known.
+    """
     report = row.newest_report()
     states = report.states if report is not None else ""
     return JobView(
@@ -166,7 +171,7 @@ def view(row: Row, position: int | None = None) -> JobView:
         state=row.state,
         outcome=row.outcome,
         reason=row.reason,
-        message=row.message,
+        message=(why_waiting if row.state == JobState.QUEUED else "") or row.message,
         order=Order(row.wanted),
         attempt=row.attempt,
         tags=json.loads(row.tags),
