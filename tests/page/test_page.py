@@ -152,6 +152,7 @@ def test_all_goes_by_keys(browser, failed):
     browser.press("?")
     browser.wait_for("dialog h2", "Keys")
     browser.press(Keys.ESCAPE)
+    browser.wait(lambda: not browser.all("dialog"), "no dialog")
     browser.press("j")
     browser.press(Keys.ENTER)
     browser.wait_for("h1", failed["name"])
@@ -166,7 +167,7 @@ def test_all_goes_by_keys(browser, failed):
     browser.press(Keys.ESCAPE)
     browser.wait(lambda: not browser.all("dialog"), "no dialog")
     browser.press("/")
-    assert browser.run("return document.activeElement.id") == "search"
+    browser.wait(lambda: browser.run("return document.activeElement.id") == "search", "the search")
 
 
 def frame(browser):
@@ -193,7 +194,7 @@ def frame(browser):
 def test_two_thousand_tasks_are_drawn_and_move_like_three(browser, failed, big):
     browser.open(f"/ui#/jobs/{failed['key']}")
     browser.wait(lambda: len(browser.all(".stage .task")) == 3, "the small graph")
-    small = frame(browser)
+    small = min(frame(browser) for _ in range(3))
 
     browser.open(f"/ui#/jobs/{big['key']}")
     browser.wait(lambda: browser.all(".stage .task"), "the graph", seconds=120)
@@ -202,7 +203,8 @@ def test_two_thousand_tasks_are_drawn_and_move_like_three(browser, failed, big):
 
     elements = browser.run("return document.querySelectorAll('.stage *').length")
     assert elements < 4000  # in view, not all that there is
-    assert frame(browser) < 6 * small + 50
+    # Whatever else the machine does meanwhile, one of these has the browser's own pace.
+    assert min(frame(browser) for _ in range(3)) < 6 * small + 50
 
 
 def test_many_tabs_share_one_server(browser, rest):
@@ -235,3 +237,52 @@ def test_a_page_comes_back_to_a_server_that_was_away(zygote, browser, tmp_path):
         job = rest.submit("true", name="After it")
         browser.wait_for(f"tr[data-key='{job['key']}'] .badge", "Succeeded")
         browser.driver.get("about:blank")
+
+
+WIDE = "const e = document.querySelector(arguments[0]); return e.scrollWidth - e.clientWidth"
+
+
+@pytest.fixture
+def phone(browser):
+    """Have the browser be as narrow as a phone."""
+    metrics = {"width": 360, "height": 780, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    yield browser
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+def test_on_a_phone_all_can_be_read_and_touched(phone, failed, is_dark):
+    phone.dark(is_dark=is_dark)
+    try:
+        phone.open("/ui#/jobs?text=in+the+middle")
+        phone.wait(lambda: len(phone.all("tbody tr")) == 1, "one row")
+        for part in ("html", "main.list > .scroll"):
+            assert phone.run(WIDE, part) == 0
+        (name,) = phone.all("td.name > a")
+        assert name.size["width"] > 100  # in one line, not a letter in each
+        for button in [each for each in phone.all("#bar button") if each.is_displayed()]:
+            assert button.size["width"] >= 32
+        assert phone.barriers() == []
+
+        phone.open(f"/ui#/jobs/{failed['key']}")
+        phone.wait_for(".log-state", "end")
+        phone.wait(lambda: phone.all(".stage .task.selected"), "the failed one in view")
+        assert phone.all(".stage .task.selected .name")[0].is_displayed()  # near enough to be read
+        for part in ("html", ".tasks .scroll"):
+            assert phone.run(WIDE, part) == 0
+        assert phone.barriers() == []
+    finally:
+        phone.dark(is_dark=False)
+
+
+def test_the_end_of_a_log_that_is_followed_is_in_view(browser, rest):
+    job = rest.submit("seq 1 500", name="Long enough")
+    rest.wait(job["key"])
+    browser.open(f"/ui#/jobs/{job['key']}?task=0")
+    browser.wait_for(".log-state", "end")
+    place = """
+    const around = document.querySelector(".pane").getBoundingClientRect();
+    return document.querySelector(".log-state").getBoundingClientRect().bottom <= around.bottom;
+    """
+    browser.wait(lambda: browser.run(place), "its last line in view", seconds=5)

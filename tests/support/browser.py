@@ -11,6 +11,7 @@ from typing import Any, Self
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -115,9 +116,9 @@ class Browser:
         self.wait(do, f"{selector} with {text!r} to click")
 
     def press(self, *keys: str) -> None:
-        """Press keys, one after the other."""
+        """Press keys, one after the other, each for what has the focus then."""
         for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
+            ActionChains(self.driver).send_keys(key).perform()
 
     def type(self, selector: str, text: str) -> None:
         """Put a text into a field, as if pasted."""

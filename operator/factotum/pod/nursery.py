@@ -67,8 +67,9 @@ class Nursery:
         """Do as told until the server is gone."""
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # the server says when it is over
+        # The server says when it is over. Held back, not ignored: a runner that was just forked
+        # hears what came to it until it listens.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         while True:
             ready, _, _ = select.select([self._control, self._wake_read], [], [])
             if self._wake_read in ready:
@@ -102,7 +103,7 @@ class Nursery:
 
     def _let_go(self) -> None:
         """Become a process that has nothing to do with the nursery any more."""
-        inherited.listen_to_signals()  # first of all: the nursery ignores them; none may be lost
+        inherited.listen_to_signals()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()

@@ -1,7 +1,7 @@
 // The graph: drawn once from the server's layout, only what is in view, coloured by each change.
 
 import { h, s, setAttribute, setText } from "./dom.js";
-import { duration, taskPhase, visible } from "./format.js";
+import { duration, plural, taskPhase, visible } from "./format.js";
 
 const PAD = 12;
 const HEAD = 26;
@@ -11,7 +11,7 @@ const MAX_EDGES = 20_000;
 const PLAIN = 0.35; // below this zoom no text could be read
 const NAME = 19;
 
-/** Draw a graph; returns {element, setTask, select, critical, fit, keys}. */
+/** Draw a graph; returns {element, setTask, select, critical, show, ...}. */
 export function draw(shape, { onSelect }) {
   const home = new Map();
   shape.boxes.forEach((box, number) => box.tasks.forEach((task) => home.set(task, number)));
@@ -49,7 +49,7 @@ export function draw(shape, { onSelect }) {
     h("div", { class: "row graph-tools" }, about, path,
       h("button", { type: "button", class: "icon", "aria-label": "Zoom out", onclick: () => zoomBy(0.8) }, "−"),
       h("button", { type: "button", class: "icon", "aria-label": "Zoom in", onclick: () => zoomBy(1.25) }, "+"),
-      h("button", { type: "button", class: "icon", "aria-label": "Show all", onclick: fit }, "⤢")),
+      h("button", { type: "button", class: "icon", "aria-label": "Show all", title: "Show all (0)", onclick: fit }, "⤢")),
     stage);
 
   const lines = [];
@@ -209,21 +209,32 @@ export function draw(shape, { onSelect }) {
     longest = Math.max(0, ...cost);
     const left_ = left ? `, ${left.toLocaleString()} edges not drawn` : "";
     const takes = last === null ? "" : `, critical path ${duration(total[last])}`;
-    setText(about, `${shape.names.length.toLocaleString()} tasks${takes}${left_}`);
+    setText(about, `${plural(shape.names.length, "task")}${takes}${left_}`);
     redraw();
   }
 
   // --- moving --------------------------------------------------------------------------------
 
+  /** Show all of it. */
   function fit() {
-    const width = stage.clientWidth || 800;
-    const height = stage.clientHeight || 300;
-    view.zoom = Math.max(0.01, Math.min(1, (width - 8) / shape.width, (height - 8) / shape.height));
-    // A long chain fitted whole is a line: show its beginning instead, large enough to be read.
-    if (view.zoom < 0.25 && shape.width / width > 4) view.zoom = Math.min(1, Math.max(0.5, height / shape.height));
-    view.x = Math.max(4, (width - shape.width * view.zoom) / 2);
-    view.y = Math.max(0, (height - shape.height * view.zoom) / 2);
+    place(Math.min((stage.clientWidth - 8) / shape.width, (stage.clientHeight - 8) / shape.height));
+  }
+
+  function place(zoom) {
+    view.zoom = Math.max(0.01, Math.min(1, zoom));
+    view.x = Math.max(4, (stage.clientWidth - shape.width * view.zoom) / 2);
+    view.y = Math.max(0, (stage.clientHeight - shape.height * view.zoom) / 2);
     redraw();
+  }
+
+  /** Show all of it, or as much as can be read of one that is too wide for that: around what is selected. */
+  function show() {
+    fit();
+    const byHeight = (stage.clientHeight - 8) / shape.height;
+    const isChain = shape.width / stage.clientWidth > 4;
+    if (view.zoom >= PLAIN || !(byHeight >= PLAIN || isChain)) return;
+    place(Math.max(0.5, Math.min(byHeight, 0.8)));
+    if (selected !== null) reveal(selected);
   }
 
   function zoomBy(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
@@ -305,7 +316,7 @@ export function draw(shape, { onSelect }) {
     const now = `${stage.clientWidth}`;
     if (now !== size) {
       size = now;
-      fit();
+      show();
     } else redraw();
   });
   watcher.observe(stage);
@@ -313,7 +324,7 @@ export function draw(shape, { onSelect }) {
   return {
     element,
     critical,
-    fit,
+    show,
     redraw,
     close: () => watcher.disconnect(),
     setTask(index, state, seconds) {

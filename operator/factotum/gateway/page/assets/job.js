@@ -52,7 +52,7 @@ export function show(main, key, { onState, onTitle }) {
       h("div", { class: "row" }, h("a", { href: "#/jobs", class: "back" }, "← Jobs"), badge, name,
         h("div", { class: "row actions" }, Object.values(buttons))),
       reason,
-      h("div", { class: "row between" }, facts, h("div", { class: "row", role: "group", "aria-label": "Save" }, files))),
+      h("div", { class: "row between" }, facts, h("div", { class: "row files", role: "group", "aria-label": "Save" }, files))),
     place,
     h("div", { class: "halves" }, tasksTable.element, log.element),
   );

@@ -146,7 +146,11 @@ export function show(main, { onState, onSubmit }) {
 
   function nothing(query) {
     if ([...query.keys()].length) {
-      return [h("h2", {}, "No job fits these filters"), h("p", {}, "Take one away, or clear them all.")];
+      return [
+        h("h2", {}, "No job fits these filters"),
+        h("p", {}, "Take one away, or all of them."),
+        h("a", { class: "button", href: "#/jobs" }, "Clear filters"),
+      ];
     }
     return [
       h("h2", {}, "No jobs yet"),

@@ -213,6 +213,7 @@ export function view({ onAttempt, onLine, onFind, linkOf }) {
         if (signal.aborted) return true;
         if (kind === "end") {
           setText(state, document.missing ?? (lines.count ? "— end —" : "It printed nothing."));
+          if (isFollowing) pane.scrollTop = pane.scrollHeight;
           return true;
         }
         if (kind !== "log") return false;

@@ -118,7 +118,7 @@ export function open(text = "", fileName = "") {
     graph?.close();
     graph = graphs.draw(checked.graph, { onSelect: () => {} });
     preview.replaceChildren(graph.element);
-    graph.fit();
+    graph.show();
   }
 
   function refuse(problem) {
