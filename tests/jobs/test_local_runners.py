@@ -158,7 +158,9 @@ async def test_a_runner_that_is_told_to_end_while_no_server_runs_leaves_its_verd
 
 async def test_a_runner_that_has_just_been_made_hears_that_it_is_to_end(tmp_path):
     folders, ends = Folders(tmp_path), asyncio.Queue()
-    runners = Runners(lambda _name, status: ends.put_nowait(status), tmp_path / "errors")
+    runners = Runners(
+        lambda _name, status: ends.put_nowait(status), ends.put_nowait, tmp_path / "errors"
+    )
     for number in range(1, 30):
         lock = folders.prepare(number, 1, "token") / "lock"
         lock.touch()

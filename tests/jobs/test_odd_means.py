@@ -1,7 +1,7 @@
 """Machines that have no process or thread to give, whose clock is set, or whose files are odd.
 
 Real: the backend, its runners as processes. Between it and what starts them stands somebody who
-says that it cannot.
+says that it cannot. Needs root, for a small disk.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from factotum.jobs.local.running.folders import Folders
 from factotum.jobs.local.settings import DAY_MS
 from factotum.jobs.service import JobService
 from factotum.jobs.views import JobQuery
+from support.disks import small_disk
 from support.server.backends import PREFIX, asking, ended, local
 from support.server.running import factfile
 
@@ -86,6 +87,31 @@ async def test_a_worker_is_given_out_again_whatever_keeps_its_job_from_starting(
         service = JobService(made, checker)
         job = await service.submit(asking(factfile("echo ran;")))
         end = await ended(service, job.key)
+
+    assert end.job.outcome == "SUCCEEDED"
+
+
+async def test_a_job_waits_while_no_more_files_can_be_made(checker, tmp_path, monkeypatch):
+    monkeypatch.setattr(crew, "_PAUSE_SECONDS", 0.05)
+    with small_disk(tmp_path / "data", 8 * 1024 * 1024, options="nr_inodes=64") as data:
+        async with local(tmp_path) as made:
+            service = JobService(made, checker)
+            first = await service.submit(asking(factfile("echo")))
+            await ended(service, first.key)
+            fillers = []
+            with contextlib.suppress(OSError):
+                for number in range(64):
+                    fillers.append(data / f"filler-{number}")
+                    fillers[-1].touch()
+            # Enough for what the server makes of a launch, and not for its runner.
+            for filler in fillers[:2]:
+                filler.unlink()
+            job = await service.submit(asking(factfile("echo waits;")))
+            await asyncio.sleep(1.5)
+            assert (await service.get(job.key)).job.state == "QUEUED"
+            for filler in fillers:
+                filler.unlink(missing_ok=True)
+            end = await ended(service, job.key)
 
     assert end.job.outcome == "SUCCEEDED"
 

@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 HEAD_SECONDS: Final = 10.0
 """How long a request's head may take, from the first byte or the connection's beginning."""
@@ -69,7 +69,7 @@ class BoundedProtocol(H11Protocol):
 
         Once that has begun, it is taken for the end of who reads it, so that streams end, too.
         """
-        cycle = self.cycle
+        cycle: RequestResponseCycle | None = self.cycle
         is_asked = cycle is not None and not cycle.response_started
         self._has_all = is_asked and self.conn.their_state in (h11.DONE, h11.MUST_CLOSE)
         return self._has_all
@@ -89,7 +89,7 @@ class BoundedProtocol(H11Protocol):
         self._begin = b""
         self._stop_waiting()
         super().on_response_complete()
-        if self._has_all and self.cycle is not None and self.cycle.response_complete:
+        if self._has_all and self.cycle.response_complete:
             self.transport.close()  # nothing that came with it is left to be answered
 
     def pause_writing(self) -> None:

@@ -87,11 +87,7 @@ class LocalBackend:
     async def start(self) -> None:
         """Take up where the last server was, and begin to run jobs."""
         await self._entries.start(self.ledger, self)
-        try:
-            await self._door.open()
-        except OSError as error:
-            folder = self._settings.folder
-            raise BackendError(f"no runner could report in {folder}: {error}") from None
+        await self._door.open()
         await self.crew.start()
         if self._settings.keep_days:
             self._sweeping = asyncio.create_task(self._sweep())

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from factotum.core.wire import addresses
 from factotum.core.wire.judging import Answer, Denied, Granted
 from factotum.core.wire.reports import MAX_BYTES, Report, ReportError
+from factotum.jobs.errors import BackendError
 
 _HEAD_BYTES: Final = 8 * 1024
 _BACKLOG: Final = 1024
@@ -58,8 +59,17 @@ class Door:
         """Listen.
 
         Raises:
-            OSError: that cannot be.
+            BackendError: that cannot be.
         """
+        try:
+            listener = self._listener()
+        except OSError as error:
+            raise BackendError(f"no runner could report at {self._path}: {error}") from None
+        self._server = await asyncio.start_unix_server(
+            self._serve, sock=listener, limit=MAX_BYTES + _HEAD_BYTES
+        )
+
+    def _listener(self) -> socket.socket:
         self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
@@ -75,9 +85,7 @@ class Door:
         finally:
             os.close(folder)
             os.umask(before)
-        self._server = await asyncio.start_unix_server(
-            self._serve, sock=listener, limit=MAX_BYTES + _HEAD_BYTES
-        )
+        return listener
 
     async def close(self) -> None:
         """Hang up; runners ask again, and find the next server."""

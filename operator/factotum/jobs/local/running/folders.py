@@ -56,6 +56,8 @@ class Folders:
             folder.mkdir(mode=0o700)
         except FileExistsError:
             pass
+        # Made here, where a full disk has the job wait: a runner that cannot has failed.
+        os.close(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path = folder / TOKEN
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
