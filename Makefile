@@ -23,9 +23,8 @@ override REGISTRY := $(value REGISTRY)
 override PULL_CONFIG := $(value PULL_CONFIG)
 # Further arguments of pytest, such as PYTEST='-k claims -x'.
 PYTEST ?=
-# Tests wait most of the time: more at once than there are cores, and the more of those that wait for
-# clusters; WORKERS= says how many of either. Who shares a worker is told by tests/support/sharing.py;
-# each worker has clusters of its own.
+# Tests wait most of the time: more at once than there are cores; WORKERS= says how many. Who shares a
+# worker is told by tests/support/sharing.py; each worker has clusters of its own.
 WORKERS ?=
 SHARED := --dist loadscope
 # Those that need a cluster, Consul, a browser or images come after the others, which watch clocks closely.
@@ -33,8 +32,8 @@ SYSTEM := cluster or node or consul or images or browser
 # Of chaos: which seeds (1,5-7), and how many jobs each.
 SEEDS ?= 1
 JOBS ?= 500
-PROCESSES = hack/pytest -n $(or $(WORKERS),4) $(SHARED) -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
-SYSTEMS = hack/pytest -n $(or $(WORKERS),5) $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
+PROCESSES = hack/pytest -n $(or $(WORKERS),7) $(SHARED) -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
+SYSTEMS = hack/pytest -n $(or $(WORKERS),6) $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
 # Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
 BENCH ?=
 export CLUSTER REGISTRY PULL_CONFIG
@@ -57,7 +56,9 @@ quickstart: ## A job server with its page and a job on it, without a cluster; Ct
 
 # What fails in one half says nothing of the other; an interrupt ends both.
 .PHONY: test
-test: lint ready room ## Run every test, those against a real API server, kubelet and Consul included
+test: ## Run every test, those against a real API server, kubelet and Consul included
+	@$(MAKE) -j3 lint ready # neither of them fills two cores
+	@$(MAKE) room
 	@code=0; $(PROCESSES) || code=$$?; \
 	  (( code > 1 )) || $(SYSTEMS) || code=$$?; \
 	  exit $$code
@@ -80,14 +81,20 @@ chaos: ready ## Run jobs while everything fails, and judge by what the tasks wro
 	$(BIN)/python -m chaos --seeds $(SEEDS) --jobs $(JOBS)
 
 .PHONY: lint
-lint: install ## Style, types and layer contracts
+lint: style types ## Style, types and layer contracts
+
+.PHONY: style
+style: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: types
+types: install
 	$(BIN)/mypy
 	MYPYPATH=hack/local-cluster:hack/test-node $(BIN)/mypy -p local_cluster -p test_node
 	MYPYPATH=tests:hack/test-node $(BIN)/mypy --follow-imports=silent -p chaos
 	$(BIN)/mypy hack/images/build.py hack/images/sbom.py hack/demo_tables.py hack/pull_secret.py hack/packaged_chart.py hack/pod_schema.py hack/chart_values.py hack/crds.py
-	$(BIN)/lint-imports --no-cache
 
 .PHONY: fmt
 fmt: install ## Format the code and put in order what can be put in order by a program
@@ -106,7 +113,8 @@ install: $(INSTALLED) ## Make .venv with the project and its tools, versions fro
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt pip hatchling editables
-	$(BIN)/python -m pip install --quiet --no-build-isolation -c constraints.txt -e '.[operator,server,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --no-build-isolation -c constraints.txt -e '.[operator,server,dev]'
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true # some packages hold files of other Pythons
 	touch $@
 
 .PHONY: constraints
@@ -139,7 +147,10 @@ values: ## Bring the chart's reference and schema level with its values.yaml
 	$(PYTHON) hack/chart_values.py
 
 .PHONY: ready
-ready: install ## Bring what the tests need: cluster programs, Consul, a browser, images
+ready: install programs ## Bring what the tests need: cluster programs, Consul, a browser, images
+
+.PHONY: programs
+programs:
 	hack/images/deps skopeo
 	PYTHON=$(PYTHON) hack/prepare
 	$(CLUSTER_TOOL) build kube-score >/dev/null

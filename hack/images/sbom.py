@@ -27,7 +27,9 @@ from cyclonedx.model.license import DisjunctiveLicense, License, LicenseExpressi
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from jsonschema import Draft7Validator
 from packageurl import PackageURL
+from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]
 
 OUT = provenance.ROOT / "build" / "images"
 NAMES = ("runner", "operator")
@@ -48,13 +50,26 @@ def main() -> int:
             print(f"make sbom: {error}", file=sys.stderr)
             return 1
         text = JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
-        if wrong := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+        if wrong := what_is_wrong(text):
             print(f"make sbom: {archive}: no valid CycloneDX: {wrong}", file=sys.stderr)
             return 1
         target = archive.with_suffix(".cdx.json")
         target.write_text(text)
         print(f"  {target.name}: {len(bom.components)} components of {bom.metadata.component}")
     return 0
+
+
+def is_address(value: object) -> bool:
+    """Tell whether a text of the format `iri-reference` is one: in ASCII, as all of ours are."""
+    return not isinstance(value, str) or bool(validate_rfc3986(value, rule="URI_reference"))
+
+
+Draft7Validator.FORMAT_CHECKER.checks("iri-reference")(is_address)
+
+
+def what_is_wrong(bill: str) -> str:
+    """Say why a bill, as JSON, is no valid CycloneDX 1.6; "" if it is."""
+    return str(JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) or "")
 
 
 def build_bom(image: Image) -> Bom:

@@ -1,11 +1,8 @@
 """What may be changed in a FactotumJob once it was created, and when. Real: API server, kubectl."""
 
-import json
-
 import pytest
 
 from support.builders.manifests import make_factfile, make_job, make_task
-from support.cluster.clusters import Refused
 from support.cluster.kube_api import ApiRefusedError, jobs_path
 
 pytestmark = pytest.mark.cluster
@@ -13,10 +10,8 @@ pytestmark = pytest.mark.cluster
 CLAIM = {"id": "1", "podName": "p", "podUID": "u", "nodeName": "n"}
 
 
-def patch(api, namespace, *arguments, **change):
-    api.kubectl(
-        "patch", "fj", "job", "-n", namespace, "--type=merge", *arguments, "-p", json.dumps(change)
-    )
+def patch(asked, namespace, subresource="", **change):
+    asked.patch(jobs_path(namespace, "job") + subresource, change)
 
 
 OPTIONAL = {
@@ -75,11 +70,11 @@ def cases():
 
 
 @pytest.mark.parametrize(("field", "before", "after"), cases())
-def test_what_runs_cannot_be_changed(api, namespace, field, before, after):
-    api.apply(make_job(namespace, **({} if before is None else {field: before})))
+def test_what_runs_cannot_be_changed(asked, namespace, field, before, after):
+    asked.create_job(make_job(namespace, **({} if before is None else {field: before})))
 
-    with pytest.raises(Refused) as refused:
-        patch(api, namespace, spec={field: after})
+    with pytest.raises(ApiRefusedError) as refused:
+        patch(asked, namespace, spec={field: after})
 
     assert f"{field} cannot be changed; create another FactotumJob" in str(refused.value)
 
@@ -107,64 +102,64 @@ REFERENCE = {"configMapKeyRef": {"name": "jobs", "key": "echo.factfile"}}
         (None, "factfile factfileFrom"),
     ],
 )
-def test_where_the_factfile_comes_from_cannot_be_changed(api, namespace, change, field):
-    api.apply(make_job(namespace, factfileFrom=REFERENCE))
+def test_where_the_factfile_comes_from_cannot_be_changed(asked, namespace, change, field):
+    asked.create_job(make_job(namespace, factfileFrom=REFERENCE))
     inline = {"factfile": make_factfile(make_task("a"))} if change is None else {}
 
-    with pytest.raises(Refused) as refused:
-        patch(api, namespace, spec=inline | {"factfileFrom": change})
+    with pytest.raises(ApiRefusedError) as refused:
+        patch(asked, namespace, spec=inline | {"factfileFrom": change})
 
     assert f"{field} cannot be changed; create another FactotumJob" in str(refused.value)
 
 
-def test_a_status_patch_may_not_bring_a_change_of_the_spec_with_it(api, namespace):
-    api.apply(make_job(namespace, start="a"))
+def test_a_status_patch_may_not_bring_a_change_of_the_spec_with_it(asked, namespace):
+    asked.create_job(make_job(namespace, start="a"))
 
-    patch(api, namespace, "--subresource=status", status={"attempt": 1}, spec={"start": "b"})
+    patch(asked, namespace, "/status", status={"attempt": 1}, spec={"start": "b"})
 
-    assert api.get("fj", "job", "-n", namespace)["spec"]["start"] == "a"
+    assert asked.job(namespace)["spec"]["start"] == "a"
 
 
-def test_everything_that_was_changed_is_named(api, namespace):
-    api.apply(make_job(namespace, start="a", tags={"a": "b"}))
+def test_everything_that_was_changed_is_named(asked, namespace):
+    asked.create_job(make_job(namespace, start="a", tags={"a": "b"}))
 
-    with pytest.raises(Refused, match="start tags dryRun cannot be changed"):
-        patch(api, namespace, spec={"start": "b", "tags": {"a": "c"}, "dryRun": True})
+    with pytest.raises(ApiRefusedError, match="start tags dryRun cannot be changed"):
+        patch(asked, namespace, spec={"start": "b", "tags": {"a": "c"}, "dryRun": True})
 
 
 @pytest.mark.parametrize("status", [{}, {"state": "DONE", "outcome": "FAILED"}, None])
-def test_a_change_of_the_spec_is_refused_whatever_status_comes_with_it(api, namespace, status):
-    api.apply(make_job(namespace, start="a"))
-    patch(api, namespace, "--subresource=status", status={"attempt": 1})
-    job = api.get("fj", "job", "-n", namespace)
+def test_a_change_of_the_spec_is_refused_whatever_status_comes_with_it(asked, namespace, status):
+    asked.create_job(make_job(namespace, start="a"))
+    patch(asked, namespace, "/status", status={"attempt": 1})
+    job = asked.job(namespace)
     job["spec"]["start"], job["status"] = "b", status
 
-    with pytest.raises(Refused, match="start cannot be changed"):
-        api.kubectl("replace", "-f", "-", manifest=job)
+    with pytest.raises(ApiRefusedError, match="start cannot be changed"):
+        asked.request("PUT", jobs_path(namespace, "job"), job)
 
 
-def test_a_status_that_is_taken_away_opens_nothing(api, namespace):
-    api.apply(make_job(namespace, start="a"))
-    patch(api, namespace, "--subresource=status", status=None)
+def test_a_status_that_is_taken_away_opens_nothing(asked, namespace):
+    asked.create_job(make_job(namespace, start="a"))
+    patch(asked, namespace, "/status", status=None)
 
-    with pytest.raises(Refused, match="start cannot be changed"):
-        patch(api, namespace, spec={"start": "b"})
-
-
-def test_a_label_may_come_at_any_time(api, namespace):
-    api.apply(make_job(namespace, start="a", tags={"a": "b"}))
-    patch(api, namespace, "--subresource=status", status={"state": "QUEUED", "outcome": "WAITING"})
-
-    patch(api, namespace, metadata={"labels": {"team": "data"}})
-
-    assert api.get("fj", "job", "-n", namespace)["metadata"]["labels"] == {"team": "data"}
+    with pytest.raises(ApiRefusedError, match="start cannot be changed"):
+        patch(asked, namespace, spec={"start": "b"})
 
 
-def test_a_task_added_to_the_factfile_is_a_change(api, namespace):
-    api.apply(make_job(namespace, make_factfile(make_task("a"))))
+def test_a_label_may_come_at_any_time(asked, namespace):
+    asked.create_job(make_job(namespace, start="a", tags={"a": "b"}))
+    patch(asked, namespace, "/status", status={"state": "QUEUED", "outcome": "WAITING"})
 
-    with pytest.raises(Refused, match="factfile cannot be changed"):
-        api.apply(make_job(namespace, make_factfile(make_task("a"), make_task("b"))))
+    patch(asked, namespace, metadata={"labels": {"team": "data"}})
+
+    assert asked.job(namespace)["metadata"]["labels"] == {"team": "data"}
+
+
+def test_a_task_added_to_the_factfile_is_a_change(asked, namespace):
+    asked.create_job(make_job(namespace, make_factfile(make_task("a"))))
+
+    with pytest.raises(ApiRefusedError, match="factfile cannot be changed"):
+        patch(asked, namespace, spec={"factfile": make_factfile(make_task("a"), make_task("b"))})
 
 
 def test_applying_the_same_again_changes_nothing(api, namespace):
@@ -174,13 +169,13 @@ def test_applying_the_same_again_changes_nothing(api, namespace):
     assert "unchanged" in api.apply(job)
 
 
-def test_wish_and_time_to_live_can_be_changed_at_any_time(api, namespace):
-    api.apply(make_job(namespace))
-    patch(api, namespace, "--subresource=status", status={"claim": CLAIM})
+def test_wish_and_time_to_live_can_be_changed_at_any_time(asked, namespace):
+    asked.create_job(make_job(namespace))
+    patch(asked, namespace, "/status", status={"claim": CLAIM})
 
-    patch(api, namespace, spec={"desiredState": "Cancel", "ttlSecondsAfterFinished": 60})
+    patch(asked, namespace, spec={"desiredState": "Cancel", "ttlSecondsAfterFinished": 60})
 
-    assert api.get("fj", "job", "-n", namespace)["metadata"]["generation"] == 2
+    assert asked.job(namespace)["metadata"]["generation"] == 2
 
 
 @pytest.mark.parametrize(
@@ -193,23 +188,23 @@ def test_wish_and_time_to_live_can_be_changed_at_any_time(api, namespace):
         pytest.param({"activeDeadlineSeconds": 9}, "the deadline cannot be changed", id="deadline"),
     ],
 )
-def test_settings_of_the_attempt_can_be_changed_until_it_is_claimed(api, namespace, change, words):
-    api.apply(make_job(namespace, webhook={"url": "http://one/"}, retry={"limit": 0}))
-    patch(api, namespace, spec={"webhook": {"url": "http://two/"}, "retry": {"limit": 1},
+def test_settings_of_the_attempt_can_be_changed_until_it_is_claimed(
+    asked, namespace, change, words
+):
+    asked.create_job(make_job(namespace, webhook={"url": "http://one/"}, retry={"limit": 0}))
+    patch(asked, namespace, spec={"webhook": {"url": "http://two/"}, "retry": {"limit": 1},
                                 "activeDeadlineSeconds": 5})  # fmt: skip
-    patch(api, namespace, "--subresource=status", status={"claim": CLAIM})
+    patch(asked, namespace, "/status", status={"claim": CLAIM})
 
-    with pytest.raises(Refused, match=words):
-        patch(api, namespace, spec=change)
+    with pytest.raises(ApiRefusedError, match=words):
+        patch(asked, namespace, spec=change)
 
 
-def test_state_and_outcome_must_fit(api, namespace):
-    api.apply(make_job(namespace))
+def test_state_and_outcome_must_fit(asked, namespace):
+    asked.create_job(make_job(namespace))
 
-    with pytest.raises(Refused, match="state and outcome contradict each other"):
-        patch(
-            api, namespace, "--subresource=status", status={"state": "DONE", "outcome": "RUNNING"}
-        )
+    with pytest.raises(ApiRefusedError, match="state and outcome contradict each other"):
+        patch(asked, namespace, "/status", status={"state": "DONE", "outcome": "RUNNING"})
 
 
 @pytest.mark.parametrize(
@@ -221,27 +216,27 @@ def test_state_and_outcome_must_fit(api, namespace):
         pytest.param({"claim": None, "launch": 1, "attempt": 1}, id="an older launch"),
     ],
 )
-def test_a_claim_stays_until_a_new_launch_or_its_tasks_would_run_twice(api, namespace, status):
-    api.apply(make_job(namespace))
+def test_a_claim_stays_until_a_new_launch_or_its_tasks_would_run_twice(asked, namespace, status):
+    asked.create_job(make_job(namespace))
     working = {"state": "WORKING", "outcome": "RUNNING", "attempt": 1, "launch": 1, "claim": CLAIM}
-    patch(api, namespace, "--subresource=status", status=working)
+    patch(asked, namespace, "/status", status=working)
 
-    with pytest.raises(Refused, match="a claim stays until a new launch"):
-        patch(api, namespace, "--subresource=status", status=status)
-    patch(api, namespace, "--subresource=status", status={"progress": "1/2"})
-    patch(api, namespace, "--subresource=status", status={"claim": None, "launch": 2})
+    with pytest.raises(ApiRefusedError, match="a claim stays until a new launch"):
+        patch(asked, namespace, "/status", status=status)
+    patch(asked, namespace, "/status", status={"progress": "1/2"})
+    patch(asked, namespace, "/status", status={"claim": None, "launch": 2})
 
-    assert "claim" not in api.get("fj", "job", "-n", namespace)["status"]
+    assert "claim" not in asked.job(namespace)["status"]
 
 
-def test_a_verdict_changes_only_by_a_new_attempt(api, namespace):
-    api.apply(make_job(namespace))
+def test_a_verdict_changes_only_by_a_new_attempt(asked, namespace):
+    asked.create_job(make_job(namespace))
     done = {"state": "DONE", "outcome": "FAILED", "attempt": 1}
-    patch(api, namespace, "--subresource=status", status=done)
+    patch(asked, namespace, "/status", status=done)
 
-    with pytest.raises(Refused, match="a verdict changes only by a new attempt"):
-        patch(api, namespace, "--subresource=status", status={"outcome": "SUCCEEDED"})
+    with pytest.raises(ApiRefusedError, match="a verdict changes only by a new attempt"):
+        patch(asked, namespace, "/status", status={"outcome": "SUCCEEDED"})
     again = {"state": "QUEUED", "outcome": "WAITING", "attempt": 2}
-    patch(api, namespace, "--subresource=status", status=again)
+    patch(asked, namespace, "/status", status=again)
 
-    assert api.get("fj", "job", "-n", namespace)["status"]["attempt"] == 2
+    assert asked.job(namespace)["status"]["attempt"] == 2

@@ -1,13 +1,13 @@
 """What the API server refuses by our schema, and with which path and words.
 
-Real: the API server and kubectl. Left out on purpose: what no schema can say (unknown dependencies,
+Real: the API server. Left out on purpose: what no schema can say (unknown dependencies,
 conflicting codes, templates), which the controller refuses with the original's words.
 """
 
 import pytest
 
 from support.builders.manifests import SCHEMA, make_factfile, make_job, make_task
-from support.cluster.clusters import Refused
+from support.cluster.kube_api import ApiRefusedError, jobs_path
 
 pytestmark = pytest.mark.cluster
 
@@ -194,16 +194,16 @@ def on_result(stop, go_on, **more):
         ),
     ],
 )
-def test_a_broken_job_is_refused_with_its_path(api, namespace, spec, path, words):
-    with pytest.raises(Refused) as refused:
-        api.apply(make_job(namespace, **spec))
+def test_a_broken_job_is_refused_with_its_path(asked, namespace, spec, path, words):
+    with pytest.raises(ApiRefusedError) as refused:
+        asked.create(f"{jobs_path(namespace)}?fieldValidation=Strict", make_job(namespace, **spec))
 
     said = str(refused.value).replace('"', "")
     assert path in said
     assert words in said
 
 
-def test_a_job_needs_one_factfile_and_only_one(api, namespace):
+def test_a_job_needs_one_factfile_and_only_one(asked, namespace):
     reference = {"configMapKeyRef": {"name": "jobs", "key": "echo.factfile"}}
     both = make_job(namespace, factfileFrom=reference)
     both["spec"]["factfile"] = make_factfile()
@@ -211,5 +211,7 @@ def test_a_job_needs_one_factfile_and_only_one(api, namespace):
     del neither["spec"]["factfile"]
 
     for job in (both, neither):
-        with pytest.raises(Refused, match="exactly one of factfile and factfileFrom must be set"):
-            api.apply(job)
+        with pytest.raises(
+            ApiRefusedError, match="exactly one of factfile and factfileFrom must be set"
+        ):
+            asked.create_job(job)

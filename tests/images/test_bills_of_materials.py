@@ -3,6 +3,7 @@
 Real: the archives of `make images`, and CycloneDX's own schema, by which each bill is checked.
 """
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -192,3 +193,30 @@ def test_what_is_no_image_is_refused(tmp_path):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "is no OCI archive" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def sbom():
+    described = importlib.util.spec_from_file_location("sbom", PROGRAM)
+    module = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("when", "where", "complaint"),
+    [
+        ("2023-11-14T22:13:20Z", "https://example.org/a?b#c", ""),
+        ("2023-11-14T22:13:20Z", "https://exa mple.org", "'https://exa mple.org' is not valid"),
+        ("2023-11-14T22:13:20Z", "https://[::1", "'https://[::1' is not valid"),
+        ("yesterday", "https://example.org", "'yesterday' is not a 'date-time'"),
+    ],
+)
+def test_a_bill_with_a_wrong_time_or_address_is_not_valid(sbom, when, where, complaint):
+    reference = {"type": "website", "url": where}
+    component = {"type": "library", "name": "x", "externalReferences": [reference]}
+    metadata = {"timestamp": when, "component": component}
+    bill = {"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": metadata}
+
+    assert sbom.what_is_wrong(json.dumps(bill)).startswith(complaint)
+    assert bool(sbom.what_is_wrong(json.dumps(bill))) is bool(complaint)

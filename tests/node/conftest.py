@@ -16,7 +16,7 @@ import pytest
 
 from support.cluster import clusters
 from support.cluster.clusters import CRD, ROOT, Cluster
-from support.cluster.kube_api import KubeApi
+from support.cluster.kube_api import KubeApi, is_done, jobs_path, pods_path
 
 _NUMBERS = itertools.count(int(time.time()))
 _IMAGES = ("runner", "operator", "consul")
@@ -90,7 +90,7 @@ def without_release(kubelet: Cluster) -> Iterator[None]:
     install(kubelet)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def api(kubelet: Cluster) -> Iterator[KubeApi]:
     """Its API, asked without a kubectl per question."""
     made = KubeApi(kubelet.kubeconfig)
@@ -99,49 +99,41 @@ def api(kubelet: Cluster) -> Iterator[KubeApi]:
 
 
 @pytest.fixture
-def namespace(kubelet: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+def namespace(api: KubeApi, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace that admits restricted Pods only."""
     words = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())
     name = f"{words[:30].strip('-')}-{next(_NUMBERS)}"
-    make_namespace(kubelet, name)
-    yield name
-    kubelet.kubectl("delete", "namespace", name, "--wait=false")
-
-
-def make_namespace(cluster: Cluster, name: str) -> None:
-    """Make a namespace under Pod Security `restricted`."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    metadata = {"name": name, "labels": labels}
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    api.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
+    yield name
+    api.delete(f"/api/v1/namespaces/{name}")
 
 
 Done = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def done(kubelet: Cluster) -> Done:
+def done(api: KubeApi) -> Done:
     """Wait until a job is DONE and return it."""
 
     def wait(namespace: str, name: str = "job", seconds: int = 90) -> dict[str, Any]:
-        kubelet.kubectl(
-            *("wait", "fj", name, "-n", namespace, f"--timeout={seconds}s"),
-            "--for=jsonpath={.status.state}=DONE",
-            timeout=seconds + 10,
-        )
-        return dict(kubelet.get("fj", name, "-n", namespace))
+        return api.wait_for(jobs_path(namespace, name), is_done, "DONE", seconds=seconds)
 
     return wait
 
 
 @pytest.fixture(scope="session")
-def pod_log(kubelet: Cluster) -> Callable[[dict[str, Any]], str]:
+def pod_log(api: KubeApi) -> Callable[[dict[str, Any]], str]:
     """Read the log of a finished job's Pod."""
 
+    def has_ended(pod: dict[str, Any]) -> bool:
+        told = pod["status"].get("containerStatuses") or [{}]
+        return "terminated" in told[0].get("state", {})
+
     def read(job: dict[str, Any]) -> str:
-        pod, namespace = job["status"]["claim"]["podName"], job["metadata"]["namespace"]
+        path = pods_path(job["metadata"]["namespace"], job["status"]["claim"]["podName"])
         # The verdict may be here before the kubelet has told of the container's start.
-        ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}"
-        kubelet.kubectl("wait", "pod", pod, "-n", namespace, ended, "--timeout=30s")
-        return kubelet.kubectl("logs", "-n", namespace, pod)
+        api.wait_for(path, has_ended, "ended")
+        return api.text(f"{path}/log")
 
     return read

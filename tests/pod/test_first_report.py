@@ -44,4 +44,6 @@ def test_a_run_that_goes_on_is_told_of_after_a_moment(run_job):
     when, report = line.told[0]
     assert FIRST_SECONDS <= when < 1.5
     assert (report.states, report.final) == ("R", False)
-    assert [report.final for _, report in line.told] == [False, True]
+    told = [(report.states, report.final) for _, report in line.told]
+    # On a busy machine a moment passes between the task's end and that of the run.
+    assert [each for each in told if each != ("S", False)] == [("R", False), ("S", True)]

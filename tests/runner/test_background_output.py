@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from support.builders.factfiles import factfile, task
-from support.commands import Signal, factotum_command, run_command, session_members
+from support.commands import Signal, factotum_command, left_of, run_command
 
 ZOMBIES = """
 for file in /proc/[0-9]*/status; do
@@ -87,7 +87,7 @@ def test_a_stop_ends_what_has_lost_its_shell(run):
 
     assert done.seconds < 4
     assert tasks["a"]["durationNs"] < 0.6e9
-    assert session_members(done.session) == []
+    assert left_of(done.session) == []
 
 
 def test_a_stop_kills_what_has_lost_its_shell_and_does_not_listen(run):
@@ -97,4 +97,4 @@ def test_a_stop_kills_what_has_lost_its_shell_and_does_not_listen(run):
     )
 
     assert 5 < done.seconds < 9
-    assert session_members(done.session) == []
+    assert left_of(done.session) == []

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from support.builders.factfiles import factfile, task
-from support.commands import Signal, factotum_command, run_command, session_members
+from support.commands import Signal, factotum_command, left_of, run_command
 
 RECEIVED = "\nReceived shutdown signal, terminating gracefully...\n"
 TERMINATING = "Terminating {} child process(es) gracefully...\n"
@@ -84,7 +84,7 @@ def test_nothing_of_a_task_is_left_behind(tmp_path):
     )
 
     assert done.exit == 2
-    assert session_members(done.session) == []
+    assert left_of(done.session) == []
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_programs_end_and_not_only_their_shells(tmp_path, command):
 
     assert done.exit == 2
     assert done.seconds < 4
-    assert session_members(done.session) == []
+    assert left_of(done.session) == []
 
 
 def test_a_run_within_a_run_is_ended_with_its_programs(tmp_path):
@@ -115,7 +115,7 @@ def test_a_run_within_a_run_is_ended_with_its_programs(tmp_path):
 
     assert done.exit == 2
     assert done.seconds < 9
-    assert session_members(done.session) == []
+    assert left_of(done.session) == []
 
 
 def test_a_signal_comes_to_each_program_once(tmp_path):

@@ -217,6 +217,14 @@ def session_members(session: int) -> list[int]:
     return members
 
 
+def left_of(session: int) -> list[int]:
+    """Return what of a session stays: on a busy machine what was killed is there for a moment."""
+    deadline = time.monotonic() + 5
+    while (members := session_members(session)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return members
+
+
 def kill_session(session: int) -> None:
     """End every process of a session of ours: a runner's tasks have groups of their own."""
     for pid in session_members(session):

@@ -89,18 +89,22 @@ def look(scene: Scene, case: Case, *, is_end: bool) -> Seen:
         MovedOnError: it changed meanwhile.
     """
     cluster = scene.bench.installation.cluster
+    questions = dict(QUESTIONS)
+    known = set()
     if is_end:
         # As people do: it is asked before it is so, and must come back.
         assert ask(cluster, scene, DONE, _END_SECONDS), f"{case.reason}: kubectl still waits"
+        del questions["DONE"]
+        known = {"DONE"}
     before = scene.wait_reason(case.reason)
     # All at once: what moves on by itself does not wait for one after the other.
-    with ThreadPoolExecutor(len(QUESTIONS)) as hands:
-        answers = hands.map(lambda asked: ask(cluster, scene, asked), QUESTIONS.values())
-        met = frozenset(word for word, is_met in zip(QUESTIONS, answers, strict=True) if is_met)
+    with ThreadPoolExecutor(len(questions)) as hands:
+        answers = hands.map(lambda asked: ask(cluster, scene, asked), questions.values())
+        met = known | {word for word, is_met in zip(questions, answers, strict=True) if is_met}
     after = scene.job()
     if after["status"]["reason"] != case.reason or is_new_spec(before, after):
         raise MovedOnError(f"{case.reason} became {after['status']['reason']}")
-    return Seen(case, after, met, kstatus(after))
+    return Seen(case, after, frozenset(met), kstatus(after))
 
 
 def change(scene: Scene, seen: Seen) -> None:

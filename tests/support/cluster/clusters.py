@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,7 +123,11 @@ def remove_abandoned() -> None:
 
 def _tool(*arguments: str, timeout: float = 120) -> str:
     done = subprocess.run(
-        [str(TOOL), *arguments], capture_output=True, text=True, timeout=timeout, check=False
+        [sys.executable, str(TOOL), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     if done.returncode:
         raise Refused(f"{TOOL.name} {' '.join(arguments)}: {done.stdout}{done.stderr}".strip())

@@ -89,6 +89,9 @@ class KubeApi:
         self, method: str, path: str, body: object = None, *, kind: str = "application/json"
     ) -> RawObject:
         """Send a request and return the answer's object."""
+        return dict(json.loads(self._send(method, path, body, kind)))
+
+    def _send(self, method: str, path: str, body: object, kind: str) -> bytes:
         data = None if body is None else json.dumps(body)
         for fresh in (False, True):
             connection = None if fresh else getattr(self._local, "connection", None)
@@ -106,8 +109,12 @@ class KubeApi:
                 continue
             if answer.status >= 400:
                 raise ApiRefusedError(answer.status, _message_in(told))
-            return dict(json.loads(told))
+            return told
         raise AssertionError("a fresh connection answers or raises")
+
+    def text(self, path: str) -> str:
+        """Read what is no object, such as a log."""
+        return self._send("GET", path, None, "application/json").decode()
 
     def get(self, path: str) -> RawObject:
         """Read an object."""
@@ -148,7 +155,7 @@ class KubeApi:
         return self.request("PATCH", path, body, kind=MERGE_PATCH)
 
     def delete(self, path: str, *, grace: int | None = None) -> None:
-        """Delete an object, if it is there."""
+        """Delete an object, if it is there, or all objects of a list."""
         body = {} if grace is None else {"gracePeriodSeconds": grace}
         with contextlib.suppress(ApiRefusedError):
             self.request("DELETE", path, body)

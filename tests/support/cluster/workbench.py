@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from support.builders.manifests import make_job
 from support.cluster.jobs_on_file import RunBook
-from support.cluster.kube_api import KubeApi, RawObject
+from support.cluster.kube_api import KubeApi, RawObject, jobs_path, pods_path
 from support.cluster.operator_process import (
     PROGRAMS,
     Installation,
@@ -22,8 +22,18 @@ MANUAL = "fake-3"
 PLAYED = ("fake-1", "fake-2")
 
 
+def clear(api: KubeApi, namespace: str) -> None:
+    """Take away what others would play or run.
+
+    The rest of the namespace goes with the cluster: to look for all kinds of objects in it, as its
+    deletion does, costs as much as a test.
+    """
+    api.delete(jobs_path(namespace))
+    api.delete(pods_path(namespace), grace=0)
+
+
 class Workbench:
-    """A namespace of one test's own and its helpers; everything ends with the test."""
+    """A namespace of one test's own and its helpers; what runs in it ends with the test."""
 
     def __init__(self, installation: Installation, namespace: str, folder: Path) -> None:
         self.installation = installation
@@ -40,7 +50,7 @@ class Workbench:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.api.delete(f"/api/v1/namespaces/{self.namespace}")
+        clear(self.api, self.namespace)
 
     def operator(self, *flags: str, name: str = "operator", **options: Any) -> OperatorProcess:
         """Prepare an operator for this namespace alone."""

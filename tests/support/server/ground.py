@@ -11,6 +11,7 @@ from factotum.jobs.kubernetes.backend import KubernetesBackend
 from factotum.jobs.kubernetes.settings import ClusterSettings
 from factotum.persistence.entries import EntrySettings
 from support.cluster.operator_process import Installation, OperatorProcess, running_test_node
+from support.cluster.workbench import clear
 from support.server.cluster_clients import client_of
 
 _NUMBERS = itertools.count(1)
@@ -81,4 +82,4 @@ class Ground:
                 yield backend
             finally:
                 await backend.stop()
-                api.delete(f"/api/v1/namespaces/{namespace}")
+                clear(api, namespace)
