@@ -215,7 +215,7 @@ def test_one_job_sent_to_two_servers_at_once_is_accepted_by_one(zygote, gate, tm
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:
         folder.mkdir()
-    document = factfile("sleep 0.2")
+    document = factfile("sleep 2")
     with contextlib.ExitStack() as stack:
         servers = [
             stack.enter_context(with_consul(zygote, folder, gate, f"--consul-name={folder.name}"))

@@ -34,14 +34,18 @@ def program() -> str:
 
 
 # Below what the kernel gives to outgoing connections, and away from the local clusters' ports.
-_PORTS = range(10_000, 20_000)
+# Each of the workers that run tests beside each other has its own: what is down for a moment,
+# to come back on its port, finds nobody there.
+_PORTS_EACH = 500
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 20
+_PORTS = range(10_000 + _PORTS_EACH * _WORKER, 10_000 + _PORTS_EACH * (_WORKER + 1))
 
 
 def free_ports(count: int) -> list[int]:
     """Find ports that nobody listens on.
 
     Whoever asked for them opens them later, so they are none that any connection may get
-    meanwhile, and chance keeps them apart from those of the tests beside this one.
+    meanwhile, nor any test beside this one.
     """
     with contextlib.ExitStack() as stack:
         found: list[int] = []
