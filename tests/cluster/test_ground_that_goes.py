@@ -96,7 +96,7 @@ def wait_gone(bench, path, seconds=180.0):
 
 def left(bench):
     """Name the jobs of the whole cluster, and what holds each."""
-    jobs = bench.api.items(f"/apis/{GROUP}/v1alpha1/factotumjobs")
+    jobs = bench.api.items(f"{GROUP}/factotumjobs")
     return {
         "{namespace}/{name}".format(**job["metadata"]): job["metadata"].get("finalizers")
         for job in jobs

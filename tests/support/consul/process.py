@@ -7,9 +7,10 @@ same port.
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
-import secrets
+import random
 import signal
 import socket
 import subprocess
@@ -39,6 +40,8 @@ def program() -> str:
 _PORTS_EACH = 500
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 20
 _PORTS = range(10_000 + _PORTS_EACH * _WORKER, 10_000 + _PORTS_EACH * (_WORKER + 1))
+_NEXT = itertools.cycle(random.sample(_PORTS, _PORTS_EACH))
+"""In turn: nobody else gets a port that somebody has asked for and not opened yet."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -50,7 +53,7 @@ def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         found: list[int] = []
         while len(found) < count:
-            port = secrets.choice(_PORTS)
+            port = next(_NEXT)
             candidate = stack.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 candidate.bind(("127.0.0.1", port))
