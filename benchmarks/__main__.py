@@ -9,7 +9,12 @@ from pathlib import Path
 import benchmarks
 from benchmarks.measuring import Report
 
-PARTS = ("measuring", "processes", "workloads")  # modules here that measure nothing themselves
+PARTS = (
+    "measuring",
+    "options",
+    "processes",
+    "workloads",
+)
 
 
 def find_benchmarks() -> list[str]:

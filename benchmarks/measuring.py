@@ -6,13 +6,12 @@ saw of the process or of one that it waited for. A process is started by a small
 its own: a new process counts the size of whoever started it as its own first peak.
 """
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -92,24 +91,6 @@ def take_turns(sides: Sequence[Side], rounds: int) -> dict[str, list[Cost]]:
             if number or not rounds:
                 costs[side.label].append(cost)
     return costs
-
-
-def names_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """Give a parser of an argument that names some of what is known, with commas between."""
-
-    def parse(text: str) -> tuple[str, ...]:
-        names = tuple(text.split(","))
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
-        return names
-
-    return parse
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """Parse an argument of whole numbers with commas between."""
-    return tuple(int(part) for part in text.split(","))
 
 
 class Report:
