@@ -75,6 +75,12 @@ class Screen:
         self._process.wait()
         os.close(self._fd)
 
+    def watch_until(self, word):
+        """Take what is written until the screen shows a word: the command may start slowly."""
+        end = time.monotonic() + 15
+        while not any(word in line for line in self.shown()) and time.monotonic() < end:
+            self.watch(0.05)
+
     def shown(self):
         return [line.rstrip() for line in self.screen.display if line.strip()]
 
@@ -146,7 +152,7 @@ def test_block_leaves_nothing_behind(terminal, kind):
 )
 def test_block_fits_the_terminal(terminal, columns, rows, last):
     run = terminal([task(name, "sleep 1") for name in ("one", "two")], columns, rows)
-    run.watch(0.6)
+    run.watch_until(last)
 
     shown = run.shown()
 
@@ -157,7 +163,7 @@ def test_block_fits_the_terminal(terminal, columns, rows, last):
 
 def test_tasks_that_find_no_room_are_counted(terminal):
     run = terminal([task(f"t{number}", "sleep 1") for number in range(9)], 60, 6)
-    run.watch(0.7)
+    run.watch_until("0/9")
 
     shown = run.shown()
 
