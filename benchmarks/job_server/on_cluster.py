@@ -19,7 +19,7 @@ from benchmarks.measuring import Report
 from support.cluster import clusters, operator_process
 from support.cluster.operator_process import Installation, kubeconfig
 from support.cluster.people import JOBS_ONLY, Person
-from support.server.replicas import AUDIENCE, Replica, grant, wait_for
+from support.server.replicas import AUDIENCE, Replica, grant
 from test_node.api import Api
 
 BASE = "created at the API server"
@@ -80,7 +80,7 @@ def _hand_in(
         Replica(granted, folder / "guarded", *options) as guarded,
     ):
         for server in (open_to_all, guarded):
-            wait_for(lambda s=server: _is_ready(s), [True])
+            server.until_ready()
         assert open_to_all.submit("job", "--tag", "n,first")[0] == 200
         (made,) = installation.api.items(FACTOTUM.path(namespace))
         direct = _Direct(granted._replace(token=who.token), namespace, folder, made)
@@ -95,13 +95,6 @@ def _hand_in(
             for label, send in senders.items():
                 paces.note(_WHAT, many, label, send(many, first, count))
                 first += count
-
-
-def _is_ready(server: Replica) -> bool:
-    try:
-        return server.get("/readyz").status == 200
-    except OSError:
-        return False
 
 
 def _through(port: int, build: Callable[[int], bytes]) -> Sender:

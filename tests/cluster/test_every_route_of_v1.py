@@ -68,13 +68,7 @@ def test_nobody_gets_more_than_his_rights_whatever_path_he_asks_for(bench, tmp_p
                 more["Content-Type"] = "application/json"
             return ask(server.port, method, path, more, body)
 
-        def ready():
-            try:
-                return asked("GET", "/readyz", "").status
-            except OSError:
-                return 0
-
-        wait_for(ready, [200])
+        server.until_ready()
         for method, path in PATHS:
             assert asked(method, path, "").status == 401, (method, path)
             # Who he is is for the API server to say, and nobody else.

@@ -37,13 +37,7 @@ def test_a_job_by_v1_and_what_each_right_is_good_for(bench, tmp_path):
                 headers["Content-Type"] = "application/json"
             return ask(server.port, method, path, headers, body)
 
-        def ready():
-            try:
-                return asked("GET", "/readyz", "").status
-            except OSError:
-                return 0
-
-        wait_for(ready, [200])
+        server.until_ready()
         for path in ("/v1/jobs", "/v1/server", "/v1/events", "/v1/jobs/x/log", "/metrics"):
             assert asked("GET", path, "").status == 401
         assert asked("GET", "/v1/jobs", ben).status == 403

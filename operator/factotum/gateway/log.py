@@ -43,10 +43,11 @@ class _Formatter(logging.Formatter):
         offset = time.strftime("%z", moment)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", moment)
         word = _WORDS.get(record.levelno, "TRACE")
-        text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", record.getMessage())
-        text = _ENTRY.sub("\n ", text)
+        text = record.getMessage()
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
+        text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+        text = _ENTRY.sub("\n ", text)
         return f"{stamp}.{rest:09}{offset[:3]}:{offset[3:]} {word:>5} - {text}"
 
 

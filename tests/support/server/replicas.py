@@ -77,6 +77,16 @@ class Replica:
         """Ask for something."""
         return ask(self.port, "GET", path, _bearer(token))
 
+    def until_ready(self) -> None:
+        """Wait until it serves."""
+        wait_for(self._is_ready, [True])
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.get("/readyz").status == 200
+        except OSError:
+            return False
+
     def post(self, path: str, document: object, token: str = "") -> Answered:
         """Send something."""
         body = json.dumps(document).encode()
