@@ -5,6 +5,7 @@ Everything else is the command line.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -15,7 +16,9 @@ def main() -> int:
     """Run the program with its process's arguments; the return value is its exit code."""
     inherited.keep_to_own_modules()
     code = _main()
-    if sys.flags.inspect:  # PYTHONINSPECT, meant for a task, would keep the interpreter
+    # PYTHONINSPECT, meant for a task, would keep the interpreter. A thread that still waits, for
+    # a name server or a reader, may crash the interpreter that is taken down around it.
+    if sys.flags.inspect or _thread._count():  # noqa: SLF001 - threading would be slow to load
         os._exit(code)
     return code
 
