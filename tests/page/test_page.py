@@ -191,6 +191,7 @@ def frame(browser):
     )
 
 
+@pytest.mark.longer
 def test_two_thousand_tasks_are_drawn_and_move_like_three(browser, failed, big):
     browser.open(f"/ui#/jobs/{failed['key']}")
     browser.wait(lambda: len(browser.all(".stage .task")) == 3, "the small graph")
@@ -207,16 +208,19 @@ def test_two_thousand_tasks_are_drawn_and_move_like_three(browser, failed, big):
     assert min(frame(browser) for _ in range(3)) < 6 * small + 50
 
 
-def test_many_tabs_share_one_server(browser, rest):
+@pytest.mark.parametrize("kind", [pytest.param("tab", marks=pytest.mark.longer), "window"])
+def test_many_pages_share_one_server(browser, rest, kind):
     first = browser.driver.current_window_handle
     browser.open("/ui")
     try:
-        for _ in range(6):  # a browser has six connections for one server
-            browser.driver.switch_to.new_window("tab")
+        for _ in range(7):  # a browser has six connections for one server
+            browser.driver.switch_to.new_window(kind)
             browser.open("/ui")
             browser.wait_for(".live", "live", seconds=30)
-        job = rest.submit("true", name=f"For the last tab {time.time()}")
-        browser.wait_for(f"tr[data-key='{job['key']}']", "For the last tab")
+        job = rest.submit("true", name=f"For the last {kind} {time.time()}")
+        for handle in browser.driver.window_handles:
+            browser.driver.switch_to.window(handle)
+            browser.wait_for(f"tr[data-key='{job['key']}'] .badge", "Succeeded")
     finally:
         for handle in browser.driver.window_handles:
             if handle != first:

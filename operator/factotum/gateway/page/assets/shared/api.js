@@ -1,9 +1,12 @@
 // Talks to /v1: questions, orders, and streams that come back by themselves.
 
+import { hold, release } from "./crowd.js";
 import { flash, h } from "./dom.js";
 
 const TOKEN = "factotum-token";
 const SILENCE = 35_000;
+const TURN = 700;
+const BETWEEN_TURNS = 3000;
 
 /** What the server refused, as it says it itself. */
 export class Problem extends Error {
@@ -150,7 +153,8 @@ async function readEvents(response, onEvent, isHeard) {
 
 /**
  * Follow a stream until the signal says so. It comes back after each break, behind the last event;
- * while nobody sees the page it is closed, for a browser has few connections for one server.
+ * while nobody sees the page it is closed, and beside many others that are seen it is open for a
+ * moment every few seconds, for a browser has few connections for one server.
  *
  * @param path where.
  * @param signal ends it.
@@ -164,7 +168,13 @@ export async function follow(path, { signal, onEvent, onState = () => {}, onBrea
   let isOver = false;
   while (!signal.aborted && !isOver) {
     await seen(signal);
-    if (signal.aborted) return;
+    const isHeld = await hold();
+    if (signal.aborted) {
+      if (isHeld) release();
+      return;
+    }
+    let isAnswered = false;
+    let turn = 0;
     const inner = new AbortController();
     const stop = () => inner.abort();
     signal.addEventListener("abort", stop);
@@ -179,6 +189,8 @@ export async function follow(path, { signal, onEvent, onState = () => {}, onBrea
       isHeard();
       const more = last === null ? {} : { "Last-Event-ID": last };
       const response = await ask(path, { signal: inner.signal, headers: more });
+      isAnswered = true;
+      if (!isHeld) turn = setTimeout(stop, TURN);
       onState("live");
       wait = 500;
       await readEvents(
@@ -196,11 +208,14 @@ export async function follow(path, { signal, onEvent, onState = () => {}, onBrea
       if (error.status === 404) return;
     } finally {
       clearTimeout(timer);
+      clearTimeout(turn);
+      if (isHeld) release();
       signal.removeEventListener("abort", stop);
       document.removeEventListener("visibilitychange", hide);
     }
     if (signal.aborted || isOver) return;
-    if (!document.hidden) {
+    if (isAnswered && !isHeld) await sleep(BETWEEN_TURNS, signal);
+    else if (!document.hidden) {
       onState("away");
       await sleep(wait, signal);
       wait = Math.min(wait * 2, 8000);
