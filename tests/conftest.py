@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark.expression import Expression
 
 from support.cluster import clusters, operator_process
 from support.cluster.workbench import Workbench
@@ -14,6 +15,9 @@ from support.server.forking import Zygote
 from support.sharing import Shares, place_of
 
 _NUMBERS = itertools.count(1)
+_TESTS = Path(__file__).parent
+_MARK = re.compile(r"\bmark\.(cluster|node|consul|images|browser|longer|acceptance)\b")
+_FOR_ALL = re.compile(r"^pytestmark = .*", re.MULTILINE)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,6 +28,28 @@ def pytest_collection(session):
     gc.freeze()
     gc.enable()
     return found
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out a module of whose tests `-m` can choose none: to load it takes a worker a while."""
+    wanted = config.option.markexpr
+    if collection_path.suffix != ".py" or not wanted or _may_hold(collection_path, wanted):
+        return None
+    return True
+
+
+def _may_hold(path, wanted):
+    """Tell whether a test of a module may have such marks, as far as its text tells."""
+    above = [folder / "conftest.py" for folder in path.parents if folder.is_relative_to(_TESTS)]
+    texts = [path.read_text(), *(file.read_text() for file in above if file.exists())]
+    all_have = set(_MARK.findall(" ".join(_FOR_ALL.findall(texts[0]))))
+    some_have = sorted({mark for text in texts for mark in _MARK.findall(text)} - all_have)
+    expression = Expression.compile(wanted)
+    return any(
+        expression.evaluate((all_have | set(more)).__contains__)
+        for count in range(len(some_have) + 1)
+        for more in itertools.combinations(some_have, count)
+    )
 
 
 def pytest_collection_modifyitems(items):

@@ -6,10 +6,13 @@ the standard library's ``operator``, start-up imports, sizes, error mapping.
 """
 
 import ast
+import functools
 import importlib
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -30,6 +33,38 @@ BAD_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", "commo
 
 def name_of(path):
     return str(path.relative_to(ROOT))
+
+
+class Module(NamedTuple):
+    """What is looked at of a module.
+
+    Attributes:
+        functions: names, and how many lines each has.
+        calls: names of functions that it calls.
+        texts: every text, also within f-strings; docstrings are texts too.
+    """
+
+    docstring: str | None
+    lines: int
+    functions: list[tuple[str, int]]
+    calls: set[str]
+    texts: set[str]
+
+
+@functools.cache
+def read(path):
+    """Read a module once for all checks; its tree would be large to keep."""
+    text = path.read_text()
+    tree = ast.parse(text)
+    module = Module(ast.get_docstring(tree), len(text.splitlines()), [], set(), set())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            module.functions.append((node.name, node.end_lineno - node.lineno + 1))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            module.calls.add(node.func.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            module.texts.add(node.value)
+    return module
 
 
 # --- the source root ----------------------------------------------------------------
@@ -103,69 +138,57 @@ def test_the_list_of_imports_would_tell_a_heavy_one():
 # --- sizes and names ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [*MODULES, *PROGRAMS], ids=name_of)
-def test_a_module_is_small_and_says_why_it_exists(path):
-    text = path.read_text()
-    tree = ast.parse(text)
+def test_a_module_says_why_it_exists():
+    modules = [path for path in [*MODULES, *PROGRAMS, *TESTS] if path.read_text().strip()]
 
-    assert ast.get_docstring(tree) or not text.strip(), "it has no docstring"
-    assert len(text.splitlines()) < MAX_LINES
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None
-            lines = node.end_lineno - node.lineno + 1
-            assert lines < MAX_FUNCTION_LINES, f"{node.name} has {lines} lines"
+    assert [name_of(path) for path in modules if not read(path).docstring] == []
+
+
+def test_a_module_and_its_functions_are_small():
+    small = {name_of(path): read(path) for path in [*MODULES, *PROGRAMS]}
+    functions = [(m, f, n) for m, module in small.items() for f, n in module.functions]
+
+    assert [name for name, module in small.items() if module.lines >= MAX_LINES] == []
+    assert [each for each in functions if each[-1] >= MAX_FUNCTION_LINES] == []
 
 
 FILES = [path for path in (SOURCE / "factotum").rglob("*") if path.is_file()]
 KEPT = [path for path in FILES if path.suffix != ".pyc"]
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in KEPT}), ids=name_of)
-def test_a_folder_is_taken_in_at_a_glance(folder):
-    assert len([path for path in KEPT if path.parent == folder]) <= MAX_FILES
+def test_a_folder_is_taken_in_at_a_glance():
+    sizes = Counter(name_of(path.parent) for path in KEPT)
+
+    assert {folder: size for folder, size in sizes.items() if size > MAX_FILES} == {}
 
 
-@pytest.mark.parametrize("path", sorted(set(KEPT) - set(MODULES)), ids=name_of)
-def test_a_file_of_another_kind_is_short_too(path):
-    assert len(path.read_text().splitlines()) < MAX_LINES
+def test_a_file_of_another_kind_is_short_too():
+    others = sorted(set(KEPT) - set(MODULES))
+
+    assert [name_of(p) for p in others if len(p.read_text().splitlines()) >= MAX_LINES] == []
 
 
-@pytest.mark.parametrize("path", [*MODULES, *PROGRAMS, *TESTS], ids=name_of)
-def test_a_module_is_named_after_what_it_does(path):
-    assert not set(path.relative_to(ROOT).with_suffix("").parts) & BAD_NAMES
+def test_a_module_is_named_after_what_it_does():
+    names = [name_of(path) for path in [*MODULES, *PROGRAMS, *TESTS]]
+
+    assert [n for n in names if set(Path(n).with_suffix("").parts) & BAD_NAMES] == []
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
-def test_a_test_module_says_what_is_real_and_patches_nothing_of_ours(path):
-    text = path.read_text()
-
-    assert ast.get_docstring(ast.parse(text))
-    assert "mock" + ".patch" not in text
-    assert 'setattr("factotum' not in text.replace("'", '"') or path == Path(__file__)
+def patches(text):
+    return "mock" + ".patch" in text or 'setattr("factotum' in text.replace("'", '"')
 
 
-def calls_in(path, name):
-    return [
-        node
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
-    ]
+def test_a_test_patches_nothing_of_ours():
+    others = [path for path in TESTS if path != Path(__file__)]
+
+    assert [name_of(path) for path in others if patches(path.read_text())] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_console_and_main_talk_to_people(path):
-    assert not calls_in(path, "print")
+def test_only_the_console_and_main_talk_to_people():
+    assert [name_of(path) for path in MODULES if "print" in read(path).calls] == []
 
 
 # --- one place for each word -----------------------------------------------------------
-
-
-def texts_in(path):
-    """Return every text of a module, also within f-strings; docstrings are texts too."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
 
 
 STATE_WORDS = {"QUEUED", "WORKING", "DONE", "WAITING", "RUNNING"}
@@ -174,19 +197,21 @@ FORMATS = ("core/words", "core/wire", "persistence", "events")
 """Where a state's spelling is part of a format that others read."""
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_state_is_spelled_by_the_words_and_by_formats_alone(path):
-    if path.relative_to(SOURCE / "factotum").as_posix().startswith(FORMATS):
-        return
-
-    assert not STATE_WORDS & set(texts_in(path))
+def place_of(path):
+    return path.relative_to(SOURCE / "factotum").as_posix()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_path_of_the_kubernetes_api_is_built_in_one_place(path):
-    built = [text for text in texts_in(path) if text.startswith(("/api/", "/apis/"))]
+def test_a_state_is_spelled_by_the_words_and_by_formats_alone():
+    spelling = [place_of(path) for path in MODULES if STATE_WORDS & read(path).texts]
 
-    assert bool(built) == (path == SOURCE / "factotum" / "kube" / "paths.py")
+    assert [place for place in spelling if not place.startswith(FORMATS)] == []
+
+
+def test_a_path_of_the_kubernetes_api_is_built_in_one_place():
+    starts = ("/api/", "/apis/")
+    building = [p for p in MODULES if any(text.startswith(starts) for text in read(p).texts)]
+
+    assert [place_of(path) for path in building] == ["kube/paths.py"]
 
 
 # --- errors -------------------------------------------------------------------------

@@ -50,13 +50,13 @@ MANY = {
     "sections": lambda n: task(f"t{n}", arguments=["{{#a}}" * 40 + "{{/a}}" * 40]),
     "unknown": lambda n: task(f"t{n}", after=["none"] * 50),
 }
-HOSTILE = {name: [make(n) for n in range(2000)] for name, make in MANY.items()}
-HOSTILE["open tags"] = [task("a", arguments=["{{" * 100_000])]
-HOSTILE["deep sections"] = [task("a", arguments=["{{#a}}" * 20_000])]
+LONG = {"open tags": "{{" * 100_000, "deep sections": "{{#a}}" * 20_000}
 
 
-@pytest.mark.parametrize("tasks", HOSTILE.values(), ids=HOSTILE)
-def test_two_thousand_tasks_are_judged_in_bounded_time(tasks):
+@pytest.mark.parametrize("kind", [*MANY, *LONG])
+def test_two_thousand_tasks_are_judged_in_bounded_time(kind):
+    many = [MANY[kind](n) for n in range(2000)] if kind in MANY else []
+    tasks = many or [task("a", arguments=[LONG[kind]])]
     raw = job(*tasks, env={"a": "x" * 50})
     began = time.process_time()
     violations(raw)
@@ -65,17 +65,17 @@ def test_two_thousand_tasks_are_judged_in_bounded_time(tasks):
 
 
 ODD_SHAPES = {
-    "tasks without anything": {"tasks": [{}] * 300_000},
-    "tasks that are none": {"tasks": [1] * 400_000},
-    "a field that is none": {"tasks": [task("a") | {"arguments": [1] * 400_000}]},
-    "fields that nobody knows": {"tasks": [], **{f"x{n}": 1 for n in range(80_000)}},
+    "tasks without anything": lambda: {"tasks": [{}] * 100_000},
+    "tasks that are none": lambda: {"tasks": [1] * 200_000},
+    "a field that is none": lambda: {"tasks": [task("a") | {"arguments": [1] * 200_000}]},
+    "fields that nobody knows": lambda: {"tasks": [], **{f"x{n}": 1 for n in range(80_000)}},
 }
 
 
-@pytest.mark.parametrize("data", ODD_SHAPES.values(), ids=ODD_SHAPES)
-def test_a_shape_that_is_wrong_in_a_million_places_costs_no_more_than_another(data):
+@pytest.mark.parametrize("make", ODD_SHAPES.values(), ids=ODD_SHAPES)
+def test_a_shape_that_is_wrong_in_many_places_costs_no_more_than_another(make):
     raw = job()
-    raw["spec"]["factfile"]["data"] |= data
+    raw["spec"]["factfile"]["data"] |= make()
     tracemalloc.start()
     began = time.process_time()
     found = violations(raw)
