@@ -342,7 +342,8 @@ def test_frozen_controller_that_wakes_up_after_another_took_its_place(bench):
     other = bench.operator(name="other")
     with bench.nodes(), frozen:
         bench.create(bench.book.chain("first", "sleep 4", "true"), name="first")
-        bench.api.wait_state(bench.namespace, "first", "WORKING")
+        # Its runner has the claim's answer: it knows of no other operator that would give it.
+        wait_until(lambda: "first" in bench.book.first_starts(), "its first task")
         frozen.freeze()
         with other:
             bench.create(bench.book.chain("second", "true", "true"), name="second")

@@ -21,7 +21,7 @@ from factotum.jobs.errors import (
 )
 from factotum.jobs.service import Appended, JobService
 from factotum.jobs.views import JobQuery, LogQuery, Submission, Webhook
-from support.server.backends import asking, ended, in_state, with_reason
+from support.server.backends import asking, ended, first_task_done, in_state, with_reason
 from support.server.running import factfile, job_id_of
 
 TWO = factfile("echo one;", "echo two; exit 0;")
@@ -156,7 +156,8 @@ async def test_no_more_run_than_there_are_workers_and_no_more_wait_than_may(
 
     assert [job.outcome for job in ends.values()] == ["SUCCEEDED"] * 4
     first, second = sorted(filter(places.get, places), key=places.get)
-    assert ends[first].started_ms <= ends[second].started_ms
+    # Both workers come free at one moment.
+    assert ends[first].started_ms < ends[second].started_ms + 100
 
 
 async def seen(service, jobs):
@@ -181,7 +182,7 @@ async def test_a_cancelled_job_ends_and_its_task_with_it(service, waiting, tmp_p
 async def test_a_suspended_job_goes_on_where_it_was(service, waiting, tmp_path):
     document, release = waiting
     job = await service.submit(asking(document))
-    await in_state(service, job.key, "WORKING")
+    await first_task_done(service, job.key)
     await service.suspend(job.key)
     suspended = await in_state(service, job.key, "QUEUED")
     assert (suspended.reason, suspended.position) == ("Suspended", None)

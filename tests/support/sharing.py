@@ -20,25 +20,39 @@ REASONS = "tests/cluster/reasons/"
 """They look at one and the same round of jobs."""
 
 NAMESPACES = ("tests/cluster/", "tests/acceptance/")
-"""Their tests have a namespace each, on a cluster that each worker has."""
+"""Their tests have a namespace each, on a cluster that their worker has."""
+
+ON_A_CLUSTER = "tests/conformance/test_server_golden.py::test_behaves_as_recorded_where_a_cluster"
+"""They share a scene."""
+
+INSTALLED = (*NAMESPACES, ON_A_CLUSTER, "tests/jobs/test_backend_contract.py")
+"""They need a cluster with our chart in it."""
+
+CLUSTERS = 4
+"""How many workers bring up such a one: to have it wait costs as much as tests do."""
 
 LONG = (
     REASONS,
     PAGE,
     "tests/cluster/test_rights_used.py",
     "tests/cluster/test_certificates.py",
+    "tests/chart/test_installing.py",
+    ON_A_CLUSTER,
     "tests/cluster/test_replicas.py::test_jobs_survive_thirty_seconds",
-    "tests/cluster_tool/test_control_plane.py",
     "tests/cluster/test_claims_port.py::test_slow_and_silent",
     "tests/cluster/test_orders.py::test_a_runner_that_does_not_obey",
+    "tests/jobs/test_backend_contract.py",
     "tests/acceptance/test_restarts.py",
     "tests/cluster/test_pods_that_do_not_start.py",
     "tests/cluster/test_orders.py::test_cancel_ends_a_task",
     "tests/cluster/test_replicas.py",
     "tests/cluster/test_hostile_objects.py",
+    "tests/gateway/test_boxes_that_sleep.py",
     "tests/acceptance/test_consul_outage.py",
+    "tests/cluster_tool/test_control_plane.py",
     "tests/images/",
-    "tests/chart/test_installing.py",
+    "tests/jobs/test_boxes.py",
+    "tests/jobs/test_cut_off_boxes.py",
     "tests/chart/test_values.py",
     "tests/persistence/test_consul_access.py",
     "tests/cluster/",
@@ -74,6 +88,8 @@ def share_of(nodeid: str) -> str:
         return "the browser"
     if nodeid.startswith(NAMESPACES):
         return nodeid
+    if nodeid.startswith(ON_A_CLUSTER):
+        return ON_A_CLUSTER
     return nodeid.partition("::")[0]
 
 
@@ -89,6 +105,28 @@ class Shares(LoadScopeScheduling):
     def __init__(self, config, log=None):
         super().__init__(config, log)
         config.option.loadscopereorder = False
+        self._with_cluster = set()
 
     def _split_scope(self, nodeid):
         return share_of(nodeid)
+
+    def _reschedule(self, node):
+        if node.shutting_down or not self.workqueue or self._next_for(node):
+            super()._reschedule(node)
+        else:
+            node.shutdown()  # once it has done what it was given
+
+    def _assign_work_unit(self, node):
+        share = self._next_for(node)
+        if share is None:
+            node.shutdown()
+            return
+        if share.startswith(INSTALLED):
+            self._with_cluster.add(node)
+        self.workqueue.move_to_end(share, last=False)
+        super()._assign_work_unit(node)
+
+    def _next_for(self, node):
+        """Find the first share that this worker may take."""
+        may_have = node in self._with_cluster or len(self._with_cluster) < CLUSTERS
+        return next((s for s in self.workqueue if may_have or not s.startswith(INSTALLED)), None)

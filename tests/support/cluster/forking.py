@@ -1,4 +1,4 @@
-"""Operators and test nodes that start within a moment: forked from a process that has them loaded.
+"""Programs that start within a moment: forked from a process that has their modules loaded.
 
 To load the operator's modules takes most of its start, and the tests start it hundreds of times.
 What comes of it is a process as any other: in a session of its own, with the arguments,
@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-OPERATOR, TEST_NODE = "factotum-operator", "test_node"
+OPERATOR, TEST_NODE, SERVER = "factotum-operator", "test_node", "factotum server"
 KUBECONFIG = "kubeconfig"
 """The Kubernetes client finds out where it is when it is loaded: in the folder it will begin in."""
 _TEST_NODE = Path(__file__).parents[3] / "hack" / "test-node"
@@ -81,11 +81,11 @@ def fork(
     """Start a program whose words go to a file.
 
     Args:
-        program: OPERATOR or TEST_NODE.
+        program: OPERATOR, TEST_NODE or SERVER.
         command: its words, as in `sys.argv`.
         log: the file.
         environment: all of it.
-        folder: to begin in; the operator's kubeconfig is in there.
+        folder: to begin in; the operator's or server's kubeconfig is in there.
     """
     line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     asked = {
@@ -174,12 +174,15 @@ def _become(asked: dict[str, Any], log: int) -> str:
 
 
 def _main() -> None:
+    import factotum.gateway.cluster  # noqa: F401 - the server would load it later
     from factotum.controller.main import main as operator
+    from factotum.gateway.main import run as server
     from test_node.__main__ import main as test_node
 
     program = _serve(socket.socket(fileno=os.dup(0)))
     if program:
-        sys.exit({OPERATOR: operator, TEST_NODE: test_node}[program]())
+        programs = {OPERATOR: operator, TEST_NODE: test_node, SERVER: lambda: server(sys.argv[2:])}
+        sys.exit(programs[program]())
 
 
 if __name__ == "__main__":

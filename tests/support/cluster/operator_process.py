@@ -165,6 +165,7 @@ class OperatorProcess:
         self.starts = 0
         self._is_forked = programs is None
         self._process: subprocess.Popen[bytes] | forking.Forked | None = None
+        self._asking: http.client.HTTPSConnection | None = None
         self._folder = folder
         place = folder / forking.KUBECONFIG
         place.write_text(json.dumps(kubeconfig(installation, server)))
@@ -247,15 +248,27 @@ class OperatorProcess:
         return self._readiness() not in ("", "standing by")
 
     def _readiness(self) -> str:
-        connection = self.connection(seconds=1)
-        try:
-            connection.request("GET", "/readyz")
-            answer = connection.getresponse()
-            return answer.read().decode() if answer.status == 200 else ""
-        except (OSError, http.client.HTTPException):
-            return ""
-        finally:
-            connection.close()
+        """Ask by the line of the last time, if it is still good: to open one costs most of it."""
+        kept, self._asking = self._asking, None
+        for connection in ([kept] if kept else []) + [self.connection(seconds=1)]:
+            try:
+                connection.request("GET", "/readyz")
+                answer = connection.getresponse()
+                text = answer.read().decode()
+            except TimeoutError:
+                connection.close()
+                break
+            except (OSError, http.client.HTTPException):
+                connection.close()
+            else:
+                self._asking = connection
+                return text if answer.status == 200 else ""
+        return ""
+
+    def _hang_up(self) -> None:
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
 
     def connection(self, *, seconds: float) -> http.client.HTTPSConnection:
         """Prepare a connection to the claims port, whoever is there."""
@@ -276,6 +289,7 @@ class OperatorProcess:
 
     def kill(self) -> None:
         """Kill it, as a machine that loses power."""
+        self._hang_up()
         if self._process is not None:
             # The group: with a prefix such as `unshare` the operator is its child.
             with contextlib.suppress(ProcessLookupError):
@@ -287,6 +301,7 @@ class OperatorProcess:
         """End it as Kubernetes does, and give its exit code."""
         if self._process is None:
             raise AssertionError("the operator does not run")
+        self._hang_up()
         self._process.terminate()
         code = self._process.wait(30)
         self._process = None

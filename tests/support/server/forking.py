@@ -22,6 +22,11 @@ _NUMBERS = itertools.count(1)
 _ZYGOTE = """
 import json, os, select, signal, socket, sys
 import factotum.gateway.life, factotum.gateway.main, factotum.jobs.local.consul_entries
+before = os.environ.get("KUBECONFIG")
+os.environ["KUBECONFIG"] = "kubeconfig"  # where it begins: the client finds that out when loaded
+import factotum.gateway.cluster
+os.environ.pop("KUBECONFIG")
+os.environ.update({} if before is None else {"KUBECONFIG": before})
 line = socket.socket(fileno=os.dup(0))
 children = {}
 while True:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Self
 
 import yaml
 
+from support.cluster import forking
 from support.cluster.operator_process import CHART, PROGRAMS, Installation, kubeconfig
 from support.consul.process import free_ports
 from support.server.http import Answered, ask
@@ -29,10 +29,13 @@ def grant(installation: Installation, namespace: str) -> Installation:
         *("--set", f"gateway.enabled=true,gateway.namespace={namespace}"),
         *("--show-only", "templates/gateway-rbac.yaml"),
     )
-    for each in yaml.safe_load_all(rendered):
-        cluster.kubectl("apply", "-f", "-", manifest=each)
-    words = ("create", "token", ACCOUNT, "--namespace", SYSTEM, "--duration", "1h")
-    return installation._replace(token=cluster.kubectl(*words).strip())
+    items = list(yaml.safe_load_all(rendered))
+    cluster.kubectl(
+        "apply", "-f", "-", manifest={"apiVersion": "v1", "kind": "List", "items": items}
+    )
+    account = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/{ACCOUNT}"
+    made = installation.api.create(f"{account}/token", {"spec": {"expirationSeconds": 3600}})
+    return installation._replace(token=made["status"]["token"])
 
 
 class Replica:
@@ -51,7 +54,7 @@ class Replica:
         folder.mkdir(parents=True)
         self.port = free_ports(1)[0]
         self.log = folder / "server.log"
-        place = folder / "kubeconfig"
+        place = folder / forking.KUBECONFIG
         place.write_text(json.dumps(kubeconfig(granted, server)))
         self._environ = os.environ | {"KUBECONFIG": str(place)}
         self._command = [
@@ -59,12 +62,16 @@ class Replica:
             *(f"--port={self.port}", "--log-level=debug"),
             *options,
         ]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: forking.Forked | None = None
 
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, env=self._environ, cwd=self.log.parent
+            self._process = forking.fork(
+                forking.SERVER,
+                self._command,
+                log,
+                environment=self._environ,
+                folder=self.log.parent,
             )
         return self
 
