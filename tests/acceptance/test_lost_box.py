@@ -15,7 +15,7 @@ from support.server.losing import one_lost_while_working
 
 
 @pytest.mark.consul
-@pytest.mark.acceptance
+@pytest.mark.longer
 def test_jobs_of_a_box_that_is_lost_end_truly_on_the_others(zygote, tmp_path):
     jobs, workers, kills = sized(1000, 60), sized(7, 3), sized(10, 2)
     seconds = sized(60, 80) / 100

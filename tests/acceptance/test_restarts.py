@@ -55,6 +55,7 @@ def make(bench, name, commands):
 
 
 @pytest.mark.consul
+@pytest.mark.longer
 def test_jobs_survive_a_controller_that_is_killed_again_and_again(bench: Workbench, tmp_path):
     jobs, kills = sized(50, 12), sized(20, 5)
     # Other moments with another SEED.

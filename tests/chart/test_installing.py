@@ -154,6 +154,7 @@ def test_a_second_release_is_told_what_it_must_do(release):
     assert "choose another release name, or set fullnameOverride" in said
 
 
+@pytest.mark.longer
 def test_two_releases_serve_two_lists_of_namespaces(release):
     make_namespace(release, "second")
     old = ("upgrade", "factotum-operator", CHART, "-n", "factotum-system")
@@ -194,6 +195,7 @@ def test_an_upgrade_brings_a_new_definition_and_a_rollback_the_old_one(release, 
     assert release.get("fj", "echo")["kind"] == "FactotumJob"
 
 
+@pytest.mark.longer
 def test_an_older_release_is_upgraded_with_the_values_that_it_had(release):
     release.run("helm", "uninstall", "factotum-operator", "-n", "factotum-system")
     where = ("-n", "factotum-system")
@@ -209,6 +211,7 @@ def test_an_older_release_is_upgraded_with_the_values_that_it_had(release):
     assert release.get("pdb", "factotum-operator", *where)["spec"]["maxUnavailable"] == 1
 
 
+@pytest.mark.longer
 def test_applied_twice_it_changes_nothing(release):
     """As GitOps tools do: rendered without a cluster, applied, and looked at for differences."""
     release.run("helm", "uninstall", "factotum-operator", "-n", "factotum-system")
@@ -239,6 +242,7 @@ def test_applied_twice_it_changes_nothing(release):
     assert versions() == stored
 
 
+@pytest.mark.longer
 def test_a_definition_applied_by_hand_is_taken_over_as_the_message_says(release):
     words = ("install", "factotum-operator", CHART, "-n", "factotum-system")
     sets = ("--set", "crds.install=false", "--set", "consul.enabled=true")

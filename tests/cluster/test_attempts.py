@@ -66,7 +66,7 @@ def follow(bench, name="job"):
     ("mode", "runs"),
     [
         ("Resume", {"t1": 1, "t2": 3, "t3": 1}),
-        ("Restart", {"t1": 3, "t2": 3, "t3": 1}),
+        pytest.param("Restart", {"t1": 3, "t2": 3, "t3": 1}, marks=pytest.mark.longer),
     ],
 )
 def test_a_failed_job_is_tried_again_by_itself(bench, mode, runs):
@@ -146,7 +146,9 @@ def test_a_killed_runner_is_tried_again_from_what_it_had_done(bench):
     assert counted(bench) == {"t1": 1, "t2": 2, "t3": 1}
 
 
-@pytest.mark.parametrize("moment", ["failed", "waits", "begins"])
+@pytest.mark.parametrize(
+    "moment", ["failed", *(pytest.param(m, marks=pytest.mark.longer) for m in ("waits", "begins"))]
+)
 def test_an_operator_that_is_killed_between_two_attempts_makes_one_and_no_more(bench, moment):
     operator = bench.operator()
     with bench.nodes(), operator:
@@ -219,6 +221,7 @@ def test_the_events_of_a_resumed_run_are_those_of_a_whole_run(bench):
     assert states(bench.status()) == {"t1": "SUCCEEDED", "t2": "SUCCEEDED"}
 
 
+@pytest.mark.longer
 def test_a_job_whose_tasks_do_not_fit_its_status_repeats_none_that_succeeded(bench):
     names = [f"{number:04}-{'x' * 80}" for number in range(1200)]
     quick = [bench.book.task("job", name) for name in names]

@@ -52,7 +52,7 @@ def other_checkout(tmp_path):
 
 @pytest.mark.cluster
 @pytest.mark.consul
-@pytest.mark.acceptance
+@pytest.mark.longer
 @pytest.mark.timeout(900)
 def test_a_small_benchmark_tells_all_figures_and_leaves_nothing_running(other_checkout, tmp_path):
     lines = tmp_path / "bench.jsonl"

@@ -16,7 +16,7 @@ from factotum.controller.tls.authority import Lifetimes
 from support.builders.manifests import make_factfile, make_task
 from support.cluster.operator_process import OPERATOR_NAMESPACE, RELEASE
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.longer]
 
 CLAIM = "c" * 32
 SECRET = f"/api/v1/namespaces/{OPERATOR_NAMESPACE}/secrets/{RELEASE}-tls"

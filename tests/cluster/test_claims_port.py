@@ -81,6 +81,7 @@ def descriptors(operator):
     return len(list(Path(f"/proc/{operator.pid}/fd").iterdir()))
 
 
+@pytest.mark.longer
 def test_slow_and_silent_connections_are_put_out_and_a_runner_never_waits(bench):
     with bench.operator() as operator, contextlib.ExitStack() as stack:
         pod = bench.pod_side(operator, bench.create_by_hand(make_factfile(make_task("a"))))

@@ -92,6 +92,7 @@ def ask(operator, body):
         connection.close()
 
 
+@pytest.mark.longer
 def test_a_crowd_of_strangers_with_hostile_questions_holds_up_no_claim(bench):
     shape = {"schema": make_factfile()["schema"], "data": {"name": "x"}}
     bodies = [
@@ -147,6 +148,7 @@ ODD_LEASES = {
 }
 
 
+@pytest.mark.longer
 def test_a_lease_edited_by_hand_in_any_field_but_its_holder_disturbs_nobody(bench):
     with bench.operator() as operator:
         told = {}

@@ -17,7 +17,7 @@ WAITS = {"p50", "p95", "p99"}
 
 @pytest.mark.cluster
 @pytest.mark.consul
-@pytest.mark.acceptance
+@pytest.mark.longer
 @pytest.mark.timeout(600)
 def test_a_small_benchmark_of_the_job_server_tells_all_figures(tmp_path):
     lines = tmp_path / "bench.jsonl"

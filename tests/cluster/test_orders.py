@@ -83,6 +83,7 @@ def test_a_run_that_is_suspended_goes_on_where_it_stopped(bench):
     assert runs == {"t1": 1, "t2": 2, "t3": 1}
 
 
+@pytest.mark.longer
 def test_cancel_ends_a_task_that_ignores_the_request_to_end(bench):
     with bench.nodes(), bench.operator():
         stubborn = "trap '' TERM; while :; do sleep 0.2; done"
@@ -186,6 +187,7 @@ def test_a_runner_that_ends_well_before_it_hears_of_the_order_has_succeeded(benc
     assert ended["status"]["state"] == "DONE"
 
 
+@pytest.mark.longer
 def test_a_runner_that_does_not_obey_loses_its_pod_and_is_waited_for(bench):
     with bench.operator() as operator:
         uid = bench.create_by_hand()

@@ -45,6 +45,7 @@ def create_in(bench, namespace, name):
         bench.namespace = mine
 
 
+@pytest.mark.longer
 def test_a_webhook_that_hangs_in_one_namespace_stops_no_other(bench, hung):
     with (
         never_answering() as port,

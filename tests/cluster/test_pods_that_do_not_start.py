@@ -27,6 +27,7 @@ def launch_is(number):
     return lambda job: job.get("status", {}).get("launch") == number
 
 
+@pytest.mark.longer
 def test_a_pod_that_never_starts_is_made_anew_with_the_image_of_today(bench):
     path = jobs_path(bench.namespace, "job")
     image = "localhost/factotum-runner:put-right"

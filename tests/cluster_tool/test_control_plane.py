@@ -46,6 +46,7 @@ def test_down_of_what_is_not_there_is_no_error(tool):
     assert_nothing_is_left(tool)
 
 
+@pytest.mark.longer
 def test_up_again_changes_nothing(tool):
     tool.ok("up", "--name", "again")
     before = sorted(tool.processes())
@@ -55,6 +56,7 @@ def test_up_again_changes_nothing(tool):
     assert sorted(tool.processes()) == before
 
 
+@pytest.mark.longer
 def test_clusters_that_start_at_once_live_side_by_side(tool):
     # Names that YAML would take for something else.
     starting = [tool.start("up", "--name", name) for name in ("no", "1")]
@@ -69,7 +71,9 @@ def test_clusters_that_start_at_once_live_side_by_side(tool):
     assert_nothing_is_left(tool)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize(
+    "seconds", [1.0, *(pytest.param(n, marks=pytest.mark.longer) for n in (0.3, 2.0, 3.0))]
+)
 def test_a_tool_killed_on_the_way_up_leaves_nothing_after_down(tool, seconds):
     process = tool.start("up", "--name", "killed")
     time.sleep(seconds)
@@ -94,6 +98,7 @@ def test_a_tool_interrupted_on_the_way_up_takes_everything_down_itself(tool, num
     assert_nothing_is_left(tool)
 
 
+@pytest.mark.longer
 def test_what_a_killed_cluster_left_does_not_stop_the_next_up(tool):
     tool.ok("up", "--name", "half")
     record = tool.ok("status")
@@ -117,6 +122,7 @@ def test_a_program_that_does_not_start_is_named_with_its_last_words(tool, tmp_pa
     assert_nothing_is_left(tool)
 
 
+@pytest.mark.longer
 def test_a_program_that_gives_up_before_the_others_answer_is_started_again(tool, tmp_path):
     gives_up = f'[ -e {tmp_path}/asked ] && exec "$real" "$@"\ntouch {tmp_path}/asked\nexit 1\n'
     replace_program(tool, tmp_path, "kube-controller-manager", gives_up)

@@ -68,6 +68,7 @@ def kubectl(tool, name, *words):
 
 
 @pytest.mark.cluster
+@pytest.mark.longer
 def test_described_nodes_are_there_with_their_addresses_and_take_pods(tool, tmp_path):
     file = tmp_path / "nodes.json"
     file.write_text(

@@ -15,7 +15,7 @@ import pytest
 
 from local_cluster import folders, golang, pause_image
 
-pytestmark = [pytest.mark.cluster, pytest.mark.node]
+pytestmark = [pytest.mark.cluster, pytest.mark.node, pytest.mark.longer]
 
 TOOLBOX = Path(__file__).parent / "toolbox"
 IMAGE = "localhost/toolbox:1"

@@ -210,6 +210,7 @@ DIFFERENT_THERE = {
 
 
 @pytest.mark.cluster
+@pytest.mark.longer
 @pytest.mark.parametrize("name", ON_A_CLUSTER)
 def test_behaves_as_recorded_where_a_cluster_runs_the_jobs(
     name, zygote, consul, tmp_path, installation

@@ -30,6 +30,7 @@ def wait_until(look, what):
     return found
 
 
+@pytest.mark.longer
 def test_a_box_that_slept_runs_nothing_that_was_taken_and_writes_over_nothing(zygote, tmp_path):
     document = factfile("sh")
     line = f"while ! [ -e {tmp_path}/gate ]; do sleep 0.05; done; echo {{{{tag:n}}}} >> {tmp_path}"

@@ -44,7 +44,7 @@ def bills(tmp_path_factory):
     return {name: texts[2 * n : 2 * n + 2] for n, name in enumerate(NAMES)}
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.longer) for name in NAMES])
 def name(request):
     return request.param
 

@@ -17,7 +17,7 @@ LOOK = make_factfile(
 )  # fmt: skip
 
 
-@pytest.mark.acceptance
+@pytest.mark.longer
 @pytest.mark.usefixtures("copying_operator")
 def test_jobs_run_with_a_copy_that_their_tasks_cannot_change(
     kubelet, api, namespace, done, pod_log, tmp_path

@@ -4,10 +4,13 @@ Real: kubelet, containerd, images, chart, and a webhook receiver on this machine
 reach by the node's address. The records (tests/conformance/golden) are the original's own.
 """
 
+import pytest
+
 from support.builders.recorded_jobs import RecordedJobs, usable
 from support.cluster.acceptance import report, sized
 
 
+@pytest.mark.longer
 def test_recorded_runs_of_the_original_are_the_same_in_pods(kubelet, api, namespace, tmp_path):
     # What depends on the order of ends is compared on the test node, a few at a time.
     chosen = [pair for pair in usable() if "timing" not in pair[0]][:: sized(1, 6)]

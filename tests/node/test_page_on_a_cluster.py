@@ -61,6 +61,7 @@ def failed(zygote, kubelet, namespace, tmp_path):
         yield rest, rest.wait(made["key"], seconds=90)["job"]
 
 
+@pytest.mark.longer
 def test_a_failed_task_is_shown_in_the_log_of_its_run_until_that_is_gone(
     zygote, kubelet, namespace, failed, tmp_path
 ):

@@ -70,6 +70,7 @@ def test_a_container_that_runs_out_of_memory_is_told_by_the_kernels_word(api, na
     assert len(watch.pods) == 1
 
 
+@pytest.mark.longer
 def test_an_image_that_cannot_be_pulled_is_told_once_whatever_the_kubelet_says(
     kubelet, api, namespace
 ):

@@ -193,6 +193,7 @@ def test_a_job_runs_in_a_public_image_that_a_mirror_has(kubelet, ground):
     assert f"team/mirrored/manifests/{FRESH}?ns=docker.io" in ground.locked.log
 
 
+@pytest.mark.longer
 def test_an_image_whose_password_is_missing_is_told_and_runs_once_it_is_there(kubelet, ground):
     kubelet.kubectl("delete", "secret", "puller", "-n", NAMESPACE)
     try:
@@ -212,7 +213,9 @@ def test_an_image_whose_password_is_missing_is_told_and_runs_once_it_is_there(ku
     assert (end["outcome"], end["attempt"], end["launch"]) == ("SUCCEEDED", 1, 1)
 
 
-@pytest.mark.parametrize("trouble", ["failing", "slow", "elsewhere"])
+@pytest.mark.parametrize(
+    "trouble", [pytest.param("failing", marks=pytest.mark.longer), "slow", "elsewhere"]
+)
 def test_a_job_outlasts_a_registry_in_trouble(kubelet, ground, trouble):
     job = ended(ground, trouble)
 

@@ -17,7 +17,7 @@ from support.cluster.clusters import ROOT
 from support.cluster.kube_api import KubeApi
 from support.cluster.registries import PASSWORD, USER
 
-pytestmark = pytest.mark.acceptance
+pytestmark = pytest.mark.longer
 
 SYSTEM = "factotum-system"
 SECRET = "factotum-registry"

@@ -103,6 +103,7 @@ def upgrade(kubelet):
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.longer
 def test_jobs_go_on_over_upgrade_rollback_and_uninstall(kubelet, api, namespace):
     jobs = sized(20, 4)
     helm(kubelet, "uninstall", "factotum-operator", "--wait")

@@ -97,6 +97,7 @@ def test_lines_keep_their_numbers_wherever_one_begins_to_read(browser, large):
     assert browser.run(numbers)
 
 
+@pytest.mark.longer
 def test_all_of_a_large_log_is_searched_by_keys(browser, large):
     browser.open(f"/ui#/jobs/{large['key']}?task=0")
     browser.wait_for(".log-state", "end")

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.consul]
 EVIL = "<img src=x onerror=\"window.hacked='name'\">"
 
 
+@pytest.mark.longer
 def test_jobs_that_this_box_cannot_run_are_named_with_the_reason(zygote, browser, tmp_path):
     with contextlib.ExitStack() as stack:
         consul = stack.enter_context(ConsulProcess.fresh(tmp_path / "consul"))

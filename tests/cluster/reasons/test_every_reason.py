@@ -15,7 +15,7 @@ from factotum.core.words.reasons import Reason
 from factotum.core.words.states import JobState
 from support.cluster.clusters import ROOT
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.longer]
 
 PAGE = ROOT / "docs" / "reference" / "reasons.md"
 ENDS_WELL = ({"Complete", "DONE"}, ["Complete"], "Current")
