@@ -92,7 +92,8 @@ def install_older(kubelet):
         kubelet.load(*map(str, before.images()))
         images = [f"image.tag={before.VERSION}", f"runner.image.tag={before.VERSION}"]
     sets = [word for value in (*images, "maxWorkers=50") for word in ("--set", value)]
-    helm(kubelet, "install", "factotum-operator", str(before.CHART), *sets, "--wait")
+    words = ("install", "factotum-operator", str(before.CHART), "--create-namespace", *sets)
+    helm(kubelet, *words, "--wait")
 
 
 def upgrade(kubelet):
@@ -106,7 +107,7 @@ def upgrade(kubelet):
 @pytest.mark.longer
 def test_jobs_go_on_over_upgrade_rollback_and_uninstall(kubelet, api, namespace):
     jobs = sized(20, 4)
-    helm(kubelet, "uninstall", "factotum-operator", "--wait")
+    helm(kubelet, "uninstall", "factotum-operator", "--ignore-not-found", "--wait")
     install_older(kubelet)
     names = [f"job-{n}" for n in range(jobs)]
     took, states = {}, {}

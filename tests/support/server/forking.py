@@ -22,11 +22,8 @@ _NUMBERS = itertools.count(1)
 _ZYGOTE = """
 import json, os, select, signal, socket, sys
 import factotum.gateway.life, factotum.gateway.main, factotum.jobs.local.consul_entries
-before = os.environ.get("KUBECONFIG")
-os.environ["KUBECONFIG"] = "kubeconfig"  # where it begins: the client finds that out when loaded
 import factotum.gateway.cluster
-os.environ.pop("KUBECONFIG")
-os.environ.update({} if before is None else {"KUBECONFIG": before})
+from kubernetes.aio.config import kube_config
 line = socket.socket(fileno=os.dup(0))
 children = {}
 while True:
@@ -55,6 +52,8 @@ while True:
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
         os.environ.update(order["environ"])
+        if place := order["environ"].get("KUBECONFIG"):  # the client reads it when it is loaded
+            kube_config.KUBE_CONFIG_DEFAULT_LOCATION = place
         try:
             code = factotum.gateway.main.run(order["argv"], order["program"])
         except BaseException:
