@@ -16,7 +16,6 @@ from support.sharing import Shares, place_of
 
 _NUMBERS = itertools.count(1)
 _TESTS = Path(__file__).parent
-_MARK = re.compile(r"\bmark\.(cluster|node|consul|images|browser|longer|acceptance)\b")
 _FOR_ALL = re.compile(r"^pytestmark = .*", re.MULTILINE)
 
 
@@ -42,8 +41,10 @@ def _may_hold(path, wanted):
     """Tell whether a test of a module may have such marks, as far as its text tells."""
     above = [folder / "conftest.py" for folder in path.parents if folder.is_relative_to(_TESTS)]
     texts = [path.read_text(), *(file.read_text() for file in above if file.exists())]
-    all_have = set(_MARK.findall(" ".join(_FOR_ALL.findall(texts[0]))))
-    some_have = sorted({mark for text in texts for mark in _MARK.findall(text)} - all_have)
+    asked_for = "|".join(re.findall(r"\w+", wanted))
+    mark = re.compile(rf"\bmark\.({asked_for})\b")
+    all_have = set(mark.findall(" ".join(_FOR_ALL.findall(texts[0]))))
+    some_have = sorted({name for text in texts for name in mark.findall(text)} - all_have)
     expression = Expression.compile(wanted)
     return any(
         expression.evaluate((all_have | set(more)).__contains__)

@@ -63,5 +63,4 @@ def test_consul_outage_delays_no_job_and_leaves_no_entry_wrong(bench: Workbench,
         right_after_seconds=behind,
     )
     # A job may find out that Consul does not answer, which takes one second, and no more.
-    assert statistics.median(during) < statistics.median(usual) + 1.5
-    assert max(during) < max(usual) + 3
+    assert max(during) < max(usual) + 1.5

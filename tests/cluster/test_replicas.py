@@ -20,8 +20,6 @@ from support.http.services import Service
 pytestmark = pytest.mark.cluster
 
 JOBS = 30
-FEWER = 12
-"""Where their number is not what matters."""
 LEASE_PATH = "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}".format(*LEASE.split("/"))
 EXIT_DEPOSED = 3
 CLAIM_ID = "c" * 32
@@ -78,21 +76,21 @@ def wait_until(condition, what, seconds=90.0):
     return time.monotonic() - began
 
 
-def create_jobs(bench, seconds, count=FEWER):
-    """Have jobs of three tasks, of which a third fail."""
-    for number in range(count):
+def create_jobs(bench, seconds):
+    """Have thirty jobs of three tasks, of which a third fail."""
+    for number in range(JOBS):
         last = "exit 3" if number % 3 == 0 else "true"
         name = f"job-{number}"
         bench.create(bench.book.chain(name, "true", f"sleep {seconds}", last), name=name)
 
 
-def check_jobs(bench, count=FEWER, *, seconds=180.0):
+def check_jobs(bench, *, seconds=180.0):
     """Wait until all have ended, and see that each is right and no task ran twice."""
     ended = bench.api.wait_all_done(bench.namespace, seconds=seconds)
     outcomes = {name: job["status"]["outcome"] for name, job in ended.items()}
-    assert outcomes == {f"job-{n}": "FAILED" if n % 3 == 0 else "SUCCEEDED" for n in range(count)}
+    assert outcomes == {f"job-{n}": "FAILED" if n % 3 == 0 else "SUCCEEDED" for n in range(JOBS)}
     assert bench.book.twice() == []
-    assert bench.book.counts().total() == 3 * count
+    assert bench.book.counts().total() == 3 * JOBS
     return ended
 
 
@@ -101,9 +99,9 @@ def states(bench):
     return [job.get("status", {}).get("state") for job in jobs]
 
 
-def has_claims(bench, count=FEWER):
+def has_claims(bench):
     """Tell whether a third were claimed, some of which may have ended."""
-    return sum(state in ("WORKING", "DONE") for state in states(bench)) >= count // 3
+    return sum(state in ("WORKING", "DONE") for state in states(bench)) >= JOBS // 3
 
 
 def holder(bench):
@@ -111,12 +109,12 @@ def holder(bench):
 
 
 def test_leader_killed_among_thirty_jobs_is_followed_within_fifteen_seconds(bench, pair):
-    create_jobs(bench, seconds=3, count=JOBS)
-    wait_until(lambda: has_claims(bench, JOBS), "the first claims")
+    create_jobs(bench, seconds=3)
+    wait_until(lambda: has_claims(bench), "the first claims")
     before = states(bench)
     pair.first.kill()
     took = wait_until(pair.second.is_leading, "the takeover", seconds=20)
-    check_jobs(bench, JOBS)
+    check_jobs(bench)
 
     report(
         "8 leader killed",
@@ -153,7 +151,7 @@ def test_leader_frozen_until_after_the_takeover_writes_nothing_when_it_wakes(ben
         wait_until(lambda: has_claims(bench), "the first claims")
         pair.first.freeze()
         took = wait_until(pair.second.is_leading, "the takeover", seconds=20)
-        wait_until(lambda: states(bench).count("DONE") >= FEWER // 3, "verdicts by the other")
+        wait_until(lambda: states(bench).count("DONE") >= JOBS // 3, "verdicts by the other")
         asked_before = len(proxy.calls)
         pair.first.thaw()
         woken = wait_until(pair.first.has_ended, "its end", seconds=10)

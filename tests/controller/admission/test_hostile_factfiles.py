@@ -65,9 +65,9 @@ def test_two_thousand_tasks_are_judged_in_bounded_time(kind):
 
 
 ODD_SHAPES = {
-    "tasks without anything": lambda: {"tasks": [{}] * 100_000},
-    "tasks that are none": lambda: {"tasks": [1] * 200_000},
-    "a field that is none": lambda: {"tasks": [task("a") | {"arguments": [1] * 200_000}]},
+    "tasks without anything": lambda: {"tasks": [{}] * 300_000},
+    "tasks that are none": lambda: {"tasks": [1] * 400_000},
+    "a field that is none": lambda: {"tasks": [task("a") | {"arguments": [1] * 400_000}]},
     "fields that nobody knows": lambda: {"tasks": [], **{f"x{n}": 1 for n in range(80_000)}},
 }
 

@@ -29,10 +29,8 @@ def grant(installation: Installation, namespace: str) -> Installation:
         *("--set", f"gateway.enabled=true,gateway.namespace={namespace}"),
         *("--show-only", "templates/gateway-rbac.yaml"),
     )
-    items = list(yaml.safe_load_all(rendered))
-    cluster.kubectl(
-        "apply", "-f", "-", manifest={"apiVersion": "v1", "kind": "List", "items": items}
-    )
+    rights = list(yaml.safe_load_all(rendered))
+    cluster.apply({"apiVersion": "v1", "kind": "List", "items": rights})
     account = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/{ACCOUNT}"
     made = installation.api.create(f"{account}/token", {"spec": {"expirationSeconds": 3600}})
     return installation._replace(token=made["status"]["token"])
